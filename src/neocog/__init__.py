@@ -1,0 +1,53 @@
+"""neocog trains, explains and serves image classifiers. Names are loaded when they are first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neocog.api.bench import bench as bench
+    from neocog.api.classifier import Classifier as Classifier
+    from neocog.api.classifier import load as load
+    from neocog.api.doctor import doctor as doctor
+    from neocog.api.estimators import ImageClassifier as ImageClassifier
+    from neocog.api.estimators import ImageEmbedder as ImageEmbedder
+    from neocog.api.listing import create_model as create_model
+    from neocog.api.listing import list_models as list_models
+    from neocog.api.train import Run as Run
+    from neocog.api.train import train as train
+    from neocog.api.verbs import evaluate as evaluate
+    from neocog.api.verbs import predict as predict
+    from neocog.api.verify import verify as verify
+    from neocog.data.preprocess import Preprocess as Preprocess
+    from neocog.errors import UserError as UserError
+
+_PLACES = {
+    "bench": "api.bench",
+    "Classifier": "api.classifier",
+    "load": "api.classifier",
+    "doctor": "api.doctor",
+    "ImageClassifier": "api.estimators",
+    "ImageEmbedder": "api.estimators",
+    "create_model": "api.listing",
+    "list_models": "api.listing",
+    "Run": "api.train",
+    "train": "api.train",
+    "evaluate": "api.verbs",
+    "predict": "api.verbs",
+    "verify": "api.verify",
+    "Preprocess": "data.preprocess",
+    "UserError": "errors",
+}
+
+__all__ = sorted(_PLACES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'neocog' has no attribute {name!r}")
+    value: object = getattr(import_module(f"neocog.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]

@@ -1,0 +1,1 @@
+"""One function per verb, the estimators, and the names of models resolved to networks."""

@@ -1,0 +1,160 @@
+"""A trained classifier in use: pictures in, names and probabilities out."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.networks import Loaded, load_classifier
+from neocog.api.scored import Scored, score_dataset
+from neocog.bundle import Card
+from neocog.data.preprocess import Preprocess
+from neocog.data.samples import Samples, as_samples
+from neocog.data.source import Dataset, list_pictures, open_dataset
+from neocog.errors import UserError
+from neocog.inference.engines import Chosen, choose
+from neocog.inference.features import extract
+from neocog.inference.network import Floats
+from neocog.inference.stream import stream
+from neocog.progress import Progress, Silent
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one picture shows, most probable first; no labels and a reason where it cannot be read."""
+
+    path: str
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        pairs = zip(self.labels, self.probabilities, strict=True)
+        shape = {"path": self.path, "predictions": [{"label": label, "probability": p} for label, p in pairs]}
+        return {**shape, "error": self.reason} if self.reason else shape
+
+
+class Predictions(list[Prediction]):
+    """Predictions in the order of the pictures; shows itself as a table in a notebook."""
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [prediction.to_json() for prediction in self]
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for one in self:
+            pairs = zip(one.labels, one.probabilities, strict=True)
+            said = ", ".join(f"{html.escape(label)} {p:.3f}" for label, p in pairs)
+            rows.append(
+                f"<tr><td>{html.escape(one.path)}</td><td>{said or html.escape(one.reason)}</td></tr>"
+            )
+        return f"<table><tr><th>picture</th><th>predictions</th></tr>{''.join(rows)}</table>"
+
+
+@dataclass
+class Classifier:
+    """A run or a published model, ready to predict. Made by `neocog.load`."""
+
+    loaded: Loaded
+    engine_name: str = "auto"
+    device: str = "auto"
+    _chosen: Chosen | None = field(default=None, repr=False)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.loaded.classes
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return self.loaded.network.preprocess
+
+    @property
+    def card(self) -> Card | None:
+        """What the run's weights are; None for a published model."""
+        return self.loaded.bundle.card if self.loaded.bundle else None
+
+    @property
+    def engine(self) -> Chosen:
+        """What runs the network, and why; chosen at the first use."""
+        if self._chosen is None:
+            self._chosen = choose(self.loaded.network, self.loaded.head, self.engine_name, self.device)
+        return self._chosen
+
+    def predict(self, pictures: object, topk: int = 5, progress: Progress | None = None) -> Predictions:
+        """Names and probabilities of `pictures`: a path, a folder, arrays, PIL pictures, or a list of them."""
+        return Predictions(self.predict_stream(pictures, topk, progress))
+
+    def predict_stream(
+        self, pictures: object, topk: int = 5, progress: Progress | None = None
+    ) -> Iterator[Prediction]:
+        """`predict` one by one, in order and in constant memory, for any number of pictures."""
+        if topk < 1:
+            raise UserError(f"topk must be at least 1, got {topk}")
+        samples = _samples(pictures)
+        with (progress or Silent()).step("pictures", len(samples)) as advance:
+            for part in stream(samples, self.preprocess, self.engine.engine):
+                read: dict[int, Floats] = {}
+                if len(part.indices):
+                    rows = self.loaded.head.probabilities(part.outputs)
+                    read = dict(zip(part.indices.tolist(), rows, strict=True))
+                reasons = dict(part.skipped)
+                for i in sorted([*read, *reasons]):
+                    yield self._prediction(samples.name(i), read.get(i), reasons.get(i, ""), topk)
+                advance(len(read) + len(reasons))
+
+    def probabilities(self, pictures: object) -> Floats:
+        """(n, classes) in the order of `classes`; raises where a picture cannot be read."""
+        features, chosen = self.embed(pictures), self.loaded.head
+        return chosen.probabilities(features)
+
+    def embed(self, pictures: object, progress: Progress | None = None) -> Floats:
+        """The features (n, d) that the last layer reads, cached by content; raises where a picture cannot be read."""
+        samples = _samples(pictures)
+        found = extract(samples, self.loaded.network, self.engine.engine, progress or Silent())
+        if found.skipped:
+            index, reason = found.skipped[0]
+            raise UserError(f"{samples.name(index)} cannot be read: {reason}")
+        return found.matrix
+
+    def evaluate(self, data: str | Path | Dataset, progress: Progress | None = None) -> Scored:
+        """Scores on a labelled data set; labels are matched by name."""
+        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
+
+    def module(self) -> Any:
+        """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""
+        from neocog.api.networks import published_module, rebuild
+
+        return (
+            rebuild(self.loaded.bundle) if self.loaded.bundle else published_module(self.loaded.network.name)
+        )
+
+    def _prediction(self, name: str, row: NDArray[np.float32] | None, reason: str, topk: int) -> Prediction:
+        if row is None:
+            return Prediction(name, (), (), reason)
+        best = np.argsort(-row, kind="stable")[:topk]
+        return Prediction(name, tuple(self.classes[i] for i in best), tuple(float(row[i]) for i in best))
+
+
+def load(
+    run: str | Path, *, model: str | None = None, engine: str = "auto", device: str = "auto"
+) -> Classifier:
+    """The classifier of a run's folder, of `runs/last`, or of a published model's name.
+
+    `model` names the user's own FILE.py:FUNCTION where the run was trained with one on another machine.
+    """
+    return Classifier(load_classifier(run, model), engine, device)
+
+
+def _samples(pictures: object) -> Samples:
+    if isinstance(pictures, str | Path):
+        return list_pictures([pictures])
+    if isinstance(pictures, list | tuple) and pictures and all(isinstance(p, str | Path) for p in pictures):
+        return list_pictures(pictures)
+    return as_samples(pictures)

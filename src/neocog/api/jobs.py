@@ -1,0 +1,266 @@
+"""The two ways to a classifier: a frozen network with a linear layer fitted on it, or all weights trained."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog import runtime
+from neocog.api import names
+from neocog.api.networks import backbone_from, backbone_of, load_tensors, read_weights
+from neocog.api.plan import Plan
+from neocog.data.decode import Pixels
+from neocog.data.source import Dataset
+from neocog.data.split import stratified
+from neocog.errors import UserError
+from neocog.inference.engines import Chosen, choose
+from neocog.inference.features import extract
+from neocog.inference.network import Floats, Head, Network
+from neocog.inference.stream import stream
+from neocog.probe.logistic import Fit, fit_logistic
+from neocog.progress import Progress
+from neocog.weights.published import Tensors
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neocog.experiments.digits import Row
+    from neocog.training.loop import Epoch, Labelled
+
+IN_MEMORY = 4 << 30  # bytes of pixels above which they lie in a temporary file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Which readable pictures train and which judge, as indices of the data set."""
+
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    hashes: dict[int, str]
+    """SHA-256 of each readable picture"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A trained classifier, what it says about the held-out pictures, and how it came to be."""
+
+    network: Network
+    head: Head
+    tensors: Tensors
+    """of the whole network"""
+    head_name: str
+    head_added: bool
+    engine: Chosen
+    split: Split
+    train_loss: float
+    probabilities: Floats
+    """(held out, classes)"""
+    skipped: tuple[tuple[int, str], ...]
+    license: str
+    facts: dict[str, Any]
+    """how it was fitted, for the card"""
+    epochs: tuple[Epoch, ...] = ()
+    comparison: tuple[Row, ...] = ()
+    interrupted: bool = False
+
+
+def learn_probe(plan: Plan, told: Progress) -> Learned:
+    """Features of every picture from the frozen network, then logistic regression on those that train."""
+    dataset = plan.dataset
+    with told.step("engine", 1):
+        backbone = backbone_of(plan.reference, plan.preprocess, plan.weights)
+        chosen = choose(backbone.network, None, plan.engine, plan.device)
+    if backbone.source == "drawn at random":
+        told.say(
+            "warning: the frozen network's weights are drawn at random; give trained ones with --weights"
+        )
+    told.say(f"engine: {chosen.engine.name}, {chosen.why}")
+    found = extract(dataset.samples, backbone.network, chosen.engine, told)
+    split = split_readable(plan, found.indices, found.hashes, found.skipped, told)
+    rows = np.full(len(dataset), -1)
+    rows[found.indices] = np.arange(len(found.indices))
+    with told.step("fit", 1):
+        train, held_out = found.matrix[rows[split.train]], found.matrix[rows[split.held_out]]
+        labels = dataset.labels[split.train]
+        fit = fit_logistic(train, labels, len(dataset.classes), plan.seed)
+    tensors: Tensors = {
+        **backbone.tensors,
+        f"{backbone.head}.weight": fit.head.weight,
+        f"{backbone.head}.bias": fit.head.bias,
+    }
+    return Learned(
+        network=backbone.network,
+        head=fit.head,
+        tensors=tensors,
+        head_name=backbone.head,
+        head_added=backbone.head_added,
+        engine=choose(backbone.network, fit.head, plan.engine, plan.device),
+        split=split,
+        train_loss=log_loss(fit.head.probabilities(train), labels),
+        probabilities=fit.head.probabilities(held_out),
+        skipped=found.skipped,
+        license=backbone.license,
+        facts={**_facts(fit), "weights": backbone.source, "features from the cache": found.cached},
+    )
+
+
+def _facts(fit: Fit) -> dict[str, Any]:
+    return {
+        "classifier": "logistic regression on standardised features, folded into the last layer",
+        "C": fit.C,
+        "cross-validated log loss": {str(c): round(loss, 5) for c, loss in fit.losses.items()},
+    }
+
+
+def learn_scratch(plan: Plan, told: Progress) -> Learned:
+    """All weights of the network trained by the loop, on pixels held in memory."""
+    import torch
+
+    from neocog.training.loop import Labelled, Task, normaliser, predict_logits, train_loop
+
+    assert plan.recipe
+    dataset = plan.dataset
+    net, head, added = _fresh(plan)
+    pixels, hashes, skipped = _read_pixels(plan, told)
+    split = split_readable(
+        plan, np.flatnonzero(hashes.any(axis=1)), hashes[hashes.any(axis=1)], skipped, told
+    )
+
+    def part(indices: NDArray[np.int64]) -> Labelled:
+        return Labelled(pixels[indices], dataset.labels[indices])
+
+    device = runtime.device(plan.device)
+    task = Task(part(split.train), part(split.held_out), plan.preprocess)
+    epochs, interrupted = train_loop(net.to(device), task, plan.recipe, plan.seed, told)
+    logits = predict_logits(net, task.held_out.pixels, normaliser(plan.preprocess, device))
+    backbone = backbone_from(net.cpu(), plan.reference, plan.preprocess, "trained here")
+    tensors = {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()}
+    layer = Head(tensors[f"{head}.weight"], tensors[f"{head}.bias"])
+    return Learned(
+        network=backbone.network,
+        head=layer,
+        tensors=tensors,
+        head_name=head,
+        head_added=added,
+        engine=choose(backbone.network, layer, plan.engine, plan.device),
+        split=split,
+        train_loss=epochs[-1].train_loss if epochs else float("inf"),
+        probabilities=torch.from_numpy(logits).softmax(1).numpy(),
+        skipped=skipped,
+        license="that of the pictures",
+        facts={"device": str(device), "interrupted": interrupted},
+        epochs=tuple(epochs),
+        comparison=_pixel_rows(plan, split),
+        interrupted=interrupted,
+    )
+
+
+def split_readable(
+    plan: Plan,
+    indices: NDArray[np.int64],
+    hashes: NDArray[np.uint8],
+    skipped: tuple[tuple[int, str], ...],
+    told: Progress,
+) -> Split:
+    """The folders' own split where there is one, else a stratified one; errors where a class cannot be learned."""
+    dataset = plan.dataset
+    for i, reason in skipped:
+        told.say(f"skipped {dataset.samples.name(i)}: {reason}")
+    labels, parts = dataset.labels[indices], dataset.parts[indices]
+    trains = parts != "val" if not (parts == "train").any() else parts == "train"
+    judged = next((part for part in ("val", "test") if (parts == part).any()), None)
+    if judged:
+        held_out = parts == judged
+        told.say(f"split: the {judged} folder judges, {int(held_out.sum()):,} pictures")
+    else:
+        held_out = np.zeros(len(indices), dtype=bool)
+        held_out[trains] = stratified(labels[trains], hashes[trains], plan.val_fraction, plan.seed)
+        told.say(
+            f"split: {int(held_out.sum()):,} pictures judge, drawn per class (val_fraction {plan.val_fraction})"
+        )
+        trains &= ~held_out
+    _check_split(dataset, labels[trains], held_out, told)
+    digests = {int(i): row.tobytes().hex() for i, row in zip(indices, hashes, strict=True)}
+    return Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
+
+
+def log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> float:
+    """Mean negative logarithm of the true class's probability."""
+    chosen = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
+    return float(-np.log(chosen, dtype=np.float64).mean())
+
+
+def _check_split(
+    dataset: Dataset, train_labels: NDArray[np.int64], held_out: NDArray[np.bool_], told: Progress
+) -> None:
+    counts = np.bincount(train_labels, minlength=len(dataset.classes))
+    empty = [dataset.classes[i] for i in np.flatnonzero(counts == 0)]
+    if empty:
+        raise UserError(f"each class needs a readable picture to train on, got none for {', '.join(empty)}")
+    for i in np.flatnonzero(counts == 1):
+        told.say(f"warning: {dataset.classes[i]} has one picture to train on")
+    if not held_out.any():
+        raise UserError(
+            "there must be a picture left to judge by; give each class two pictures or more, or a val folder"
+        )
+
+
+def _fresh(plan: Plan) -> tuple[nn.Module, str, bool]:
+    """A network with drawn or given weights and a last layer for the classes; that layer's name, and was it added."""
+    import torch
+
+    from neocog.models.head import find_head, run_once, with_head
+
+    shape = (plan.preprocess.channels, *plan.preprocess.size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        net = names.build_module(plan.reference, plan.preprocess.channels)
+        if plan.weights:
+            load_tensors(net, read_weights(plan.weights))
+        head = find_head(net, shape)
+        if head:
+            layer = net.get_submodule(head)
+            features = int(layer.in_features)  # type: ignore[arg-type]
+            net = with_head(net, head, len(plan.dataset.classes), False, features)
+        else:
+            from neocog.models.head import Flat
+
+            features = Flat()(run_once(net, torch.zeros(1, *shape))).shape[1]
+            net = with_head(net, "classifier", len(plan.dataset.classes), True, features)
+    return net, head or "classifier", head is None
+
+
+def _read_pixels(plan: Plan, told: Progress) -> tuple[Pixels, NDArray[np.uint8], tuple[tuple[int, str], ...]]:
+    """Every picture as the network's input, with its content hash (zeros where it cannot be read)."""
+    n, shape = len(plan.dataset), (*plan.preprocess.size, plan.preprocess.channels)
+    if n * int(np.prod(shape)) > IN_MEMORY:
+        pixels: Pixels = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=(n, *shape))  # noqa: SIM115
+    else:
+        pixels = np.empty((n, *shape), np.uint8)
+    hashes = np.zeros((n, 32), np.uint8)
+    skipped: list[tuple[int, str]] = []
+
+    with told.step("reading", n) as advance:
+        for part in stream(plan.dataset.samples, plan.preprocess, infer=lambda batch: batch):
+            if len(part.indices):
+                pixels[part.indices], hashes[part.indices] = part.outputs, part.hashes
+            skipped += part.skipped
+            advance(len(part.indices) + len(part.skipped))
+    return pixels, hashes, tuple(skipped)
+
+
+def _pixel_rows(plan: Plan, split: Split) -> tuple[Row, ...]:
+    if not plan.compare_pixels:
+        return ()
+    from neocog.experiments.digits import pixel_machines
+
+    samples, labels = plan.dataset.samples, plan.dataset.labels
+    train, held_out = (
+        np.stack([np.asarray(samples.read(int(i)), np.uint8) for i in indices])
+        for indices in (split.train, split.held_out)
+    )
+    return tuple(pixel_machines(train, labels[split.train], held_out, labels[split.held_out]))

@@ -1,0 +1,215 @@
+"""What a training run leaves behind: the bundle, tables as CSV, and the report."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neocog import files
+from neocog.api import names
+from neocog.api.jobs import Learned, log_loss
+from neocog.api.plan import Plan
+from neocog.api.reporting import make_report
+from neocog.bundle import Bundle, Card, Golden, is_bundle, write_bundle
+from neocog.data.builtin import whole_photographs
+from neocog.data.decode import Pixels
+from neocog.errors import UserError
+from neocog.evaluation.metrics import Scores, score
+from neocog.weights.digest import digest
+
+METRICS = ("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr")
+
+
+def new_run_folder(output: str | Path | None, name: str) -> tuple[Path, bool]:
+    """An empty folder for the run; `runs/NAME-1` and so on where none was named. And whether none was."""
+    if output is not None:
+        folder = Path(output).expanduser()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            what = "a run" if is_bundle(folder) else "something"
+            raise UserError(f"--output must name a new or empty folder, {folder} holds {what}; name another")
+        return files.make_folder(folder), False
+    top = files.make_folder(Path("runs"))
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    number = 1
+    while True:
+        folder = top / f"{stem}-{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError as error:
+            raise UserError(
+                f"cannot make {folder}: {error.strerror}; choose a place with --output"
+            ) from error
+        return folder, True
+
+
+def write_run(
+    folder: Path, plan: Plan, learned: Learned, seconds: dict[str, float], is_default: bool
+) -> dict[str, Any]:
+    """Write everything and return the run's figures. The bundle's card comes last: with it the run is complete."""
+    dataset = plan.dataset
+    truth = dataset.labels[learned.split.held_out]
+    scores = score(learned.probabilities, truth, dataset.classes)
+    figures = _figures(folder, plan, learned, scores, seconds)
+    metrics = _metrics(learned, scores, log_loss(learned.probabilities, truth))
+    files.write_text(folder / "metrics.csv", table(METRICS, metrics))
+    files.write_text(folder / "predictions.csv", _predictions(plan, learned))
+    files.write_text(
+        folder / "split.csv", table(("path", "part", "label", "sha256"), _manifest(plan, learned))
+    )
+    files.write_text(folder / "report.html", make_report(plan, learned, scores, figures, _facts(learned)))
+    files.write_text(folder / "run.json", json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    card = make_card(plan, learned, scores, figures)
+    write_bundle(folder, Bundle(card, learned.tensors), make_golden(learned))
+    if is_default:
+        _point_last(folder)
+    return figures
+
+
+def make_card(plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str, Any]) -> Card:
+    dataset = plan.dataset
+    recipe = {"name": plan.recipe_name, **(asdict(plan.recipe) if plan.recipe else {}), "seed": plan.seed}
+    contents = {name: np.frombuffer(bytes.fromhex(name), np.uint8) for name in learned.split.hashes.values()}
+    return Card(
+        model=str(plan.reference),
+        head=learned.head_name,
+        head_added=learned.head_added,
+        classes=dataset.classes,
+        preprocess=plan.preprocess,
+        recipe={**recipe, **learned.facts},
+        data={
+            "name": dataset.name,
+            "fingerprint": digest(contents),
+            "pictures": len(learned.split.hashes),
+            "n_train": figures["n_train"],
+            "n_val": figures["n_val"],
+            "val_fraction": plan.val_fraction,
+        },
+        metrics={"top1": scores.top1, "top5": scores.top5, "top1_interval": list(scores.top1_interval)},
+        versions=versions(),
+        license=learned.license,
+        source_sha256=names.source_sha256(plan.reference),
+    )
+
+
+def make_golden(learned: Learned) -> Golden:
+    """The shipped photographs with the probabilities that the new classifier gives them."""
+    photographs = whole_photographs()
+    pictures = tuple(photographs.read(i) for i in range(len(photographs)))
+    pixels: Pixels = np.stack([learned.network.preprocess(picture) for picture in pictures])
+    return Golden(pictures, learned.head.probabilities(learned.engine.engine(pixels)))
+
+
+def versions() -> dict[str, str]:
+    """Of everything that the figures depend on."""
+    known = (
+        "neocog",
+        "torch",
+        "numpy",
+        "pillow",
+        "simplejpeg",
+        "scikit-learn",
+        "openvino",
+        "timm",
+        "torchvision",
+    )
+    found = {}
+    for name in known:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """CSV text, lines ended by a newline."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _figures(
+    folder: Path, plan: Plan, learned: Learned, scores: Scores, seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    samples = plan.dataset.samples
+    return {
+        "run": str(folder),
+        "model": str(plan.reference),
+        "recipe": plan.recipe_name,
+        "classes": list(plan.dataset.classes),
+        "top1": scores.top1,
+        "top1_interval": list(scores.top1_interval),
+        "n_train": len(learned.split.train),
+        "n_val": len(learned.split.held_out),
+        "skipped": [{"path": samples.name(i), "reason": reason} for i, reason in learned.skipped],
+        "seconds": {step: round(s, 3) for step, s in seconds.items()},
+    }
+
+
+def _metrics(learned: Learned, scores: Scores, eval_loss: float) -> list[tuple[object, ...]]:
+    if learned.epochs:
+        return [(e.epoch, e.train_loss, e.eval_loss, e.eval_top1, e.eval_top5, e.lr) for e in learned.epochs]
+    return [(1, learned.train_loss, eval_loss, scores.top1, scores.top5, "")]
+
+
+def _predictions(plan: Plan, learned: Learned) -> str:
+    classes, shown = plan.dataset.classes, min(5, len(plan.dataset.classes))
+    header = [
+        "path",
+        "truth",
+        *(f"{what}{k}" for k in range(1, shown + 1) for what in ("label", "probability")),
+    ]
+    rows = []
+    for i, row in zip(learned.split.held_out, learned.probabilities, strict=True):
+        best = np.argsort(-row, kind="stable")[:shown]
+        said = [cell for j in best for cell in (classes[j], f"{row[j]:.6f}")]
+        rows.append([plan.dataset.samples.name(int(i)), classes[plan.dataset.labels[i]], *said])
+    return table(header, rows)
+
+
+def _manifest(plan: Plan, learned: Learned) -> list[tuple[str, str, str, str]]:
+    dataset = plan.dataset
+    parts = {int(i): "train" for i in learned.split.train} | {int(i): "val" for i in learned.split.held_out}
+    reasons = dict(learned.skipped)
+    rows = []
+    for i in range(len(dataset)):
+        part = "skipped" if i in reasons else parts.get(i, "")
+        content = learned.split.hashes.get(i, "")
+        rows.append((dataset.short_name(i), part, dataset.classes[dataset.labels[i]], content))
+    return rows
+
+
+def _facts(learned: Learned) -> dict[str, str]:
+    facts = {
+        key: json.dumps(value) if isinstance(value, dict) else str(value)
+        for key, value in learned.facts.items()
+    }
+    engine = f"{learned.engine.engine.name}, {learned.engine.why}"
+    both = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return {**facts, "engine": engine, "license of the weights": learned.license, "versions": both}
+
+
+def _point_last(folder: Path) -> None:
+    """`runs/last` leads to this run: a symbolic link, or a text file where the system has none."""
+    last = folder.parent / "last"
+    try:
+        if last.is_symlink() or last.is_file():
+            last.unlink()
+        last.symlink_to(folder.name, target_is_directory=True)
+    except OSError:
+        if not last.exists():
+            files.write_text(last, folder.name)

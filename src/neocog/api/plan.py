@@ -1,0 +1,89 @@
+"""Every choice of a training run, made by the user or for the user, before work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from neocog.api import names
+from neocog.data.preprocess import Preprocess
+from neocog.data.source import Dataset
+from neocog.errors import UserError, unknown
+from neocog.training.recipe import RECIPES, Recipe
+from neocog.training.recipe import recipe as recipe_named
+from neocog.weights.published import PUBLISHED
+
+DEFAULT_MODEL = "efficientnet_lite0"
+PROBE = "probe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be done."""
+
+    dataset: Dataset
+    reference: names.Reference
+    preprocess: Preprocess
+    recipe_name: str
+    recipe: Recipe | None
+    """None for the frozen network with a linear classifier"""
+    weights: Path | None = None
+    val_fraction: float = 0.2
+    seed: int = 0
+    engine: str = "auto"
+    device: str = "auto"
+    compare_pixels: bool = False
+    """set the network beside support vector machines on the pixels"""
+    decisions: tuple[str, ...] = ()
+    """what was chosen for the user, a sentence each"""
+
+
+def make_plan(
+    dataset: Dataset,
+    model: str | None,
+    recipe: str | None,
+    weights: str | Path | None,
+    changes: Mapping[str, Any],
+) -> Plan:
+    """The plan for `dataset`; `changes` are the recipe's fields that the user gave."""
+    digits = dataset.name == "digits" and dataset.root is None
+    decisions = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
+    named = model or ("lenet5_modern" if digits else DEFAULT_MODEL)
+    if model is None:
+        decisions.append(f"model: {named}, since none was named (-m)")
+    reference = names.parse(named)
+    names.trust(reference)
+    if recipe is None:
+        recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
+        decisions.append(f"recipe: {recipe}, {why}")
+    if recipe not in (PROBE, *RECIPES):
+        raise unknown("recipe", recipe, [PROBE, *RECIPES])
+    if recipe == PROBE and changes:
+        raise UserError(
+            f"the recipe probe has no {', '.join(changes)}; use --recipe scratch to train all weights"
+        )
+    return Plan(
+        dataset=dataset,
+        reference=reference,
+        preprocess=names.default_preprocess(reference),
+        recipe_name=recipe,
+        recipe=None if recipe == PROBE else replace(recipe_named(recipe), **changes),
+        weights=Path(weights).expanduser() if weights is not None else None,
+        compare_pixels=digits and model is None,
+        decisions=tuple(decisions),
+    )
+
+
+def _default_recipe(
+    reference: names.Reference, weights: bool, changes: bool, digits: bool
+) -> tuple[str, str]:
+    if changes:
+        return ("digits" if digits else "scratch"), "since its settings were given: all weights are trained"
+    if weights or (reference.kind == "ours" and reference.name in PUBLISHED):
+        return (
+            PROBE,
+            "since the model has trained weights: it stays frozen, a logistic regression reads its features",
+        )
+    return ("digits" if digits else "scratch"), "since the model has no trained weights here: all are trained"

@@ -1,0 +1,109 @@
+"""A training run as a report: figures, pictures as the network sees them, mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from neocog.api.jobs import Learned
+from neocog.api.plan import Plan
+from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Mistake, Report, render
+from neocog.evaluation.metrics import Scores
+
+THUMBNAILS = 4  # per class
+MAX_THUMBNAILS = 120  # per report
+MISTAKES = 24
+
+
+def make_report(
+    plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str, Any], facts: Mapping[str, str]
+) -> str:
+    """The page `report.html`."""
+    return render(
+        Report(
+            name=plan.dataset.name,
+            model=str(plan.reference),
+            recipe=plan.recipe_name,
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=version("neocog"),
+            decisions=plan.decisions,
+            top1=scores.top1,
+            top5=scores.top5,
+            interval=scores.top1_interval,
+            n_train=figures["n_train"],
+            n_val=figures["n_val"],
+            classes=_classes(plan, learned, scores),
+            confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
+            mistakes=_mistakes(plan, learned),
+            skipped=tuple((row["path"], row["reason"]) for row in figures["skipped"]),
+            seconds=tuple(figures["seconds"].items()),
+            epochs=tuple(
+                EpochRow(epoch=e.epoch, train_loss=e.train_loss, eval_loss=e.eval_loss, eval_top1=e.eval_top1)
+                for e in learned.epochs
+            ),
+            comparison=_comparison(plan, learned, scores),
+            card=tuple(facts.items()),
+        )
+    )
+
+
+def _classes(plan: Plan, learned: Learned, scores: Scores) -> tuple[ClassRow, ...]:
+    labels = plan.dataset.labels[learned.split.train]
+    each = max(1, min(THUMBNAILS, MAX_THUMBNAILS // len(plan.dataset.classes)))
+    rows = []
+    for i, name in enumerate(plan.dataset.classes):
+        members = learned.split.train[labels == i]
+        pixels = tuple(_pixels(plan, int(member)) for member in members[:each])
+        row = scores.per_class[name]
+        rows.append(
+            ClassRow(
+                name=name,
+                n_train=len(members),
+                n_val=row.n,
+                precision=row.precision,
+                recall=row.recall,
+                f1=row.f1,
+                thumbnails=pixels,
+            )
+        )
+    return tuple(rows)
+
+
+def _mistakes(plan: Plan, learned: Learned) -> tuple[Mistake, ...]:
+    """The wrong answers, the surest first."""
+    truth = plan.dataset.labels[learned.split.held_out]
+    said = learned.probabilities.argmax(axis=1)
+    sure = learned.probabilities[np.arange(len(truth)), said]
+    wrong = np.flatnonzero(said != truth)
+    classes = plan.dataset.classes
+    return tuple(
+        Mistake(
+            path=plan.dataset.short_name(int(learned.split.held_out[k])),
+            pixels=_pixels(plan, int(learned.split.held_out[k])),
+            truth=classes[truth[k]],
+            said=classes[said[k]],
+            probability=float(sure[k]),
+            probability_of_truth=float(learned.probabilities[k, truth[k]]),
+        )
+        for k in wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
+    )
+
+
+def _comparison(plan: Plan, learned: Learned, scores: Scores) -> tuple[ComparisonRow, ...]:
+    if not learned.comparison:
+        return ()
+    low, high = scores.top1_interval
+    own = ComparisonRow(name=str(plan.reference), top1=scores.top1, low=low, high=high, note="this run")
+    others = (
+        ComparisonRow(name=row.name, top1=row.top1, low=row.low, high=row.high, note=row.note)
+        for row in learned.comparison
+    )
+    return (own, *others)
+
+
+def _pixels(plan: Plan, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return plan.preprocess(plan.dataset.samples.read(index))

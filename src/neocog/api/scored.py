@@ -1,0 +1,102 @@
+"""A classifier against labelled pictures, labels matched by name."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.networks import Loaded
+from neocog.data.source import Dataset
+from neocog.errors import UserError
+from neocog.evaluation.metrics import Scores, score
+from neocog.inference.engines import Engine
+from neocog.inference.network import Floats
+from neocog.inference.stream import stream
+from neocog.progress import Progress
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores with what they were computed from."""
+
+    scores: Scores
+    probabilities: Floats
+    """(n, classes of the model)"""
+    labels: NDArray[np.int64]
+    """the true classes among the model's; beyond its last one where the model does not know the class"""
+    paths: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    """(path, reason)"""
+    unknown_classes: tuple[str, ...]
+    """classes of the data that the model does not know; their pictures count as wrong"""
+
+    @property
+    def top1(self) -> float:
+        return self.scores.top1
+
+    def to_json(self) -> dict[str, Any]:
+        scores = self.scores
+        return {
+            "top1": scores.top1,
+            "top5": scores.top5,
+            "top1_interval": list(scores.top1_interval),
+            "n": scores.n,
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "per_class": {name: vars(row) for name, row in scores.per_class.items()},
+        }
+
+    def _repr_html_(self) -> str:
+        low, high = self.scores.top1_interval
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{row.precision:.3f}</td><td>{row.recall:.3f}</td>"
+            f"<td>{row.f1:.3f}</td><td>{row.n}</td></tr>"
+            for name, row in self.scores.per_class.items()
+        )
+        head = "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>n</th></tr>"
+        summary = f"top-1 {self.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), n = {self.scores.n}"
+        return f"<p>{summary}</p><table>{head}{rows}</table>"
+
+
+def score_dataset(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress) -> Scored:
+    """Every readable picture of `dataset`, in order."""
+    index, unknown = match_labels(loaded.classes, dataset.classes)
+    kept: list[NDArray[np.int64]] = []
+    rows: list[Floats] = []
+    skipped: list[tuple[str, str]] = []
+    with progress.step("pictures", len(dataset)) as advance:
+        for part in stream(dataset.samples, loaded.network.preprocess, engine):
+            if len(part.indices):
+                kept.append(part.indices)
+                rows.append(loaded.head.probabilities(part.outputs))
+            skipped += [(dataset.samples.name(i), reason) for i, reason in part.skipped]
+            advance(len(part.indices) + len(part.skipped))
+    if not kept:
+        raise UserError(
+            f"no picture of {dataset.name} can be read ({skipped[0][1] if skipped else 'it is empty'})"
+        )
+    indices, probabilities = np.concatenate(kept), np.concatenate(rows)
+    labels = index[dataset.labels[indices]]
+    scores = score(probabilities, labels, (*loaded.classes, *unknown))
+    paths = tuple(dataset.samples.name(i) for i in indices)
+    return Scored(scores, probabilities, labels, paths, tuple(skipped), unknown)
+
+
+def match_labels(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """For each class of the data its place among the model's, or behind them where the model lacks it."""
+    places = {name: i for i, name in enumerate(known)}
+    unknown = tuple(name for name in given if name not in places)
+    if len(unknown) == len(given):
+        raise UserError(
+            f"model and data must share a class; the model has {_list(known)}, the data has {_list(given)}"
+        )
+    places |= {name: len(known) + i for i, name in enumerate(unknown)}
+    return np.array([places[name] for name in given], dtype=np.int64), unknown
+
+
+def _list(classes: tuple[str, ...]) -> str:
+    shown = ", ".join(classes[:10])
+    return f"{shown}, ... ({len(classes)} classes)" if len(classes) > 10 else shown

@@ -1,0 +1,119 @@
+"""The verb `train`: a folder of pictures becomes a bundle with its report."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from neocog.api import names
+from neocog.api.classifier import Classifier, load
+from neocog.api.jobs import learn_probe, learn_scratch
+from neocog.api.outputs import new_run_folder, write_run
+from neocog.api.plan import make_plan
+from neocog.data.source import Dataset, open_dataset
+from neocog.errors import UserError
+from neocog.progress import Advance, Progress, Silent
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run: its folder and its figures."""
+
+    folder: Path
+    figures: dict[str, Any]
+    comparison: tuple[str, ...] = ()
+    """lines that set the network beside other classifiers on the same split"""
+    interrupted: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return self.figures
+
+    def load(self) -> Classifier:
+        return load(self.folder)
+
+    def _repr_html_(self) -> str:
+        page = html.escape((self.folder / "report.html").read_text("utf-8"))
+        return f'<iframe srcdoc="{page}" width="100%" height="800" style="border: 0"></iframe>'
+
+
+def train(
+    data: str | Path | Dataset,
+    model: str | None = None,
+    *,
+    recipe: str | None = None,
+    weights: str | Path | None = None,
+    output: str | Path | None = None,
+    img_size: int | None = None,
+    resize_mode: str | None = None,
+    val_fraction: float = 0.2,
+    epochs: int | None = None,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    engine: str = "auto",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Run:
+    """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
+
+    Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
+    them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Raises `UserError` in words.
+    """
+    told = Timed(progress or Silent())
+    if not 0 < val_fraction < 1:
+        raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
+    with told.timing("looking"):
+        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        if len(dataset.classes) < 2:
+            raise UserError(
+                f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
+            )
+        given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
+        plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
+        preprocess = names.resized(plan.preprocess, img_size, resize_mode)
+        settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
+        plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
+        folder, is_default = new_run_folder(output, dataset.name)
+    for line in plan.decisions:
+        told.say(line)
+    try:
+        learned = (learn_scratch if plan.recipe else learn_probe)(plan, told)
+        figures = write_run(folder, plan, learned, told.seconds, is_default)
+    except BaseException:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    lines = tuple(
+        f"{row.name}: {row.top1:.4f} ({row.low:.4f} to {row.high:.4f}), {row.note}"
+        for row in learned.comparison
+    )
+    return Run(folder, figures, lines, learned.interrupted)
+
+
+class Timed:
+    """A progress that also adds up the seconds of each step."""
+
+    def __init__(self, inner: Progress):
+        self._inner = inner
+        self.seconds: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        self._inner.say(text)
+
+    @contextmanager
+    def step(self, name: str, total: int) -> Iterator[Advance]:
+        with self.timing(name), self._inner.step(name, total) as advance:
+            yield advance
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start

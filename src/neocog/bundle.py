@@ -1,0 +1,156 @@
+"""A trained model on disk: weights, a card in JSON that says what they are, and a self-test. No pickle, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from neocog import files
+from neocog.data.preprocess import Preprocess
+from neocog.errors import UserError
+from neocog.weights.published import Tensors, read_tensors
+
+FORMAT = 1
+MODEL, CARD, GOLDEN = "model.safetensors", "model.json", "golden.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the weights are: everything needed to use them, and where they come from."""
+
+    model: str
+    """a name of `MODELS`, `timm:NAME`, `torchvision:NAME` or `FILE.py:FACTORY`"""
+    head: str
+    """name of the last linear layer; its weight has a row per class"""
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    recipe: dict[str, Any]
+    data: dict[str, Any]
+    metrics: dict[str, Any]
+    versions: dict[str, str]
+    license: str
+    source_sha256: str = ""
+    """of FILE.py, where the model comes from one"""
+    head_added: bool = False
+    """true where the network ended in no linear layer, so that one was put behind it"""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A card with its tensors."""
+
+    card: Card
+    tensors: Tensors
+
+    def head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weight (classes, features) and bias (classes) of the last layer."""
+        weight = self.tensors[f"{self.card.head}.weight"].astype(np.float32)
+        bias = self.tensors.get(f"{self.card.head}.bias")
+        return weight, np.zeros(len(weight), np.float32) if bias is None else bias.astype(np.float32)
+
+    def backbone(self) -> Tensors:
+        """Every tensor but the last layer's."""
+        return {k: v for k, v in self.tensors.items() if k.rpartition(".")[0] != self.card.head}
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The self-test: a few photographs as encoded files, and the probabilities (n, classes) they got."""
+
+    pictures: tuple[bytes, ...]
+    probabilities: NDArray[np.float32]
+
+
+def write_bundle(folder: Path, bundle: Bundle, golden: Golden) -> None:
+    """Write the three files; the card comes last, so that a folder with a card is complete."""
+    files.make_folder(folder)
+    stored = {f"picture{i:06d}": np.frombuffer(data, np.uint8) for i, data in enumerate(golden.pictures)}
+    contents = {
+        MODEL: save({name: np.asarray(tensor, order="C") for name, tensor in bundle.tensors.items()}),
+        GOLDEN: save({**stored, "probabilities": np.asarray(golden.probabilities, order="C")}),
+    }
+    for name, data in contents.items():
+        files.write_bytes(folder / name, data)
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    card = {"format": FORMAT, "kind": "neocog bundle", **asdict(bundle.card), "sha256": sums}
+    card["card_sha256"] = _card_sum(card)
+    files.write_text(folder / CARD, _spelled(card))
+
+
+def is_bundle(folder: Path) -> bool:
+    return (folder / CARD).is_file()
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder`, every byte checked against its SHA-256."""
+    card, stored = _read_card(folder)
+    tensors = read_tensors(_checked(folder, MODEL, stored))
+    if f"{card.head}.weight" not in tensors or len(tensors[f"{card.head}.weight"]) != len(card.classes):
+        raise UserError(f"{folder / MODEL} does not fit its card: no row per class in {card.head}.weight")
+    return Bundle(card, tensors)
+
+
+def read_golden(folder: Path) -> Golden:
+    _, stored = _read_card(folder)
+    tensors = read_tensors(_checked(folder, GOLDEN, stored))
+    pictures = [tensors[name].tobytes() for name in sorted(tensors) if name.startswith("picture")]
+    return Golden(tuple(pictures), tensors["probabilities"].astype(np.float32))
+
+
+def _read_card(folder: Path) -> tuple[Card, dict[str, str]]:
+    path = folder / CARD
+    if not path.is_file():
+        raise UserError(
+            f"{folder} is not a bundle: it has no {CARD}; give the folder that `neocog train` made"
+        )
+    try:
+        text = path.read_bytes().decode()
+        stored = json.loads(text)
+        version = stored["format"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}); restore it from a copy"
+        ) from error
+    if not isinstance(version, int) or version > FORMAT:
+        raise UserError(
+            f"{path} has format {version}, this neocog reads up to {FORMAT}; install a newer neocog"
+        )
+    if text != _spelled(stored) or _card_sum(stored) != stored.get("card_sha256"):
+        raise UserError(f"{path} was changed after it was written (SHA-256 differs); restore it from a copy")
+    try:
+        fields = {name: stored[name] for name in Card.__dataclass_fields__}
+        fields["classes"] = tuple(fields["classes"])
+        fields["preprocess"] = Preprocess.from_json(fields["preprocess"])
+        return Card(**fields), stored["sha256"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is no card of this neocog: {error} is missing or wrong") from error
+
+
+def _checked(folder: Path, name: str, sums: Mapping[str, str]) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise UserError(f"{folder} lacks {name}; restore it from a copy")
+    if files.sha256(path) != sums.get(name):
+        raise UserError(f"{path} is damaged: its SHA-256 is not the one in {CARD}; restore it from a copy")
+    return path
+
+
+def _card_sum(card: Mapping[str, Any]) -> str:
+    """SHA-256 of the card without this field itself."""
+    rest = {key: value for key, value in card.items() if key != "card_sha256"}
+    return hashlib.sha256(_spelled(rest).encode()).hexdigest()
+
+
+def _spelled(card: Mapping[str, Any]) -> str:
+    """The card as JSON; a folder's name that is no UTF-8 comes as surrogates, which only an escape can write."""
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)

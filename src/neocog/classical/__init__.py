@@ -1,0 +1,1 @@
+"""What there was before the networks: classifiers on pixels."""

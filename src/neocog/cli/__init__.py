@@ -1,0 +1,1 @@
+"""The shell's view: a thin file per verb, no computation."""

@@ -1,0 +1,41 @@
+"""neocog eval RUN DATA"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from neocog.cli.console import Console, out, out_json
+
+
+def evaluate(
+    run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
+    data: Annotated[str, Argument(help="folder of class folders, or builtin/NAME")],
+    part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
+    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+) -> None:
+    """Score a classifier on labelled pictures; labels are matched by name."""
+    from neocog.api.verbs import evaluate as run_evaluate
+    from neocog.draw.table import Table
+
+    told = Console()
+    scored = run_evaluate(run, data, part=part, engine=engine, progress=told)
+    for path, reason in scored.skipped:
+        told.say(f"skipped {path}: {reason}")
+    if scored.unknown_classes:
+        told.say(
+            f"warning: the model does not know {', '.join(scored.unknown_classes)}; those pictures count as wrong"
+        )
+    if as_json:
+        out_json(scored.to_json())
+        return
+    scores = scored.scores
+    low, high = scores.top1_interval
+    out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
+    out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}")
+    rows = (
+        (name, row.precision, row.recall, row.f1, row.n) for name, row in scores.per_class.items() if row.n
+    )
+    out(Table(("class", "precision", "recall", "F1", "pictures"), tuple(rows)))

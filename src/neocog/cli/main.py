@@ -1,0 +1,57 @@
+"""The command `neocog`: its verbs, and what becomes of errors. Loads nothing heavy before a verb asks."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+from neocog.cli import bench, doctor, evaluate, models, predict, train, verify
+from neocog.cli.console import Console
+from neocog.errors import UserError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="neocog",
+    help="Train, explain and serve image classifiers, from the Neocognitron to the Vision Transformer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("models")(models.models)
+app.command("verify")(verify.verify)
+app.command("bench")(bench.bench)
+app.command("doctor")(doctor.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    """Train, explain and serve image classifiers, from the Neocognitron to the Vision Transformer."""
+    if show:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"neocog {installed('neocog')}\n")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the command. Exit codes: 0 done, 1 a check failed, 2 the input is wrong, 130 interrupted."""
+    warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is said with its name
+    try:
+        app()
+    except UserError as error:
+        Console().say(f"neocog: {' '.join(str(error).split())}")
+        sys.exit(2)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer makes an exit of Ctrl-C
+            Console().say("neocog: interrupted; what was finished is kept")
+        raise
+    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
+        sys.stderr.close()
+        sys.exit(0)

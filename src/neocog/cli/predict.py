@@ -1,0 +1,85 @@
+"""neocog predict RUN PICTURE..."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from neocog.cli.console import Console, out
+from neocog.draw.table import printable
+from neocog.errors import UserError
+
+if TYPE_CHECKING:
+    from neocog.api.classifier import Prediction
+
+
+def predict(
+    run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
+    pictures: Annotated[list[str], Argument(help="files, folders, or - for a list of paths on stdin")],
+    topk: Annotated[int, Option("-k", "--topk", help="labels per picture")] = 5,
+    model: Annotated[
+        str | None,
+        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
+    ] = None,
+    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
+    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    as_json: Annotated[bool, Option("--json", help="print a JSON list")] = False,
+    as_csv: Annotated[bool, Option("--csv", help="print CSV")] = False,
+) -> None:
+    """Name what pictures show, most probable first, in the order given."""
+    from neocog.api.classifier import load
+
+    if as_json and as_csv:
+        raise UserError("give --json or --csv, not both")
+    given = [line.rstrip("\r\n") for line in sys.stdin] if pictures == ["-"] else pictures
+    places = [place for place in given if place]
+    told = Console()
+    classifier = load(run, model=model, engine=engine, device=device)
+    found = classifier.predict_stream(places, topk, told)
+    write = _write_json if as_json else _write_csv if as_csv else _write_text
+    write(_counted(found, told), min(topk, len(classifier.classes)))
+
+
+def _counted(found: Iterable[Prediction], told: Console) -> Iterator[Prediction]:
+    """`found`, naming each picture that cannot be read; raises at the end where none could."""
+    read = skipped = 0
+    for one in found:
+        if one.reason:
+            skipped += 1
+            told.say(f"skipped {one.path}: {one.reason}")
+        else:
+            read += 1
+        yield one
+    if skipped and not read:
+        raise UserError(f"no picture could be read, {skipped} skipped; give pictures in a known format")
+
+
+def _write_text(found: Iterable[Prediction], topk: int) -> None:
+    for one in found:
+        pairs = zip(one.labels, one.probabilities, strict=True)
+        if not one.reason:
+            out(f"{printable(one.path)}: " + ", ".join(f"{printable(label)} {p:.3f}" for label, p in pairs))
+
+
+def _write_json(found: Iterable[Prediction], topk: int) -> None:
+    """A JSON list, written as it grows."""
+    separator = "["
+    for one in found:
+        sys.stdout.write(f"{separator}\n  {json.dumps(one.to_json(), ensure_ascii=False)}")
+        separator = ","
+    sys.stdout.write("\n]\n")
+
+
+def _write_csv(found: Iterable[Prediction], topk: int) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(
+        ["path", *(f"{what}{k}" for k in range(1, topk + 1) for what in ("label", "probability"))]
+    )
+    for one in found:
+        pairs = zip(one.labels, one.probabilities, strict=True)
+        writer.writerow([one.path, *(cell for label, p in pairs for cell in (label, f"{p:.6f}"))])

@@ -1,0 +1,90 @@
+"""neocog train DATA"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+from neocog.cli.console import Console, out, out_json
+
+if TYPE_CHECKING:
+    from neocog.api.train import Run
+
+
+def train(
+    data: Annotated[
+        str, Argument(help="folder of class folders (with or without train/val/test), or builtin/NAME")
+    ],
+    model: Annotated[
+        str | None,
+        Option(
+            "-m", "--model", help="NAME, timm:NAME, torchvision:NAME or FILE.py:FUNCTION; chosen if not given"
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        Option(help="probe (frozen network, linear classifier), scratch or digits; chosen if not given"),
+    ] = None,
+    weights: Annotated[Path | None, Option(help="start from this .safetensors or .pth file")] = None,
+    output: Annotated[Path | None, Option("--output", "--output-dir", help="folder of the run")] = None,
+    img_size: Annotated[
+        int | None, Option("--img-size", "--train-crop-size", help="input size in pixels")
+    ] = None,
+    resize_mode: Annotated[
+        str | None,
+        Option("--resize-mode", "--crop-mode", help="crop, pad or squash pictures that are not square"),
+    ] = None,
+    val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
+    epochs: Annotated[
+        int | None, Option(help="passes over the pictures (recipes that train all weights)")
+    ] = None,
+    lr: Annotated[float | None, Option(help="highest learning rate")] = None,
+    batch_size: Annotated[int | None, Option("-b", "--batch-size", help="pictures per step")] = None,
+    seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
+    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
+    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+) -> None:
+    """Make a classifier from a folder of pictures: bundle, figures and a report."""
+    from neocog.api.train import train as run_train
+
+    run = run_train(
+        data,
+        model,
+        recipe=recipe,
+        weights=weights,
+        output=output,
+        img_size=img_size,
+        resize_mode=resize_mode,
+        val_fraction=val_fraction,
+        epochs=epochs,
+        lr=lr,
+        batch_size=batch_size,
+        seed=seed,
+        engine=engine,
+        device=device,
+        progress=Console(),
+    )
+    if as_json:
+        out_json(run.to_json())
+    else:
+        _summary(run)
+    if run.interrupted:
+        Console().say("the weights so far are saved in the run")
+        sys.exit(130)
+
+
+def _summary(run: Run) -> None:
+    figures = run.figures
+    low, high = figures["top1_interval"]
+    n = figures["n_val"]
+    out(f"accuracy {figures['top1']:.4f} on {n:,} held-out pictures (95 % interval {low:.4f} to {high:.4f})")
+    for line in run.comparison:
+        out(f"  beside it: {line}")
+    if figures["skipped"]:
+        out(f"skipped {len(figures['skipped'])} unreadable pictures, listed in the report")
+    out(f"run     {run.folder}")
+    out(f"report  {run.folder / 'report.html'}")

@@ -1,0 +1,33 @@
+"""neocog verify RUN"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from typer import Argument, Option
+
+from neocog.cli.console import out, out_json
+
+
+def verify(
+    run: Annotated[str, Argument(help="folder of a run, or runs/last")],
+    model: Annotated[
+        str | None,
+        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
+    ] = None,
+    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+) -> None:
+    """Replay a run's self-test: does it still compute what it computed when it was made?"""
+    from neocog.api.verify import verify as run_verify
+
+    verdict = run_verify(run, model=model)
+    if as_json:
+        out_json(verdict.to_json())
+    else:
+        out(verdict.table())
+        same = "still computes the same" if verdict.ok else "computes something else"
+        out(
+            f"{run} {same}: {verdict.pictures} photographs, tolerance {verdict.tolerance:.0e}; every SHA-256 agrees"
+        )
+    sys.exit(0 if verdict.ok else 1)

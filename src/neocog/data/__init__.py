@@ -1,0 +1,1 @@
+"""A path or a name becomes labelled pictures, and a picture becomes a network's input."""

@@ -1,0 +1,138 @@
+"""Pictures in a fixed order, read by index: files on disk, or arrays that are in memory already."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from neocog.errors import Unreadable, UserError
+
+ORIENTATION = 0x0112
+Picture = bytes | NDArray[np.generic] | Image.Image
+"""An encoded file, an array (height, width) or (height, width, channels), or a PIL picture."""
+
+
+class Samples(Protocol):
+    """Pictures in a fixed order."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """What the picture is called: its path, or its place in memory."""
+
+    def read(self, index: int) -> Picture:
+        """The picture, not yet decoded; raises `Unreadable` where the file cannot be opened."""
+
+
+class Files:
+    """Pictures on disk. The paths lie in one buffer: flat memory, however many there are."""
+
+    def __init__(self, paths: Iterable[str | Path]):
+        encoded = [str(path).encode("utf-8", "surrogateescape") for path in paths]
+        self._ends = np.cumsum([len(path) for path in encoded], dtype=np.int64)
+        self._buffer = b"".join(encoded)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def name(self, index: int) -> str:
+        start = self._ends[index - 1] if index else 0
+        return self._buffer[start : self._ends[index]].decode("utf-8", "surrogateescape")
+
+    def read(self, index: int) -> bytes:
+        try:
+            data = Path(self.name(index)).read_bytes()
+        except OSError as error:
+            raise Unreadable(f"cannot be opened: {error.strerror}") from error
+        if not data:
+            raise Unreadable("empty file (0 bytes)")
+        return data
+
+
+class Arrays:
+    """Pictures in memory: arrays, PIL pictures, or the bytes of encoded files; among them, paths of others."""
+
+    def __init__(
+        self, pictures: Sequence[Picture | str | Path] | NDArray[np.generic], names: Sequence[str] = ()
+    ):
+        if names and len(names) != len(pictures):
+            raise UserError(
+                f"each picture needs one name, got {len(pictures)} pictures and {len(names)} names"
+            )
+        self._pictures, self._names = pictures, names
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def name(self, index: int) -> str:
+        return self._names[index] if self._names else f"[{index}]"
+
+    def read(self, index: int) -> Picture:
+        picture = self._pictures[index]
+        return Files([picture]).read(0) if isinstance(picture, str | Path) else picture
+
+
+class Subset:
+    """Some of the pictures of `samples`, in the order of `indices`."""
+
+    def __init__(self, samples: Samples, indices: NDArray[np.int64]):
+        self._samples, self._indices = samples, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def name(self, index: int) -> str:
+        return self._samples.name(int(self._indices[index]))
+
+    def read(self, index: int) -> Picture:
+        return self._samples.read(int(self._indices[index]))
+
+
+def as_samples(pictures: object) -> Samples:
+    """Paths, arrays (n, height, width[, channels]), PIL pictures, or a mix of them, as `Samples`."""
+    if isinstance(pictures, Files | Arrays | Subset):
+        return pictures
+    if isinstance(pictures, str | Path):
+        return Files([pictures])
+    if isinstance(pictures, bytes | Image.Image):
+        return Arrays([pictures])
+    if isinstance(pictures, np.ndarray) and pictures.dtype != object and pictures.dtype.kind not in "US":
+        return Arrays(pictures if pictures.ndim == 4 or _is_grey_stack(pictures) else [pictures])
+    if not isinstance(pictures, Iterable):
+        raise UserError(f"pictures must be paths, arrays or PIL pictures, got {type(pictures).__name__}")
+    items = list(pictures)
+    if all(isinstance(item, str | Path) for item in items):
+        return Files(items)
+    names = [str(item) if isinstance(item, str | Path) else f"[{i}]" for i, item in enumerate(items)]
+    return Arrays(items, names)
+
+
+def content_hash(picture: Picture) -> bytes:
+    """SHA-256 of what the picture is made of: the same picture has the same hash under any name."""
+    if isinstance(picture, bytes):
+        return hashlib.sha256(picture).digest()
+    try:
+        array = np.ascontiguousarray(picture)
+    except Exception as error:  # a PIL picture may only now read its file
+        raise Unreadable(f"damaged: {error}") from error
+    about = f"{array.dtype}{array.shape}"
+    if isinstance(picture, Image.Image):  # the same numbers may mean other colours, or lie another way
+        about += repr((picture.mode, picture.getpalette(), picture.info.get("transparency"), held(picture)))
+    return hashlib.sha256(about.encode() + array.tobytes()).digest()
+
+
+def held(image: Image.Image) -> int:
+    """How the camera was held, 1 (upright) to 8, as the picture's EXIF block says."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # a damaged block says nothing about the picture
+        return 1
+
+
+def _is_grey_stack(array: NDArray[np.generic]) -> bool:
+    """(n, height, width), unlike one picture (height, width, 1 | 3 | 4)."""
+    return array.ndim == 3 and array.shape[-1] not in (1, 3, 4)

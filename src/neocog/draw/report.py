@@ -1,0 +1,248 @@
+"""The page that a training run leaves behind: one HTML file that needs no other, no network and no script."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from neocog.draw import svg
+from neocog.errors import UserError
+
+TINY = 64 * 64  # pixels up to which a picture is kept exactly
+LARGEST_TABLE = 25  # classes of the largest confusion matrix that is readable as a table of numbers
+PAIRS = 20  # confused pairs shown in its place
+GALLERY = 24  # mistakes shown
+THUMBNAILS = 480  # pictures of classes on one page, so that it stays a few megabytes
+LISTED = 200  # skipped files listed for each reason
+COLOURS = 6  # of the steps in report.html
+UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no text in HTML
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClassRow:
+    """One class: how many pictures it has, how well it is recognised, and what its pictures look like."""
+
+    name: str
+    n_train: int
+    n_val: int
+    precision: float
+    recall: float
+    f1: float
+    thumbnails: tuple[NDArray[np.uint8], ...] = ()
+    """pictures as the network sees them, each (height, width, 1 or 3)"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mistake:
+    """A held-out picture, (height, width, 1 or 3), that was taken for something else."""
+
+    path: str
+    pixels: NDArray[np.uint8]
+    truth: str
+    said: str
+    probability: float
+    probability_of_truth: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRow:
+    """The losses (mean per picture) and the share of held-out pictures right after an epoch."""
+
+    epoch: int
+    train_loss: float
+    eval_loss: float
+    eval_top1: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """A classifier on the same held-out pictures: its share right with the ends of its 95 % interval."""
+
+    name: str
+    top1: float
+    low: float
+    high: float
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """Everything the page shows. Shares and probabilities lie in 0..1, times are seconds."""
+
+    name: str
+    """of the data set"""
+    model: str
+    recipe: str
+    made: str
+    """ISO 8601"""
+    version: str
+    """of neocog"""
+    top1: float
+    top5: float
+    interval: tuple[float, float]
+    """95 %, Wilson's, of `top1`"""
+    n_train: int
+    n_val: int
+    classes: tuple[ClassRow, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """pictures, [true][predicted], in the order of `classes`"""
+    mistakes: tuple[Mistake, ...] = ()
+    """most confident first"""
+    skipped: tuple[tuple[str, str], ...] = ()
+    """path, reason"""
+    seconds: tuple[tuple[str, float], ...] = ()
+    """step, its time"""
+    decisions: tuple[str, ...] = ()
+    """what was chosen automatically and why, a sentence each"""
+    epochs: tuple[EpochRow, ...] = ()
+    """empty for a frozen network"""
+    comparison: tuple[ComparisonRow, ...] = ()
+    """this model and the others beside it; the row whose name is `model` is set off"""
+    card: tuple[tuple[str, str], ...] = ()
+    """further facts: name, value"""
+
+    def __post_init__(self) -> None:
+        n = len(self.classes)
+        if not n or len(self.confusion) != n or any(len(row) != n for row in self.confusion):
+            given = f"{len(self.confusion)} rows for {n} classes"
+            raise UserError(f"confusion must have a row and a column for every class, got {given}")
+
+
+def render(report: Report) -> str:
+    """The whole page. Names, paths and reasons are untrusted: the template escapes each of them."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_readable
+    )
+    environment.filters.update(percent=percent, count=count, duration=duration, uri=data_uri)
+    environment.globals.update(bar=svg.bar, dot=partial(svg.dot, scale=_scale(report)))
+    here = files("neocog.draw")
+    page, css = (here.joinpath(name).read_text("utf-8") for name in ("report.html", "report.css"))
+    drawn = _derived(report) | _drawings(report)
+    return environment.from_string(page).render(r=report, css=css, headline=headline(report), **drawn)
+
+
+def headline(report: Report) -> str:
+    """The result in one sentence."""
+    low, high = (percent(end) for end in report.interval)
+    pictures = count(report.n_val, "held-out picture")
+    return f"{percent(report.top1)} % of {pictures} right (95 % interval {low}–{high})"
+
+
+def percent(share: float) -> str:
+    """`share` in percent with one decimal, or the few more it takes not to call 99.96 a 100."""
+    texts = [f"{100 * share:.{digits}f}" for digits in (1, 2, 3, 4)]
+    return next((text for text in texts if 0 < float(text) < 100), texts[0])
+
+
+def count(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.2f} s" if seconds >= 0.01 else "under 0.01 s"
+
+
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """A picture (height, width, 1 or 3) inside the page: PNG, hence exact, if tiny; JPEG otherwise."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
+        raise UserError(f"pixels must be uint8 (height, width, 1 or 3), got {pixels.dtype} {pixels.shape}")
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    kind, options = ("png", {}) if image.width * image.height <= TINY else ("jpeg", {"quality": 85})
+    file = io.BytesIO()
+    image.save(file, format=kind, optimize=True, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def confused_pairs(confusion: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """The most frequent (true, predicted, pictures) off the diagonal, at most `PAIRS`."""
+    found = [(t, p, n) for t, row in enumerate(confusion) for p, n in enumerate(row) if n and t != p]
+    return sorted(found, key=lambda pair: -pair[2])[:PAIRS]
+
+
+def _derived(report: Report) -> dict[str, object]:
+    """What the template needs beside the report's own fields."""
+    said = [sum(column) for column in zip(*report.confusion, strict=True)]
+    ranked = sorted(zip(report.classes, said, strict=True), key=lambda pair: (pair[0].n_val == 0, pair[0].f1))
+    return {
+        "guess": _largest_share(report),
+        "wrong": report.n_val - round(report.n_val * report.top1),
+        "ranked": ranked,
+        "per_class": max(1, THUMBNAILS // len(report.classes)),
+        "gallery": report.mistakes[:GALLERY],
+        "table": len(report.classes) <= LARGEST_TABLE,
+        "pairs": confused_pairs(report.confusion),
+        "reasons": _by_reason(report.skipped),
+        "listed": LISTED,
+        "total": sum(seconds for _, seconds in report.seconds),
+        "colours": COLOURS,
+        "scale": _scale(report),
+    }
+
+
+def _drawings(report: Report) -> dict[str, str]:
+    steps = ", ".join(f"{step} {duration(seconds)}" for step, seconds in report.seconds)
+    return {
+        "accuracy": svg.accuracy_bar(report.top1, report.interval, _largest_share(report)),
+        "heat": svg.heat_map("Confusion matrix, true classes from top to bottom", report.confusion),
+        "times": svg.stacked(str(_readable(steps)), [seconds for _, seconds in report.seconds], COLOURS),
+        "loss": _loss_curves(report.epochs) if report.epochs else "",
+        "learned": _accuracy_curve(report.epochs) if report.epochs else "",
+    }
+
+
+def _loss_curves(epochs: Sequence[EpochRow]) -> str:
+    train = svg.Curve("train", tuple((row.epoch, row.train_loss) for row in epochs))
+    held_out = svg.Curve("held", tuple((row.epoch, row.eval_loss) for row in epochs))
+    finite = [y for curve in (train, held_out) for _, y in curve.points if isfinite(y)]
+    return svg.curves("Loss by epoch", (train, held_out), (0.0, max(finite, default=0.0) or 1.0))
+
+
+def _accuracy_curve(epochs: Sequence[EpochRow]) -> str:
+    curve = svg.Curve("held", tuple((row.epoch, 100 * row.eval_top1) for row in epochs))
+    best = max(y for _, y in curve.points)
+    extent = (min(min(y for _, y in curve.points), best - 1), best)
+    return svg.curves("Accuracy on held-out pictures by epoch, in percent", (curve,), extent)
+
+
+def _largest_share(report: Report) -> float:
+    """The accuracy of always naming the class that most held-out pictures have."""
+    return max(row.n_val for row in report.classes) / max(report.n_val, 1)
+
+
+def _scale(report: Report) -> tuple[float, float]:
+    """The axis that holds every interval of the comparison, as shares."""
+    ends = [end for row in report.comparison for end in (row.low, row.high)] or [0.0, 1.0]
+    marks = svg.ticks(100 * min(ends), 100 * max(ends))
+    return marks[0] / 100, marks[-1] / 100
+
+
+def _by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """The paths of each reason, the most frequent reason first."""
+    paths: dict[str, list[str]] = {}
+    for path, reason in skipped:
+        paths.setdefault(reason, []).append(path)
+    return dict(sorted(paths.items(), key=lambda item: -len(item[1])))
+
+
+def _readable(value: object) -> object:
+    """`value`, but a path may hold bytes that are no text, and a browser must still read the page."""
+    return UNREADABLE.sub("\ufffd", value) if isinstance(value, str) and UNREADABLE.search(value) else value

@@ -1,0 +1,72 @@
+"""Rows of cells as text for a terminal, or as HTML for a notebook."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that prints itself in a terminal and shows itself in a notebook."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The rows as dictionaries."""
+        return (dict(zip(self.header, row, strict=True)) for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        cells = [self.header, *([shown(cell) for cell in row] for row in self.rows)]
+        widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+        right = [all(isinstance(row[i], int | float) for row in self.rows) for i in range(len(widths))]
+        return "\n".join(_line(row, widths, right) for row in cells)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return list(self)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.header)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(shown(cell))}</td>" for cell in row) + "</tr>"
+            for row in self.rows
+        )
+        return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def shown(cell: object) -> str:
+    """A cell as text: thousands apart, four digits of a fraction, no control characters."""
+    if isinstance(cell, bool) or cell is None:
+        return {True: "yes", False: "no", None: "-"}[cell]
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:.4g}" if isinstance(cell, float) else printable(str(cell))
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: labels and paths are other people's words and may hold escape codes."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs", "Cf") else c for c in text
+    )
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes in a terminal: wide East Asian characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    parts = []
+    for cell, room, is_number in zip(cells, widths, right, strict=True):
+        space = " " * (room - width(cell))
+        parts.append(space + cell if is_number else cell + space)
+    return "  ".join(parts).rstrip()

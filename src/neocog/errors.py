@@ -1,0 +1,19 @@
+"""What neocog raises when the input is wrong: one readable line that names the rule, what was given, the way out."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """The user's input is wrong. The command line prints it as one line and exits with code 2."""
+
+
+class Unreadable(UserError):
+    """A picture that cannot be decoded; the message is the reason, without the path."""
+
+
+def unknown(what: str, given: str, known: Iterable[str]) -> UserError:
+    """An error for a name that does not exist, with the nearest names that do."""
+    names = list(known)
+    near = get_close_matches(given, names, n=3, cutoff=0.5) or names[:5]
+    return UserError(f"unknown {what} {given!r}; did you mean {', '.join(near)}?")

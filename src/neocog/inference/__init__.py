@@ -1,0 +1,1 @@
+"""Pictures in, probabilities or features out, as fast as this machine allows."""

@@ -1,0 +1,53 @@
+"""What an engine runs: a backbone that turns pixels into features, and the linear layer behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last linear layer: logits = features @ weight.T + bias."""
+
+    weight: Floats
+    bias: Floats
+
+    def logits(self, features: Floats) -> Floats:
+        return np.asarray(features @ self.weight.T + self.bias, np.float32)
+
+    def probabilities(self, features: Floats) -> Floats:
+        """Softmax of the logits, (n, classes)."""
+        logits = self.logits(features).astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A backbone that can be built when torch is needed, and told apart from others when it is not."""
+
+    name: str
+    preprocess: Preprocess
+    digest: str
+    """SHA-256 of the backbone's tensors"""
+    backbone: Callable[[], nn.Module]
+    """(batch, channels, height, width) normalised -> (batch, features); built only when an engine asks"""
+
+    def key(self) -> str:
+        """Same key, same features: the weights, the architecture's name and the preprocessing."""
+        parts = {"name": self.name, "digest": self.digest, "preprocess": self.preprocess.to_json()}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,28 @@
+"""How long work tells how far it is, without knowing who listens: a terminal, a notebook or nobody."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+
+class Progress(Protocol):
+    """Told about each step of a job and about each decision taken for the user."""
+
+    def say(self, text: str) -> None:
+        """One line for the reader."""
+
+    def step(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """A step of `total` parts; the function it yields is called with the number of parts done."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def say(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def step(self, name: str, total: int) -> Iterator[Advance]:
+        yield lambda done: None

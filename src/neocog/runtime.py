@@ -1,0 +1,69 @@
+"""Which processor, threads, device and cache folder this process uses: decided once, here. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neocog.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def cache_folder() -> Path:
+    """Where neocog keeps what it can make again: $NEOCOG_CACHE, else the system's place for caches."""
+    if given := os.environ.get("NEOCOG_CACHE"):
+        return Path(given)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "neocog"
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "neocog" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neocog"
+
+
+def threads() -> int:
+    """Processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def processor() -> str:
+    """The processor's name, which a compiled network depends on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def device(name: str = "auto") -> torch.device:
+    """The torch device called `name`; `auto` takes CUDA, then Apple's MPS, then the CPU."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(name)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"device must be auto, cpu, cuda or mps and present here, got {name!r} ({reason})"
+        ) from error
+    return chosen
+
+
+def accelerator_possible() -> bool:
+    """False where no accelerator can be there, found out without importing torch (which takes over a second)."""
+    nvidia = any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+    return nvidia or sys.platform == "darwin" or os.name == "nt"

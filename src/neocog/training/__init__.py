@@ -1,0 +1,1 @@
+"""A network, pictures and a recipe become weights."""

@@ -1,0 +1,1 @@
+"""Weights from elsewhere: which published ones there are, where they lie, and how they are read."""

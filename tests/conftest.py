@@ -1,0 +1,23 @@
+"""What all tests share: a cache of their own instead of the user's, and no more threads than two cores have."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("neocog", deadline=None)  # other work on the machine is no failure
+settings.load_profile("neocog")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEOCOG_CACHE", str(tmp_path_factory.mktemp("neocog-cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> None:
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(2)

@@ -1,0 +1,207 @@
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+import zoo
+from neocog.data.preprocess import FILTERS, Preprocess
+from neocog.errors import UserError
+
+HALF = {"mean": (0.5,), "std": (0.5,)}
+SIDES = st.integers(1, 300)
+
+
+def columns(height: int, width: int) -> NDArray[np.uint8]:
+    """Each pixel is the number of its column, grey; no picture here is wider than 256."""
+    return np.tile(np.arange(width, dtype=np.uint8), (height, 1))
+
+
+def resize_then_crop(image: Image.Image, size: int, crop_pct: float) -> NDArray[np.uint8]:
+    """timm's and torchvision's evaluation: the shorter edge to size / crop_pct, then the middle square."""
+    edge = round(size / crop_pct)
+    scale = edge / min(image.size)
+    wide, high = round(image.width * scale), round(image.height * scale)
+    left, top = (wide - size) // 2, (high - size) // 2
+    resized = image.resize((wide, high), Image.Resampling.BICUBIC)
+    return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+@given(
+    SIDES, SIDES, SIDES, SIDES, st.sampled_from(("crop", "pad", "squash")), st.sampled_from((0.5, 0.875, 1))
+)
+def test_every_picture_comes_in_the_size_asked_for(
+    height: int, width: int, rows: int, cols: int, fit: Any, crop_pct: float
+) -> None:
+    make = Preprocess(
+        size=(rows, cols), channels=1, resize_mode=fit, crop_pct=crop_pct, interpolation="nearest", **HALF
+    )
+    assert make(np.zeros((height, width), np.uint8)).shape == (rows, cols, 1)
+
+
+def test_a_picture_one_pixel_larger_than_the_input_is_cropped_although_rounding_leads_out_of_it() -> None:
+    grey = np.full((29, 29), 77, np.uint8)  # 29 / 28 * 28 is more than 29 in floating point
+    assert (Preprocess(size=(28, 28), channels=1, **HALF)(grey) == 77).all()
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, (8, 8, 1)), (3, (8, 8, 3))])
+def test_the_pixels_are_bytes_with_the_channels_last(channels: int, shape: tuple[int, ...]) -> None:
+    make = Preprocess(size=(8, 8), channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
+    pixels = make(zoo.scene())
+    assert (pixels.shape, pixels.dtype) == (shape, np.uint8)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_a_picture_that_fits_passes_through_unchanged(fit: Any) -> None:
+    assert (Preprocess(size=(64, 96), resize_mode=fit)(zoo.scene()) == zoo.scene()).all()
+
+
+def test_crop_takes_the_middle_of_a_wide_picture() -> None:
+    pixels = Preprocess(size=(40, 40), channels=1, **HALF)(columns(40, 100))
+    assert (pixels[..., 0] == np.arange(30, 70)).all()
+
+
+def test_crop_takes_the_middle_of_a_high_picture() -> None:
+    pixels = Preprocess(size=(40, 40), channels=1, **HALF)(columns(40, 100).T)
+    assert (pixels[..., 0] == np.arange(30, 70)[:, None]).all()
+
+
+def test_crop_pct_keeps_its_share_of_the_shorter_edge() -> None:
+    pixels = Preprocess(size=(20, 20), channels=1, crop_pct=0.5, **HALF)(columns(40, 100))
+    assert (pixels[..., 0] == np.arange(40, 60)).all()
+
+
+def test_crop_for_an_oblong_input_has_its_proportions() -> None:
+    pixels = Preprocess(size=(20, 40), channels=1, **HALF)(columns(40, 60))
+    assert pixels[:, 0].max() <= 1  # columns 0 to 59, two thirds of a pixel each
+    assert pixels[:, -1].min() >= 58
+
+
+@pytest.mark.parametrize("crop_pct", [0.875, 1.0])
+@pytest.mark.parametrize("size", [(300, 451), (451, 300), (333, 333)])
+def test_crop_is_pillows_resize_then_crop_in_one_step(size: tuple[int, int], crop_pct: float) -> None:
+    image = Image.fromarray(zoo.scene(400, 600)).resize(size)
+    ours = Preprocess(size=(224, 224), crop_pct=crop_pct)(image)
+    off = np.abs(ours.astype(float) - resize_then_crop(image, 224, crop_pct))
+    # two-step cropping rounds sizes and corners to whole pixels; the shift by half a pixel shows on edges alone
+    assert off.mean() < 0.5
+    assert np.percentile(off, 99) <= 30
+
+
+def test_pad_puts_the_whole_picture_in_the_middle_of_a_grey_ground() -> None:
+    pixels = Preprocess(size=(40, 40), channels=1, resize_mode="pad", **HALF)(np.full((20, 40), 9, np.uint8))
+    expected = np.full((40, 40), 128)
+    expected[10:30] = 9
+    assert (pixels[..., 0] == expected).all()
+
+
+def test_pad_enlarges_a_small_picture_as_far_as_it_fits() -> None:
+    pixels = Preprocess(size=(40, 60), resize_mode="pad")(np.full((10, 5, 3), 9, np.uint8))
+    expected = np.full((40, 60, 3), 128)
+    expected[:, 20:40] = 9
+    assert (pixels == expected).all()
+
+
+def test_squash_shows_the_whole_picture_and_nothing_else() -> None:
+    pixels = Preprocess(size=(32, 32), resize_mode="squash")(zoo.scene()).astype(int)
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert np.abs(corners - zoo.scene()[[0, 0, -1, -1], [0, -1, 0, -1]]).max() <= 2  # the slope of brightness
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_fine_stripes_become_their_mean_and_no_moire(interpolation: Any, fit: Any) -> None:
+    stripes = np.tile(np.array([0, 255], np.uint8), (256, 128))
+    pixels = Preprocess(size=(25, 25), channels=1, resize_mode=fit, interpolation=interpolation, **HALF)(
+        stripes
+    )
+    assert np.abs(pixels[:, 2:-2].astype(float) - 127.5).max() <= 3  # without antialiasing 0 and 255 appear
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_each_interpolation_is_pillows_of_the_same_name(name: Any) -> None:
+    expected = Image.fromarray(zoo.scene()).resize((17, 13), Image.Resampling[name.upper()])
+    assert (
+        Preprocess(size=(13, 17), resize_mode="squash", interpolation=name)(zoo.scene()) == expected
+    ).all()
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+@pytest.mark.parametrize("orientation", zoo.ORIENTATIONS)
+def test_fast_decoding_of_a_photograph_looks_like_exact_decoding(fit: Any, orientation: int) -> None:
+    data = zoo.jpeg(zoo.held(skimage.data.chelsea(), orientation), exif=zoo.exif(orientation, "<"))
+    fast, exact = (
+        Preprocess(size=(96, 96), resize_mode=fit, decoding=decoding)(data) for decoding in ("fast", "exact")
+    )
+    off = np.abs(fast.astype(float) - exact)
+    # of 255, for libjpeg's scaling is no bicubic; a shift by half a pixel is off by 4, the same way is off by 0
+    assert 0 < off.mean() < 1.5
+
+
+def test_exact_decoding_uses_every_pixel() -> None:
+    data = zoo.jpeg(zoo.scene(800, 1200))
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(image.resize((96, 96), Image.Resampling.BICUBIC), float)
+    pixels = Preprocess(size=(96, 96), resize_mode="squash", decoding="exact")(data)
+    assert np.abs(pixels - expected).max() <= 1  # two builds of libjpeg-turbo
+
+
+@st.composite
+def preprocessings(draw: st.DrawFn) -> Preprocess:
+    channels = draw(st.sampled_from((1, 3)))
+    numbers = st.floats(0.01, 1)
+    return Preprocess(
+        size=draw(st.tuples(SIDES, SIDES)),
+        channels=channels,
+        resize_mode=draw(st.sampled_from(("crop", "pad", "squash"))),
+        crop_pct=draw(numbers),
+        interpolation=draw(st.sampled_from(sorted(FILTERS))),
+        mean=draw(st.tuples(*[numbers] * channels)),
+        std=draw(st.tuples(*[numbers] * channels)),
+        decoding=draw(st.sampled_from(("fast", "exact"))),
+    )
+
+
+@given(preprocessings())
+def test_what_is_stored_as_json_comes_back_equal(preprocess: Preprocess) -> None:
+    assert Preprocess.from_json(json.loads(json.dumps(preprocess.to_json()))) == preprocess
+
+
+def test_stored_preprocessing_with_other_fields_is_refused() -> None:
+    stored = {**Preprocess(size=(8, 8)).to_json(), "gamma": 2}
+    with pytest.raises(UserError, match="preprocessing must have the fields .*'crop_pct'.* got .*'gamma'"):
+        Preprocess.from_json(stored)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": (0, 8)}, "size must be a height and a width of at least 1, got (0, 8)"),
+        ({"size": (8, 8, 8)}, "size must be a height and a width of at least 1, got (8, 8, 8)"),
+        ({"channels": 4}, "channels must be 1 (grey) or 3 (RGB), got 4"),
+        ({"crop_pct": 0}, "crop_pct must be above 0 and at most 1, got 0"),
+        ({"crop_pct": 1.1}, "crop_pct must be above 0 and at most 1, got 1.1"),
+        ({"crop_pct": float("nan")}, "crop_pct must be above 0 and at most 1, got nan"),
+        ({"mean": (0.5,)}, "mean and std need 3 numbers each, std above 0, got (0.5,), (0.5, 0.5, 0.5)"),
+        ({"std": (1, 1)}, "mean and std need 3 numbers each, std above 0, got (0.5, 0.5, 0.5), (1, 1)"),
+        ({"std": (1, 0, 1)}, "mean and std need 3 numbers each, std above 0, got (0.5, 0.5, 0.5), (1, 0, 1)"),
+        ({"resize_mode": "stretch"}, "resize_mode must be one of crop, pad, squash, got 'stretch'"),
+        (
+            {"interpolation": "area"},
+            "interpolation must be one of nearest, bilinear, bicubic, lanczos, got 'area'",
+        ),
+        ({"decoding": "lazy"}, "decoding must be one of fast, exact, got 'lazy'"),
+    ],
+)
+def test_a_wrong_field_is_refused_with_the_rule_and_what_was_given(
+    wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        Preprocess(**{"size": (8, 8), **wrong})
+    assert str(caught.value) == message
