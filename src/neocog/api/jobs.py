@@ -17,7 +17,7 @@ from neocog.data.decode import Pixels
 from neocog.data.source import Dataset
 from neocog.data.split import stratified
 from neocog.errors import UserError
-from neocog.inference.engines import Chosen, choose
+from neocog.inference.engines import Chosen, choose, recheck
 from neocog.inference.features import extract
 from neocog.inference.network import Floats, Head, Network
 from neocog.inference.stream import stream
@@ -98,7 +98,7 @@ def learn_probe(plan: Plan, told: Progress) -> Learned:
         tensors=tensors,
         head_name=backbone.head,
         head_added=backbone.head_added,
-        engine=choose(backbone.network, fit.head, plan.engine, plan.device),
+        engine=recheck(chosen, backbone.network, fit.head),
         split=split,
         train_loss=log_loss(fit.head.probabilities(train), labels),
         probabilities=fit.head.probabilities(held_out),

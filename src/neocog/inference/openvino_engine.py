@@ -52,6 +52,9 @@ class OpenVinoEngine:
     def __init__(self, compiled: Any):
         self._compiled = compiled
         self._local = threading.local()
+        # openvino loads something of its own at the first look into a tensor; two threads that do so at once lock
+        # each other out for ever (2026.4.1; 1 start of 6 with threads switched every microsecond)
+        _ = door().Tensor(np.zeros(1, np.uint8)).data
 
     def __call__(self, batch: Pixels) -> Floats:
         if not hasattr(self._local, "request"):
