@@ -91,6 +91,19 @@ def test_a_changed_file_is_not_run(factory: Path, tmp_path: Path, pictures: list
         neocog.load(run.folder, engine="torch").predict(pictures)
 
 
+def test_changed_code_with_the_same_weights_gives_new_features(tmp_path: Path, pictures: list[str]) -> None:
+    """Nothing of an older state of the file is taken from the cache."""
+    path = tmp_path / "mine.py"
+    found = []
+    for pooling in ("Avg", "Max"):
+        path.write_text(
+            "from torch import nn\n"
+            f"def net(): return nn.Sequential(nn.Adaptive{pooling}Pool2d(2), nn.Flatten())\n"
+        )
+        found.append(neocog.ImageEmbedder(f"{path}:net", img_size=16).fit_transform(pictures))
+    assert np.abs(found[0] - found[1]).max() > 0.05
+
+
 def test_another_user_must_name_the_file_before_a_bundle_runs_it(
     factory: Path, tmp_path: Path, pictures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """The command through its real door: a subprocess with the arguments that a person types."""
 
+import contextlib
 import csv
 import json
 import os
@@ -155,6 +156,40 @@ def test_eval_matches_labels_by_name(place: Path, tmp_path: Path) -> None:
     assert "does not know brick" in done.stderr
 
 
+def test_eval_says_how_many_pictures_trained_the_model(place: Path) -> None:
+    done = neocog("eval", "runs/last", "my ünï photos", "--json", cwd=place)
+    assert json.loads(done.stdout)["n"] == 24
+    assert "18 of these pictures trained the model" in done.stderr
+
+
+def test_json_is_whole_even_where_nothing_can_be_read(place: Path) -> None:
+    bad = place / "my ünï photos" / "cat" / "zero.jpg"
+    done = neocog("predict", "runs/last", bad, "--json", cwd=place, ok=False)
+    assert done.returncode == 2
+    assert [row["predictions"] for row in json.loads(done.stdout)] == [[]]
+    assert "empty list" in refused("predict", "runs/last", "-", "--json", cwd=place)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_results_go_to_their_file_while_a_bar_runs_on_the_terminal(place: Path) -> None:
+    import pty
+
+    terminal, inner = pty.openpty()
+    with (place / "out.json").open("w") as file:
+        command = [sys.executable, "-m", "neocog", "predict", "runs/last", str(WHOLE), "--json"]
+        with subprocess.Popen(command, cwd=place, stdout=file, stderr=inner) as job:
+            os.close(inner)
+            shown = b""
+            with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+                while data := os.read(terminal, 4096):
+                    shown += data
+            job.wait(timeout=60)
+    os.close(terminal)
+    assert len(json.loads((place / "out.json").read_text())) == 6
+    assert "━".encode() in shown
+    assert b"predictions" not in shown
+
+
 def test_eval_without_a_common_class_shows_both_lists(place: Path) -> None:
     said = refused("eval", "runs/last", "builtin/digits", cwd=place)
     assert "cat, coffee, rocket" in said
@@ -254,6 +289,10 @@ def test_wrong_input_is_one_readable_line(place: Path, tmp_path: Path) -> None:
     bad = copy_photos(tmp_path / "bad", ("cat", "rocket"), 2)
     for path in (bad / "cat").iterdir():
         path.write_bytes(b"nothing")
+    copy_photos(tmp_path / "two", ("cat", "rocket"), 2)
+    mixed = tmp_path / "mixed"
+    copy_photos(mixed / "train", ("cat", "rocket"), 2)
+    shutil.copytree(WHOLE, mixed / "test")
     said = {
         "does not exist": ("train", tmp_path / "nowhere"),
         "got no picture in": ("train", tmp_path / "empty"),
@@ -262,7 +301,16 @@ def test_wrong_input_is_one_readable_line(place: Path, tmp_path: Path) -> None:
         "got none for cat": ("train", bad),
         "did you mean builtin/digits": ("train", "builtin/digit"),
         "did you mean efficientnet_lite0": ("train", "builtin/photos", "-m", "efficientnet_lit0"),
-        "epochs must be at least 1": ("train", "builtin/photos", "--epochs", "0"),
+        "epochs must be at least 1": ("train", "builtin/digits", "--epochs", "0"),
+        "got test; move it elsewhere": ("train", mixed),
+        "may not lie among the pictures": (
+            "train",
+            one.parent / "two",
+            "--output",
+            one.parent / "two" / "run",
+        ),
+        "topk must be at least 1": ("predict", "runs/last", WHOLE, "--csv", "-k", "0"),
+        "a frozen network has no epochs": ("train", "builtin/photos", "--epochs", "3"),
         "probe has no lr": ("train", "builtin/photos", "--recipe", "probe", "--lr", "1"),
         "engine must be one of": ("predict", "runs/last", WHOLE, "--engine", "warp"),
         "must name a new or empty folder": ("train", "builtin/photos", "--output", place / "runs" / "last"),

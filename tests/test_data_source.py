@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 import neocog.data.builtin
 import zoo
-from neocog.data.source import list_pictures, natural, open_dataset
+from neocog.data.source import ignored_files, list_pictures, natural, open_dataset, pictures_below
 from neocog.errors import UserError
 
 PICTURE = zoo.good()["one-pixel.png"]
@@ -106,7 +106,7 @@ def test_pictures_directly_in_train_make_it_a_class(tmp_path: Path) -> None:
 
 def test_part_folders_without_train_are_refused(tmp_path: Path) -> None:
     tree(tmp_path, "val/a/1.png", "test/a/1.png")
-    with pytest.raises(UserError, match="no train folder; give one, or DATA/test to eval"):
+    with pytest.raises(UserError, match="no train folder, only test, val; add one"):
         open_dataset(tmp_path)
 
 
@@ -267,3 +267,18 @@ def test_an_unknown_builtin_is_refused_with_the_known_ones() -> None:
         UserError, match="unknown built-in data set 'builtin/digit'; did you mean builtin/digits"
     ):
         open_dataset("builtin/digit")
+
+
+def test_files_that_are_no_pictures_by_name_are_counted_by_suffix(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    for name in ("a.heic", "b.HEIC", "c.txt", "README", "d.jpg", ".hidden"):
+        (tmp_path / "cat" / name).touch()
+    assert ignored_files(tmp_path) == {".heic": 2, ".txt": 1, "no suffix": 1}
+
+
+def test_a_loop_of_symbolic_links_is_entered_once(tmp_path: Path) -> None:
+    folder = tmp_path / "cat"
+    folder.mkdir()
+    (folder / "a.jpg").touch()
+    (folder / "again").symlink_to(folder, target_is_directory=True)
+    assert [Path(name).name for name in pictures_below(folder)] == ["a.jpg"]

@@ -48,12 +48,15 @@ def test_every_class_gives_its_share(pictures: tuple[Labels, Hashes], fraction: 
 
 
 @given(copied(), SHARES, SEEDS)
-def test_copies_never_make_a_share_larger_nor_take_a_whole_class(
+def test_a_share_grows_through_copies_only_to_the_smallest_group_of_them(
     pictures: tuple[Labels, Hashes], fraction: float, seed: int
 ) -> None:
     labels, hashes = pictures
     given = Counter(labels[stratified(labels, hashes, fraction, seed)].tolist())
-    assert all(given[label] <= share(n, fraction) for label, n in Counter(labels.tolist()).items())
+    for label, n in Counter(labels.tolist()).items():
+        copies = Counter(row.tobytes() for row in hashes[labels == label])
+        assert given[label] <= max(share(n, fraction), min(copies.values()))
+        assert given[label] < n
 
 
 @given(copied(), SHARES, SEEDS)
@@ -65,7 +68,7 @@ def test_copies_stay_together(pictures: tuple[Labels, Hashes], fraction: float, 
 
 
 @given(copied(), SHARES, SEEDS)
-def test_a_class_with_a_picture_that_fits_gives_one(
+def test_a_class_of_more_than_one_content_is_judged(
     pictures: tuple[Labels, Hashes], fraction: float, seed: int
 ) -> None:
     labels, hashes = pictures
@@ -73,7 +76,7 @@ def test_a_class_with_a_picture_that_fits_gives_one(
     for label in np.unique(labels):
         of_class = labels == label
         copies = Counter(row.tobytes() for row in hashes[of_class])
-        assert held_out[of_class].any() == (min(copies.values()) <= share(int(of_class.sum()), fraction))
+        assert held_out[of_class].any() == (len(copies) > 1)
 
 
 @given(copied(), SHARES, SEEDS, st.randoms(use_true_random=False))
@@ -114,3 +117,22 @@ def test_a_picture_alone_in_its_class_always_trains() -> None:
 
 def test_a_class_of_copies_alone_always_trains() -> None:
     assert not stratified(np.zeros(9, int), hashes_of([7] * 9), 0.2, 0).any()
+
+
+def test_a_class_of_many_copies_is_judged_by_its_smallest_group() -> None:
+    """Fifteen pictures, but only three contents: a fifth of the class is less than any group."""
+    contents = np.repeat(np.arange(3, dtype=np.uint8), [5, 4, 6])
+    hashes = np.repeat(contents[:, None], 32, axis=1)
+    held_out = stratified(np.zeros(15, dtype=np.int64), hashes, 0.2, seed=0)
+    assert set(contents[held_out].tolist()) == {1}
+    assert held_out.sum() == 4
+
+
+def test_a_picture_under_two_labels_is_on_one_side() -> None:
+    drawn = np.random.default_rng(0).integers(0, 256, (60, 32), dtype=np.uint8)
+    hashes = np.concatenate([drawn[:20], drawn[:10], drawn[20:]])  # ten pictures lie in both classes
+    labels = np.repeat([0, 1], [20, 50])
+    held_out = stratified(labels, hashes, 0.3, seed=1)
+    assert (held_out[:10] == held_out[20:30]).all()
+    assert held_out[10:20].any()
+    assert held_out[30:].any()

@@ -171,17 +171,6 @@ def test_a_missing_file_is_made_again(place: Path, suffix: str) -> None:
     assert choose(never_built(), None, "openvino").engine.name == "openvino"
 
 
-def test_forgetting_removes_every_compiled_network(place: Path) -> None:
-    choose(network())
-    choose(network(name="another"))
-    engines.forget()
-    assert list(place.iterdir()) == []
-
-
-def test_forgetting_nothing_is_no_error() -> None:
-    engines.forget()
-
-
 UNFIT = {
     "it raises": (Raising(RuntimeError("my own reason")), "cannot run this network (my own reason)"),
     "it raises something else": (Raising(KeyError("odd")), "cannot run this network ('odd')"),

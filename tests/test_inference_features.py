@@ -248,3 +248,13 @@ def test_the_progress_counts_every_picture_readable_or_not() -> None:
 
     extract(Arrays([*pixels(10), np.zeros((2, 2, 2), np.uint8)]), NETWORK, Counting(), Watching())
     assert sum(told) == 0
+
+
+def test_the_shards_of_many_small_jobs_are_merged_and_still_found(place: Path) -> None:
+    for i in range(34):
+        found(Counting(), pictures=pixels(34)[i : i + 1])
+    assert len(shards(place)) <= 33
+    engine = Counting()
+    features = found(engine, pictures=pixels(34))
+    assert engine.computed == 0
+    assert features.matrix.tobytes() == by_definition(pixels(34)).tobytes()

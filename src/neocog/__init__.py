@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
     from neocog.api.listing import create_model as create_model
     from neocog.api.listing import list_models as list_models
+    from neocog.api.listing import models_table as models_table
     from neocog.api.train import Run as Run
     from neocog.api.train import train as train
     from neocog.api.verbs import evaluate as evaluate
@@ -29,6 +30,7 @@ _PLACES = {
     "ImageEmbedder": "api.estimators",
     "create_model": "api.listing",
     "list_models": "api.listing",
+    "models_table": "api.listing",
     "Run": "api.train",
     "train": "api.train",
     "evaluate": "api.verbs",

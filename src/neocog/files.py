@@ -51,8 +51,9 @@ def sha256(path: Path) -> str:
 def _sync_folder(folder: Path) -> None:
     if os.name != "posix":  # a folder cannot be opened for fsync on Windows
         return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with suppress(OSError):  # some network file systems cannot; the file itself is written
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -78,18 +78,20 @@ def peak_memory() -> int:
 
 
 def _network(model: str | Path) -> Network:
-    if Path(model).exists() or str(model) in PUBLISHED or find_run_or_none(model):
+    if str(model) in PUBLISHED or is_run(model):
         return load_classifier(model).network
     reference = names.parse(str(model))
     names.trust(reference)
     return backbone_of(reference, names.default_preprocess(reference), None).network
 
 
-def find_run_or_none(model: str | Path) -> Path | None:
+def is_run(model: str | Path) -> bool:
     try:
-        return find_run(model)
+        return find_run(model) is not None
     except UserError:
-        return None
+        if Path(model).is_dir():  # a run, but a damaged one: its own error says so
+            raise
+        return False
 
 
 def _noise(network: Network, size: int) -> Pixels:

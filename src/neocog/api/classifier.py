@@ -16,7 +16,7 @@ from neocog.api.scored import Scored, score_dataset
 from neocog.bundle import Card
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
-from neocog.data.source import Dataset, list_pictures, open_dataset
+from neocog.data.source import Dataset, judged_part, list_pictures, open_dataset
 from neocog.errors import UserError
 from neocog.inference.engines import Chosen, choose
 from neocog.inference.features import extract
@@ -122,9 +122,11 @@ class Classifier:
             raise UserError(f"{samples.name(index)} cannot be read: {reason}")
         return found.matrix
 
-    def evaluate(self, data: str | Path | Dataset, progress: Progress | None = None) -> Scored:
-        """Scores on a labelled data set; labels are matched by name."""
-        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    def evaluate(
+        self, data: str | Path | Dataset, part: str | None = None, progress: Progress | None = None
+    ) -> Scored:
+        """Scores on labelled data, labels matched by name; of train, val and test folders on `part`, else the last."""
+        dataset = judged_part(data if isinstance(data, Dataset) else open_dataset(data), part)
         return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
 
     def module(self) -> Any:

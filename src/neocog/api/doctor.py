@@ -72,7 +72,7 @@ def _optional(name: str, what: str) -> tuple[object, ...]:
     return (
         f"models of {name}",
         True if there else None,
-        f"{what} works" if there else f"not installed: {what}",
+        f"installed, for {what}" if there else f"not installed: {what}",
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog import runtime
+from neocog import files, runtime
 from neocog.api import names
 from neocog.api.networks import backbone_from, backbone_of, load_tensors, read_weights
 from neocog.api.plan import Plan
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from neocog.experiments.digits import Row
-    from neocog.training.loop import Epoch, Labelled
+    from neocog.training.loop import Epoch
 
 IN_MEMORY = 4 << 30  # bytes of pixels above which they lie in a temporary file
 
@@ -126,35 +126,34 @@ def learn_scratch(plan: Plan, told: Progress) -> Learned:
     dataset = plan.dataset
     net, head, added = _fresh(plan)
     pixels, hashes, skipped = _read_pixels(plan, told)
-    split = split_readable(
-        plan, np.flatnonzero(hashes.any(axis=1)), hashes[hashes.any(axis=1)], skipped, told
-    )
-
-    def part(indices: NDArray[np.int64]) -> Labelled:
-        return Labelled(pixels[indices], dataset.labels[indices])
-
+    readable = np.flatnonzero(hashes.any(axis=1))
+    split = split_readable(plan, readable, hashes[readable], skipped, told)
     device = runtime.device(plan.device)
-    task = Task(part(split.train), part(split.held_out), plan.preprocess)
+    train, held_out = (Labelled(pixels, dataset.labels[rows], rows) for rows in (split.train, split.held_out))
+    task = Task(train, held_out, plan.preprocess)
     epochs, interrupted = train_loop(net.to(device), task, plan.recipe, plan.seed, told)
-    logits = predict_logits(net, task.held_out.pixels, normaliser(plan.preprocess, device))
+    logits = predict_logits(net, task.held_out, normaliser(plan.preprocess, device))
     backbone = backbone_from(net.cpu(), plan.reference, plan.preprocess, "trained here")
     tensors = {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()}
     layer = Head(tensors[f"{head}.weight"], tensors[f"{head}.bias"])
+    chosen = choose(backbone.network, layer, plan.engine, plan.device)
+    with told.step("comparison", 1):
+        comparison = _pixel_rows(plan, split)
     return Learned(
         network=backbone.network,
         head=layer,
         tensors=tensors,
         head_name=head,
         head_added=added,
-        engine=choose(backbone.network, layer, plan.engine, plan.device),
+        engine=chosen,
         split=split,
         train_loss=epochs[-1].train_loss if epochs else float("inf"),
         probabilities=torch.from_numpy(logits).softmax(1).numpy(),
         skipped=skipped,
-        license="that of the pictures",
+        license="trained here; the pictures' owner decides",
         facts={"device": str(device), "interrupted": interrupted},
         epochs=tuple(epochs),
-        comparison=_pixel_rows(plan, split),
+        comparison=comparison,
         interrupted=interrupted,
     )
 
@@ -238,7 +237,8 @@ def _read_pixels(plan: Plan, told: Progress) -> tuple[Pixels, NDArray[np.uint8],
     """Every picture as the network's input, with its content hash (zeros where it cannot be read)."""
     n, shape = len(plan.dataset), (*plan.preprocess.size, plan.preprocess.channels)
     if n * int(np.prod(shape)) > IN_MEMORY:
-        pixels: Pixels = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=(n, *shape))  # noqa: SIM115
+        file = tempfile.TemporaryFile(dir=files.make_folder(runtime.cache_folder()))  # noqa: SIM115  # lives with the array
+        pixels: Pixels = np.memmap(file, np.uint8, "w+", shape=(n, *shape))
     else:
         pixels = np.empty((n, *shape), np.uint8)
     hashes = np.zeros((n, 32), np.uint8)

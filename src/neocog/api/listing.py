@@ -24,7 +24,7 @@ def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     return [name for name in MODELS if fnmatch(name, pattern) and (name in there or not pretrained)]
 
 
-def models(pattern: str = "*", *, pretrained: bool = False) -> Table:
+def models_table(pattern: str = "*", *, pretrained: bool = False) -> Table:
     """The models with year, input size, parameters, MACs, pretrained weights and paper."""
     from neocog.models import MODELS
 

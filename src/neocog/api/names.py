@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +48,7 @@ def parse(name: str) -> Reference:
         return Reference(kind, rest)
     file, _, function = name.rpartition(":")
     if file.endswith(".py"):
-        path = Path(file).expanduser()
+        path = Path(os.path.expanduser(file))  # noqa: PTH111  # unlike Path's it never raises
         if not path.is_file():
             raise UserError(f"{path} does not exist; -m FILE.py:FUNCTION needs a Python file that does")
         return Reference("file", function, path.resolve())
@@ -106,6 +108,16 @@ def source_sha256(reference: Reference) -> str:
     return files.sha256(reference.path) if reference.path else ""
 
 
+def code_version(name: str, source: str) -> str:
+    """What tells one state of the code behind the model `name` from another; `source` is its file's SHA-256, if any."""
+    kind = name.partition(":")[0]
+    distribution = kind if kind in ("timm", "torchvision") else "neocog"
+    try:
+        return source or f"{distribution} {importlib.metadata.version(distribution)}"
+    except importlib.metadata.PackageNotFoundError:
+        return distribution
+
+
 def trust(reference: Reference) -> None:
     """Remember that the user named this file: a bundle may run it again on this machine as long as it is unchanged."""
     if reference.path:
@@ -136,7 +148,12 @@ def _timm_preprocess(name: str) -> Preprocess:
     timm = _library("timm")
     if not timm.is_model(name):
         raise unknown("timm model", name, timm.list_models())
-    config: dict[str, Any] = timm.get_pretrained_cfg(name).to_dict()
+    try:
+        config: dict[str, Any] = timm.get_pretrained_cfg(name).to_dict()
+    except (RuntimeError, AttributeError) as error:
+        raise UserError(
+            f"timm has no settings for {name} ({error}); name the model without its tag"
+        ) from error
     channels, height, width = config["input_size"]
     return Preprocess(
         size=(height, width),

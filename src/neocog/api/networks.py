@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.api import names
 from neocog.bundle import Bundle, is_bundle, read_bundle
@@ -18,7 +20,7 @@ from neocog.weights.digest import digest
 from neocog.weights.published import PUBLISHED, Tensors, imagenet_classes, published_tensors, read_tensors
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,23 @@ def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
         return _published_classifier(str(run))
     bundle = read_bundle(folder)
     card = bundle.card
+    if model:
+        names.trust(names.parse(model))
     tensors = bundle.backbone()
 
     def backbone() -> nn.Module:
         return rebuild(bundle, model, headless=True)
 
-    network = Network(card.model, card.preprocess, digest(tensors), backbone)
+    version = names.code_version(card.model, card.source_sha256)
+    network = Network(card.model, card.preprocess, digest(tensors), backbone, version)
     return Loaded(network, Head(*bundle.head()), card.classes, bundle, folder)
 
 
 def find_run(run: str | Path) -> Path | None:
     """The folder of a run, `runs/last` included; None where `run` is the name of a published model."""
-    folder = Path(run).expanduser()
+    folder = Path(os.path.expanduser(run))  # noqa: PTH111  # unlike Path's it never raises
     if folder.is_file() and folder.name == "last":  # the pointer where the system has no symbolic links
-        folder = folder.parent / folder.read_text().strip()
+        folder = folder.parent / folder.read_text("utf-8").strip()
     if is_bundle(folder):
         return folder
     if str(run) in PUBLISHED:
@@ -118,7 +123,8 @@ def backbone_of(reference: names.Reference, preprocess: Preprocess, weights: Pat
         tensors = published_tensors(reference.name)
         kept = {k: v for k, v in tensors.items() if not k.startswith("classifier.")}
         build = _lazy(reference, preprocess, tensors)
-        network = Network(str(reference), preprocess, digest(kept), build)
+        version = names.code_version(str(reference), "")
+        network = Network(str(reference), preprocess, digest(kept), build, version)
         return Backbone(network, kept, "classifier", False, entry.license, entry.source)
     import torch
 
@@ -143,7 +149,10 @@ def backbone_from(
         kept = {k: v for k, v in state.items() if k.rpartition(".")[0] != head}
     else:
         kept = {f"backbone.{k}": v for k, v in state.items()}
-    network = Network(str(reference), preprocess, digest(kept), lambda: without_head(_copy(net), head))
+    version = names.code_version(str(reference), names.source_sha256(reference))
+    network = Network(
+        str(reference), preprocess, digest(kept), lambda: without_head(_copy(net), head), version
+    )
     return Backbone(network, kept, head or "classifier", head is None, "as its source says", source)
 
 
@@ -160,10 +169,22 @@ def read_weights(path: Path) -> Tensors:
     except Exception as error:  # pickle has no common exception for "not mine"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} must hold tensors only, it cannot be read safely ({reason})") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    for key in ("state_dict", "model_state_dict", "model"):
+        state = state[key] if isinstance(state, dict) and isinstance(state.get(key), dict) else state
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise UserError(f"{path} must hold a state dict of tensors, got {type(state).__name__}")
-    return {key: tensor.contiguous().numpy() for key, tensor in state.items()}
+    return {
+        key.removeprefix("module.").removeprefix("_orig_mod."): _numpy(tensor)
+        for key, tensor in state.items()
+    }
+
+
+def _numpy(tensor: Tensor) -> NDArray[Any]:
+    """As it is, half precision as single, which numpy has no bfloat16 for."""
+    tensor = tensor.detach().contiguous()
+    half = tensor.is_floating_point() and tensor.element_size() < 4
+    array: NDArray[Any] = (tensor.float() if half else tensor).numpy()
+    return array
 
 
 def _lazy(reference: names.Reference, preprocess: Preprocess, tensors: Tensors) -> Callable[[], nn.Module]:
@@ -181,7 +202,8 @@ def _published_classifier(name: str) -> Loaded:
     tensors = published_tensors(name)
     reference, preprocess = names.Reference("ours", name), PUBLISHED[name].preprocess
     kept = {k: v for k, v in tensors.items() if not k.startswith("classifier.")}
-    network = Network(name, preprocess, digest(kept), _lazy(reference, preprocess, tensors))
+    version = names.code_version(name, "")
+    network = Network(name, preprocess, digest(kept), _lazy(reference, preprocess, tensors), version)
     head = Head(
         tensors["classifier.weight"].astype(np.float32), tensors["classifier.bias"].astype(np.float32)
     )

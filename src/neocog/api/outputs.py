@@ -6,10 +6,12 @@ import csv
 import importlib.metadata
 import io
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -29,8 +31,13 @@ from neocog.weights.digest import digest
 METRICS = ("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr")
 
 
-def new_run_folder(output: str | Path | None, name: str) -> tuple[Path, bool]:
+def new_run_folder(output: str | Path | None, name: str, data: Path | None) -> tuple[Path, bool]:
     """An empty folder for the run; `runs/NAME-1` and so on where none was named. And whether none was."""
+    place = Path("runs" if output is None else os.path.expanduser(output)).resolve()  # noqa: PTH111
+    if data is not None and place.is_relative_to(data.resolve()):
+        raise UserError(
+            f"a run may not lie among the pictures of {data.resolve()}; give --output elsewhere, or cd .."
+        )
     if output is not None:
         folder = Path(output).expanduser()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -57,23 +64,25 @@ def new_run_folder(output: str | Path | None, name: str) -> tuple[Path, bool]:
 def write_run(
     folder: Path, plan: Plan, learned: Learned, seconds: dict[str, float], is_default: bool
 ) -> dict[str, Any]:
-    """Write everything and return the run's figures. The bundle's card comes last: with it the run is complete."""
+    """Write everything and return the run's figures; the bundle first, so that no trained weights can be lost."""
     dataset = plan.dataset
     truth = dataset.labels[learned.split.held_out]
     scores = score(learned.probabilities, truth, dataset.classes)
     figures = _figures(folder, plan, learned, scores, seconds)
+    start = perf_counter()
+    write_bundle(
+        folder, Bundle(make_card(plan, learned, scores, figures), learned.tensors), make_golden(learned)
+    )
     metrics = _metrics(learned, scores, log_loss(learned.probabilities, truth))
+    manifest = table(("path", "part", "label", "sha256"), _manifest(plan, learned))
     files.write_text(folder / "metrics.csv", table(METRICS, metrics))
     files.write_text(folder / "predictions.csv", _predictions(plan, learned))
-    files.write_text(
-        folder / "split.csv", table(("path", "part", "label", "sha256"), _manifest(plan, learned))
-    )
-    files.write_text(folder / "report.html", make_report(plan, learned, scores, figures, _facts(learned)))
-    files.write_text(folder / "run.json", json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
-    card = make_card(plan, learned, scores, figures)
-    write_bundle(folder, Bundle(card, learned.tensors), make_golden(learned))
+    files.write_text(folder / "split.csv", manifest)
     if is_default:
         _point_last(folder)
+    figures["seconds"]["writing"] = round(perf_counter() - start, 3)
+    files.write_text(folder / "report.html", make_report(plan, learned, scores, figures, _facts(learned)))
+    files.write_text(folder / "run.json", json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     return figures
 
 
@@ -161,7 +170,7 @@ def _figures(
 
 
 def _metrics(learned: Learned, scores: Scores, eval_loss: float) -> list[tuple[object, ...]]:
-    if learned.epochs:
+    if learned.epochs or learned.interrupted:
         return [(e.epoch, e.train_loss, e.eval_loss, e.eval_top1, e.eval_top5, e.lr) for e in learned.epochs]
     return [(1, learned.train_loss, eval_loss, scores.top1, scores.top5, "")]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from neocog.api import names
 from neocog.data.preprocess import Preprocess
-from neocog.data.source import Dataset
+from neocog.data.source import Dataset, ignored_files
 from neocog.errors import UserError, unknown
 from neocog.training.recipe import RECIPES, Recipe
 from neocog.training.recipe import recipe as recipe_named
@@ -50,6 +50,12 @@ def make_plan(
     """The plan for `dataset`; `changes` are the recipe's fields that the user gave."""
     digits = dataset.name == "digits" and dataset.root is None
     decisions = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
+    ignored = ignored_files(dataset.root) if dataset.root else {}
+    if ignored:
+        kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])
+        decisions.append(
+            f"ignored: {sum(ignored.values()):,} files that are no pictures by their names ({kinds})"
+        )
     named = model or ("lenet5_modern" if digits else DEFAULT_MODEL)
     if model is None:
         decisions.append(f"model: {named}, since none was named (-m)")
@@ -58,6 +64,8 @@ def make_plan(
     if recipe is None:
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
+    elif recipe != PROBE and weights is None and named in PUBLISHED:
+        decisions.append("weights: drawn at random; only the recipe probe takes the published ones")
     if recipe not in (PROBE, *RECIPES):
         raise unknown("recipe", recipe, [PROBE, *RECIPES])
     if recipe == PROBE and changes:
@@ -79,11 +87,19 @@ def make_plan(
 def _default_recipe(
     reference: names.Reference, weights: bool, changes: bool, digits: bool
 ) -> tuple[str, str]:
+    pretrained = weights or (reference.kind == "ours" and reference.name in PUBLISHED)
+    if changes and pretrained:
+        raise UserError(
+            "a frozen network has no epochs, learning rate or batch size; leave them out, "
+            "or train all weights with --recipe scratch"
+        )
     if changes:
-        return ("digits" if digits else "scratch"), "since its settings were given: all weights are trained"
-    if weights or (reference.kind == "ours" and reference.name in PUBLISHED):
+        return ("digits" if digits else "scratch"), "all weights are trained, from random ones"
+    if pretrained:
         return (
             PROBE,
             "since the model has trained weights: it stays frozen, a logistic regression reads its features",
         )
-    return ("digits" if digits else "scratch"), "since the model has no trained weights here: all are trained"
+    return (
+        "digits" if digits else "scratch"
+    ), "since the model has no trained weights here: all are trained, from random ones"

@@ -12,6 +12,7 @@ import numpy as np
 from neocog.api.jobs import Learned
 from neocog.api.plan import Plan
 from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Mistake, Report, render
+from neocog.errors import Unreadable
 from neocog.evaluation.metrics import Scores
 
 THUMBNAILS = 4  # per class
@@ -106,4 +107,7 @@ def _comparison(plan: Plan, learned: Learned, scores: Scores) -> tuple[Compariso
 
 
 def _pixels(plan: Plan, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return plan.preprocess(plan.dataset.samples.read(index))
+    try:
+        return plan.preprocess(plan.dataset.samples.read(index))
+    except Unreadable:  # it was moved away while the network was trained
+        return np.full((*plan.preprocess.size, plan.preprocess.channels), 128, np.uint8)

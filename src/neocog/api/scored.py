@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import html
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ class Scored:
     """(path, reason)"""
     unknown_classes: tuple[str, ...]
     """classes of the data that the model does not know; their pictures count as wrong"""
+    trained_on: int = 0
+    """how many of the pictures the model was trained on, found by content"""
 
     @property
     def top1(self) -> float:
@@ -67,11 +71,13 @@ def score_dataset(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Pr
     kept: list[NDArray[np.int64]] = []
     rows: list[Floats] = []
     skipped: list[tuple[str, str]] = []
+    trained, seen = training_hashes(loaded.folder), 0
     with progress.step("pictures", len(dataset)) as advance:
         for part in stream(dataset.samples, loaded.network.preprocess, engine):
             if len(part.indices):
                 kept.append(part.indices)
                 rows.append(loaded.head.probabilities(part.outputs))
+                seen += sum(row.tobytes().hex() in trained for row in part.hashes)
             skipped += [(dataset.samples.name(i), reason) for i, reason in part.skipped]
             advance(len(part.indices) + len(part.skipped))
     if not kept:
@@ -82,7 +88,16 @@ def score_dataset(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Pr
     labels = index[dataset.labels[indices]]
     scores = score(probabilities, labels, (*loaded.classes, *unknown))
     paths = tuple(dataset.samples.name(i) for i in indices)
-    return Scored(scores, probabilities, labels, paths, tuple(skipped), unknown)
+    return Scored(scores, probabilities, labels, paths, tuple(skipped), unknown, seen)
+
+
+def training_hashes(run: Path | None) -> frozenset[str]:
+    """SHA-256 of the pictures that a run was trained on; none where its manifest is not there."""
+    manifest = run / "split.csv" if run else None
+    if manifest is None or not manifest.is_file():
+        return frozenset()
+    lines = manifest.read_text("utf-8", "surrogateescape").splitlines()
+    return frozenset(row["sha256"] for row in csv.DictReader(lines) if row.get("part") == "train")
 
 
 def match_labels(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

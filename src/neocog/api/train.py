@@ -78,7 +78,7 @@ def train(
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)
         settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
         plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
-        folder, is_default = new_run_folder(output, dataset.name)
+        folder, is_default = new_run_folder(output, dataset.name, dataset.root)
     for line in plan.decisions:
         told.say(line)
     try:

@@ -58,7 +58,11 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
         progress.TextColumn("{task.fields[rate]}"),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=Terminal(stderr=True), transient=True) as bars:
+    # rich would send what is printed meanwhile to its own console, which is stderr: results would miss their file
+    bars = progress.Progress(
+        *columns, console=Terminal(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    with bars:
         task = bars.add_task(name, total=total, rate="")
 
         def advance(count: int) -> None:

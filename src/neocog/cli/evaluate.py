@@ -13,7 +13,12 @@ def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     data: Annotated[str, Argument(help="folder of class folders, or builtin/NAME")],
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    model: Annotated[
+        str | None,
+        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
+    ] = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
+    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Score a classifier on labelled pictures; labels are matched by name."""
@@ -21,12 +26,16 @@ def evaluate(
     from neocog.draw.table import Table
 
     told = Console()
-    scored = run_evaluate(run, data, part=part, engine=engine, progress=told)
+    scored = run_evaluate(run, data, part=part, model=model, engine=engine, device=device, progress=told)
     for path, reason in scored.skipped:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:
         told.say(
             f"warning: the model does not know {', '.join(scored.unknown_classes)}; those pictures count as wrong"
+        )
+    if scored.trained_on:
+        told.say(
+            f"warning: {scored.trained_on:,} of these pictures trained the model; new ones may score lower"
         )
     if as_json:
         out_json(scored.to_json())

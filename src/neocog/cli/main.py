@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from io import TextIOWrapper
 
 import typer
 
@@ -43,6 +44,13 @@ def version(show: bool = typer.Option(False, "--version", help="Print the versio
 def run() -> None:
     """Run the command. Exit codes: 0 done, 1 a check failed, 2 the input is wrong, 130 interrupted."""
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is said with its name
+    for stream in (
+        sys.stdin,
+        sys.stdout,
+        sys.stderr,
+    ):  # labels and paths are Unicode, whatever the console's code page
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         app()
     except UserError as error:
@@ -52,6 +60,3 @@ def run() -> None:
         if end.code == INTERRUPTED:  # typer makes an exit of Ctrl-C
             Console().say("neocog: interrupted; what was finished is kept")
         raise
-    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
-        sys.stderr.close()
-        sys.exit(0)

@@ -15,7 +15,7 @@ def models(
     as_json: Annotated[bool, Option("--json", help="print a JSON list")] = False,
 ) -> None:
     """List the models with year, size, parameters, MACs and weights."""
-    from neocog.api.listing import models as list_them
+    from neocog.api.listing import models_table as list_them
 
     table = list_them(pattern, pretrained=pretrained)
     if as_json:

@@ -38,6 +38,10 @@ def predict(
         raise UserError("give --json or --csv, not both")
     given = [line.rstrip("\r\n") for line in sys.stdin] if pictures == ["-"] else pictures
     places = [place for place in given if place]
+    if not places:
+        raise UserError("there must be a picture to predict, got an empty list on stdin")
+    if topk < 1:
+        raise UserError(f"topk must be at least 1, got {topk}")
     told = Console()
     classifier = load(run, model=model, engine=engine, device=device)
     found = classifier.predict_stream(places, topk, told)
@@ -67,12 +71,15 @@ def _write_text(found: Iterable[Prediction], topk: int) -> None:
 
 
 def _write_json(found: Iterable[Prediction], topk: int) -> None:
-    """A JSON list, written as it grows."""
-    separator = "["
-    for one in found:
-        sys.stdout.write(f"{separator}\n  {json.dumps(one.to_json(), ensure_ascii=False)}")
-        separator = ","
-    sys.stdout.write("\n]\n")
+    """A JSON list, written as it grows and closed even where an error ends it."""
+    sys.stdout.write("[")
+    separator = ""
+    try:
+        for one in found:
+            sys.stdout.write(f"{separator}\n  {json.dumps(one.to_json(), ensure_ascii=False)}")
+            separator = ","
+    finally:
+        sys.stdout.write("\n]\n")
 
 
 def _write_csv(found: Iterable[Prediction], topk: int) -> None:

@@ -28,6 +28,6 @@ def verify(
         out(verdict.table())
         same = "still computes the same" if verdict.ok else "computes something else"
         out(
-            f"{run} {same}: {verdict.pictures} photographs, tolerance {verdict.tolerance:.0e}; every SHA-256 agrees"
+            f"{run} {same}: {verdict.pictures} photographs, tolerance {verdict.tolerance:.0e}; its files are undamaged"
         )
     sys.exit(0 if verdict.ok else 1)

@@ -18,7 +18,22 @@ from neocog.errors import Unreadable
 
 MAX_PIXELS = 178_956_970  # where Pillow takes a file for a decompression bomb
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    ".bmp",
+    ".gif",
+    ".jfif",
+    ".jpe",
+    ".jpeg",
+    ".jpg",
+    ".pbm",
+    ".pgm",
+    ".png",
+    ".pnm",
+    ".ppm",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 """left, top, right, bottom"""
@@ -85,7 +100,7 @@ def _turbo(data: bytes, mode: str, wanted: tuple[int, int]) -> Decoded | None:
 
 def _box(size: tuple[int, int], full: tuple[int, int], orientation: int) -> Box:
     """Where a picture of `full` (width, height) lies on its `size` scaled pixels, once these are upright."""
-    eighths = next(n for n in range(1, 9) if size == tuple(ceil(side * n / 8) for side in full))
+    eighths = next(n for n in range(8, 0, -1) if size == tuple(ceil(side * n / 8) for side in full))
     width, height = (side * eighths / 8 for side in full)
     right, below = size[0] - width, size[1] - height
     if orientation >= 5:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from neocog.data.builtin import BUILTIN
 from neocog.data.decode import SUFFIXES
-from neocog.data.samples import Files, Samples
+from neocog.data.samples import Files, Samples, Subset
 from neocog.errors import UserError, unknown
 
 PARTS = {
@@ -82,6 +84,23 @@ def open_dataset(data: str | Path) -> Dataset:
     )
 
 
+def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:
+    """The pictures of one part; all of them where the data have no parts."""
+    there = [name for name in ("test", "val", "train") if (dataset.parts == name).any()]
+    if not there:
+        if part is not None:
+            raise UserError(f"{dataset.name} has no {part} folder; leave --part out to score all of it")
+        return dataset
+    chosen = part or there[0]
+    if chosen not in there:
+        raise UserError(f"part must be one of {', '.join(there)}, got {chosen!r}")
+    indices = np.flatnonzero(dataset.parts == chosen)
+    samples, labels = Subset(dataset.samples, indices), dataset.labels[indices]
+    return Dataset(
+        f"{dataset.name}/{chosen}", samples, labels, dataset.classes, dataset.parts[indices], dataset.root
+    )
+
+
 def list_pictures(places: Sequence[str | Path]) -> Files:
     """The pictures in the order given; a folder stands for every picture below it, classes or not."""
     paths: list[str] = []
@@ -118,8 +137,8 @@ def natural(name: str) -> tuple[object, ...]:
 
 
 def existing(place: str | Path) -> Path:
-    path = Path(place).expanduser()
-    if not path.exists():
+    path = Path(os.path.expanduser(place))  # noqa: PTH111  # unlike Path's it never raises
+    if not os.path.exists(path):  # noqa: PTH110
         raise UserError(
             f"{path} does not exist; give a file or folder that does, or builtin/{'|'.join(BUILTIN)}"
         )
@@ -134,7 +153,12 @@ def _builtin(name: str) -> Dataset:
 
 
 def _folders(top: Path) -> list[Path]:
-    return [path for path in top.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX"))]
+    try:
+        return [
+            path for path in top.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX"))
+        ]
+    except OSError as error:
+        raise UserError(f"cannot look into the folder {top}: {error.strerror}") from error
 
 
 def _class_name(folder: Path) -> str:
@@ -143,16 +167,30 @@ def _class_name(folder: Path) -> str:
 
 
 def _part_folders(root: Path) -> list[tuple[str, Path]]:
-    """train, val and test where all folders bear such names and hold class folders; else none."""
-    folders = _folders(root)
-    if not folders or any(folder.name.lower() not in PARTS or not _folders(folder) for folder in folders):
+    """train, val and test where a folder called train holds class folders; none where `train` is itself a class."""
+    parts = [f for f in _folders(root) if f.name.lower() in PARTS and _folders(f)]
+    if not any(PARTS[folder.name.lower()] == "train" for folder in parts):
+        if parts and len(parts) == len(_folders(root)):
+            raise UserError(f"{root} has no train folder, only {', '.join(f.name for f in parts)}; add one")
         return []
-    named = [(PARTS[folder.name.lower()], folder) for folder in folders]
-    if not any(part == "train" for part, _ in named):
+    odd = [folder.name for folder in _folders(root) if folder not in parts]
+    if odd:
         raise UserError(
-            f"{root} has {', '.join(f.name for f in folders)} but no train folder; give one, or DATA/test to eval"
+            f"{root} has a train folder, so each other must be val or test with class folders, too; "
+            f"got {', '.join(odd)}; move it elsewhere"
         )
+    named = [(PARTS[folder.name.lower()], folder) for folder in parts]
     return sorted(named, key=lambda pair: ("train", "val", "test").index(pair[0]))
+
+
+def ignored_files(root: Path) -> dict[str, int]:
+    """How many files of each suffix below `root` are not taken for pictures; hidden ones do not count."""
+    counts: Counter[str] = Counter()
+    for top, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        shown = (name for name in names if not name.startswith("."))
+        counts.update(Path(top, name).suffix.lower() or "no suffix" for name in shown)
+    return {suffix: n for suffix, n in counts.most_common() if suffix not in SUFFIXES}
 
 
 def _no_classes(root: Path) -> UserError:

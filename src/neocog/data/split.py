@@ -23,6 +23,11 @@ def stratified(
         drawn = sorted(groups, key=lambda content: hashlib.sha256(str(seed).encode() + content).digest())
         wanted = min(max(1, round(fraction * len(members))), len(members) - 1)  # one always trains
         taken = 0
+        if (
+            len(groups) > 1 and min(map(len, groups.values())) > wanted
+        ):  # so many copies: the smallest group judges
+            smallest = min(drawn, key=lambda content: len(groups[content]))
+            drawn, wanted = [smallest], len(groups[smallest])
         for content in drawn:
             if taken + len(groups[content]) <= wanted:
                 held_out[groups[content]] = True

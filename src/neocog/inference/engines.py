@@ -103,12 +103,6 @@ def _reason(error: Exception) -> str:
     return next(iter(missing + lines), type(error).__name__)[:120]
 
 
-def forget() -> None:
-    """Remove every compiled network; each is made again when needed."""
-    for path in _folder().glob("*"):
-        path.unlink()
-
-
 def _folder() -> Path:
     return runtime.cache_folder() / "engines"
 

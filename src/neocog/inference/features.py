@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,9 +73,10 @@ class FeatureCache:
 
     def __init__(self, network: Network, engine: str):
         self._folder = runtime.cache_folder() / "features" / f"{network.key()[:24]}-{engine}"
-        self._shards = [
-            shard for path in sorted(self._folder.glob("*.safetensors")) if (shard := _open(path))
-        ]
+        paths = sorted(self._folder.glob("*.safetensors"))
+        self._shards = [shard for path in paths if (shard := _open(path))]
+        if len(self._shards) > SHARDS:
+            self._merge(paths)
 
     def find(self, content: bytes) -> Floats | None:
         key = np.frombuffer(content[:8], np.uint64)[0]
@@ -108,7 +109,8 @@ class FeatureCache:
             self._shards = [shard] if (shard := _open(written)) else []
             for path in paths:
                 if path != written:
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):  # Windows keeps files that are mapped
+                        path.unlink()
 
     def _save(self, parts: list[Part]) -> None:
         hashes = np.concatenate([part.hashes[part.fresh] for part in parts])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Floats = NDArray[np.float32]
+DECODING = 1  # counted up when decoding or resizing changes, so that older features are not taken
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,16 @@ class Network:
     """SHA-256 of the backbone's tensors"""
     backbone: Callable[[], nn.Module]
     """(batch, channels, height, width) normalised -> (batch, features); built only when an engine asks"""
+    source: str = ""
+    """version of the code that defines the architecture: a file's SHA-256, a library's version, ours"""
 
     def key(self) -> str:
-        """Same key, same features: the weights, the architecture's name and the preprocessing."""
-        parts = {"name": self.name, "digest": self.digest, "preprocess": self.preprocess.to_json()}
+        """Same key, same features: the weights, the architecture, its code's version and the preprocessing."""
+        parts = {
+            "name": self.name,
+            "digest": self.digest,
+            "source": self.source,
+            "preprocess": self.preprocess.to_json(),
+            "decoding": DECODING,
+        }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from neocog import runtime
 from neocog.data.decode import Pixels
@@ -55,15 +56,17 @@ def stream(
     workers = runtime.threads()
     pending: deque[Future[Part]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="neocog")
-    try:
-        for start in range(0, len(samples), batch):
-            pending.append(pool.submit(work, start))
-            if len(pending) > 2 * workers:
+    # numpy's own threads would spin beside the streams, which take every core
+    with threadpool_limits(1, "blas"):
+        try:
+            for start in range(0, len(samples), batch):
+                pending.append(pool.submit(work, start))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
                 yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _part(indices: range, samples: Samples, preprocess: Preprocess, infer: Infer, known: Known) -> Part:

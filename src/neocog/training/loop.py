@@ -25,10 +25,20 @@ SMALL = 1_000_000  # parameters of a network below which one thread is faster
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures as uint8 (n, height, width, channels) with their labels."""
+    """Pictures as uint8 (n, height, width, channels) with their labels; `rows` picks some without copying them all."""
 
     pixels: Pixels
     labels: NDArray[np.int64]
+    """of the rows, in their order"""
+    rows: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, positions: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(
+            np.array(self.pixels[positions if self.rows is None else self.rows[positions]])
+        )
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,8 @@ def train_loop(
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
     )
-    pictures = len(task.train.labels)
-    steps = recipe.epochs * ceil(pictures / recipe.batch_size)
+    pictures = len(task.train)
+    steps = recipe.epochs * batch_count(pictures, recipe.batch_size)
     rows: list[Epoch] = []
     done = 0
     with threads_for(net), seeded(seed, device), progress.step("training", steps) as advance:
@@ -121,33 +131,35 @@ def threads_for(net: nn.Module) -> Iterator[None]:
 
 def batches(train: Labelled, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """The pictures in a new order, augmented: uint8 (n, height, width, channels) and labels (n,)."""
-    for chosen in torch.split(torch.randperm(len(train.labels), generator=generator), recipe.batch_size):
+    order = torch.randperm(len(train), generator=generator)
+    for chosen in torch.tensor_split(order, batch_count(len(train), recipe.batch_size)):
         index = chosen.numpy()
-        yield (
-            augment(torch.from_numpy(train.pixels[index]), recipe, generator),
-            torch.from_numpy(train.labels[index]),
-        )
+        yield augment(train.take(index), recipe, generator), torch.from_numpy(train.labels[index])
+
+
+def batch_count(pictures: int, batch_size: int) -> int:
+    """Batches of nearly equal size, none above `batch_size`: a last one of one picture would break batch norm."""
+    return ceil(pictures / batch_size)
 
 
 def judge(
     net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor]
 ) -> tuple[float, float, float]:
     """Mean cross-entropy, top-1 and top-5 accuracy; the network is left in evaluation mode."""
-    logits = predict_logits(net, part.pixels, normalise)
+    logits = predict_logits(net, part, normalise)
     ranks = rank_of_truth(logits, part.labels)
     loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(part.labels)).item()
     return loss, float((ranks == 0).mean()), float((ranks < min(5, logits.shape[1])).mean())
 
 
 def predict_logits(
-    net: nn.Module, pixels: Pixels, normalise: Callable[[Tensor], Tensor]
+    net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor]
 ) -> NDArray[np.float32]:
     """Logits (n, classes) in evaluation mode, computed 64 pictures at a time."""
     net.eval()
     with torch.inference_mode():
-        parts = [
-            net(normalise(torch.from_numpy(pixels[i : i + 64]))).cpu() for i in range(0, len(pixels), 64)
-        ]
+        chunks = np.array_split(np.arange(len(part)), -(-len(part) // 64))
+        parts = [net(normalise(part.take(chunk))).cpu() for chunk in chunks]
     logits: NDArray[np.float32] = torch.cat(parts).float().numpy()
     return logits
 

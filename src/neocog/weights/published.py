@@ -71,7 +71,7 @@ def published(name: str) -> Published:
 
 def imagenet_classes() -> tuple[str, ...]:
     """The 1,000 classes of ILSVRC 2012 in the order of the weights' outputs (torchvision's spelling, BSD-3)."""
-    return tuple((Path(__file__).parent / "imagenet_classes.txt").read_text().splitlines())
+    return tuple((Path(__file__).parent / "imagenet_classes.txt").read_text("utf-8").splitlines())
 
 
 def published_tensors(name: str) -> Tensors:
