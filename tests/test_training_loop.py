@@ -1,227 +1,381 @@
-"""The loop learns, repeats itself bit for bit, and its parts are what they say."""
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from math import cos, pi
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, log_loss
-from torch import nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
+from torch import Tensor, nn
 
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
-from neocog.progress import Silent
-from neocog.training.loop import (
-    Labelled,
-    Task,
-    augment,
-    normaliser,
-    predict_logits,
-    train_loop,
-    warmup_cosine,
-)
+from neocog.progress import Advance, Silent
+from neocog.training.loop import Epoch, Labelled, Task, augment, batches, train_loop, warmup_cosine
 from neocog.training.recipe import RECIPES, Recipe, recipe
 
-PREPROCESS = Preprocess(size=(8, 8), channels=1, mean=(0.5,), std=(0.25,))
+Doubles = NDArray[np.float64]
+GREY = Preprocess(size=(6, 8), channels=1, mean=(0.3,), std=(0.4,))
+STILL = Recipe(epochs=1, shift=0.0)
 
 
-def net() -> nn.Sequential:
-    torch.manual_seed(1)
-    return nn.Sequential(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(216, 2))
-
-
-def bars(n: int, seed: int) -> Labelled:
-    """Noise with a bright row (class 0) or a bright column (class 1)."""
+def bright_quarters(n: int, seed: int = 0) -> Labelled:
+    """Dark noise with one bright quarter, which is the class, of four: separable even when shifted by one pixel."""
     rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 90, (n, 8, 8, 1), dtype=np.uint8)
-    labels = np.arange(n) % 2
-    for i, place in enumerate(rng.integers(2, 6, n)):
-        pixels[i, place if labels[i] == 0 else slice(None), place if labels[i] else slice(None)] = 255
-    return Labelled(pixels, labels.astype(np.int64))
+    pixels = rng.integers(0, 60, (n, 6, 8, 1), dtype=np.uint8)
+    labels = rng.permutation(np.arange(n) % 4)
+    for picture, label in zip(pixels, labels, strict=True):
+        picture[3 * (label // 2) :, 4 * (label % 2) :][:3, :4] += np.uint8(180)
+    return Labelled(pixels, labels)
 
 
-TASK = Task(bars(96, 0), bars(40, 1), PREPROCESS)
-RECIPE = Recipe(epochs=12, batch_size=16, lr=0.02, weight_decay=0.01, shift=0.13)
+def noise(n: int, classes: int) -> Labelled:
+    rng = np.random.default_rng(5)
+    return Labelled(rng.integers(0, 256, (n, 6, 8, 1), dtype=np.uint8), np.arange(n) % classes)
 
 
-def test_a_small_net_learns_what_can_be_learned() -> None:
-    rows, interrupted = train_loop(net(), TASK, RECIPE, 0, Silent())
+def task(train: Labelled | None = None, held_out: Labelled | None = None) -> Task:
+    return Task(train or bright_quarters(80), held_out or bright_quarters(40, seed=1), GREY)
+
+
+def drawn(*layers: nn.Module) -> nn.Module:
+    """The layers in a row, with weights drawn from a seed of their own."""
+    net = nn.Sequential(*layers)
+    generator = torch.Generator().manual_seed(11)
+    for parameter in net.parameters():
+        parameter.data.uniform_(-0.2, 0.2, generator=generator)
+    return net
+
+
+def convolutional() -> nn.Module:
+    return drawn(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(144, 4))
+
+
+def linear(classes: int = 4) -> nn.Module:
+    return drawn(nn.Flatten(), nn.Linear(48, classes))
+
+
+def inputs(part: Labelled) -> Doubles:
+    """Normalised pixels as rows, by definition."""
+    return ((part.pixels / 255 - 0.3) / 0.4).reshape(len(part.labels), -1)
+
+
+def matrices(net: nn.Module) -> tuple[Doubles, Doubles]:
+    return net[1].weight.detach().double().numpy(), net[1].bias.detach().double().numpy()  # type: ignore[index]
+
+
+def trained(net: nn.Module, seed: int = 0, **changes: float | bool) -> tuple[nn.Module, list[Epoch]]:
+    rows, interrupted = train_loop(net, task(), replace(Recipe(epochs=3), **changes), seed, Silent())  # type: ignore[arg-type]
     assert not interrupted
-    assert rows[-1].eval_top1 == 1.0
-    assert [row.epoch for row in rows] == list(range(1, 13))
+    return net, rows
 
 
-def test_the_last_row_is_what_the_returned_net_scores() -> None:
-    trained = net()
-    rows, _ = train_loop(trained, TASK, Recipe(epochs=2, lr=0.005), 0, Silent())
+def bits(net: nn.Module) -> bytes:
+    return b"".join(tensor.detach().numpy().tobytes() for tensor in net.state_dict().values())
+
+
+def test_a_separable_problem_is_learned_completely() -> None:
+    net, rows = trained(convolutional(), epochs=15, batch_size=16, shift=0.2)
+    fresh = bright_quarters(100, seed=9)
     with torch.no_grad():
-        x = (torch.from_numpy(TASK.held_out.pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
-        likelihood = trained.eval()(x).double().softmax(1).numpy()
-    assert rows[-1].eval_top1 == accuracy_score(TASK.held_out.labels, likelihood.argmax(1))
-    # single precision against double
-    assert rows[-1].eval_loss == pytest.approx(log_loss(TASK.held_out.labels, likelihood), rel=1e-5)
-
-
-def weights(seed: int) -> bytes:
-    trained = net()
-    train_loop(trained, TASK, Recipe(epochs=2), seed, Silent())
-    return b"".join(p.detach().numpy().tobytes() for p in trained.parameters())
-
-
-def test_the_same_seed_gives_the_same_bits_whatever_torch_drew_before() -> None:
-    first = weights(5)
-    torch.rand(1000)
-    assert weights(5) == first
-    assert weights(6) != first
-
-
-def test_torchs_own_generator_is_left_as_it_was() -> None:
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    model = net()
-    torch.set_rng_state(before)
-    train_loop(model, TASK, Recipe(epochs=1), 0, Silent())
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_one_step_is_adamw_on_the_mean_cross_entropy() -> None:
-    """One epoch of one batch without augmentation and warm-up, against torch's optimizer used by hand."""
-    plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
-    byhand = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
-    byhand.load_state_dict(plain.state_dict())
-    one = Recipe(epochs=1, batch_size=96, lr=0.01, weight_decay=0.1, warmup=0.0, smoothing=0.1, shift=0.0)
-    train_loop(plain, TASK, one, 0, Silent())
-    optimizer = torch.optim.AdamW(byhand.parameters(), lr=0.01, weight_decay=0.1)
-    x = (torch.from_numpy(TASK.train.pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
-    loss = nn.CrossEntropyLoss(label_smoothing=0.1)(byhand(x), torch.from_numpy(TASK.train.labels))
-    loss.backward()
-    optimizer.step()
-    for ours, theirs in zip(plain.parameters(), byhand.parameters(), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)  # another order of the same sums
+        logits = net.eval()(torch.from_numpy(inputs(fresh)).float().view(-1, 1, 6, 8))
+    assert (logits.argmax(1).numpy() == fresh.labels).all()
+    assert [row.epoch for row in rows] == list(range(1, 16))
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_augmentation_shifts_and_mirrors_as_a_loop_over_pixels_does(flip: bool) -> None:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (5, 7, 9, 3), dtype=np.uint8)
-    settings = Recipe(shift=0.3, flip=flip)
-    found = augment(torch.from_numpy(pixels), settings, torch.Generator().manual_seed(4)).numpy()
-    draw = torch.Generator().manual_seed(4)
-    down = torch.randint(-2, 3, (5, 1), generator=draw).flatten().tolist()
-    right = torch.randint(-2, 3, (5, 1), generator=draw).flatten().tolist()
-    mirrored = (torch.rand(5, 1, generator=draw) < 0.5).flatten().tolist() if flip else [False] * 5
-    assert not flip or 0 < sum(mirrored) < 5
-    for i in range(5):
-        for row in range(7):
-            for col in range(9):
-                across = 8 - col if mirrored[i] else col
-                source = pixels[i, min(max(row + down[i], 0), 6), min(max(across + right[i], 0), 8)]
-                assert (found[i, row, col] == source).all()
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(flip: bool) -> None:
+    """Whatever was drawn before in the process, and with dropout."""
+    one = trained(convolutional(), seed=4, flip=flip)
+    torch.rand(3)
+    other = trained(convolutional(), seed=4, flip=flip)
+    assert bits(one[0]) == bits(other[0])
+    assert one[1] == other[1]
 
 
-def test_the_rate_rises_then_falls_along_a_cosine() -> None:
-    assert warmup_cosine(0.05, 0.1) == pytest.approx(0.5, abs=0.01)
-    assert warmup_cosine(0.1, 0.1) == 1
-    assert warmup_cosine(0.55, 0.1) == pytest.approx(0.5)  # half of the way down
-    assert warmup_cosine(1.0, 0.1) == pytest.approx(0)
-    assert warmup_cosine(0.0, 0.0) == 1
-    assert 0 < warmup_cosine(0.0, 0.1) < 0.02
+def test_another_seed_gives_other_weights() -> None:
+    assert bits(trained(linear(), seed=4)[0]) != bits(trained(linear(), seed=5)[0])
 
 
-def test_a_loss_that_is_no_number_stops_with_a_way_out() -> None:
-    with pytest.raises(UserError, match=r"the loss became (nan|inf) in epoch \d+; use an --lr below 1e\+20"):
-        train_loop(net(), TASK, Recipe(lr=1e20, epochs=3, warmup=0.0), 0, Silent())
-
-
-def test_an_interruption_returns_the_rows_so_far() -> None:
-    class Impatient(Silent):
-        steps = 0
-
-        def step(self, name: str, total: int):  # type: ignore[no-untyped-def]
-            from contextlib import contextmanager
-
-            @contextmanager
-            def job():  # type: ignore[no-untyped-def]
-                yield self.advance
-
-            return job()
-
-        def advance(self, count: int) -> None:
-            self.steps += count
-            if self.steps == 15:  # in the third epoch of six steps
-                raise KeyboardInterrupt
-
-    rows, interrupted = train_loop(net(), TASK, RECIPE, 0, Impatient())
-    assert interrupted
-    assert len(rows) == 2
-
-
-def test_a_small_net_trains_on_one_thread_and_gives_the_others_back() -> None:
-    seen = []
-
-    class Watch(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.fc = nn.Linear(64, 2)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            seen.append(torch.get_num_threads())
-            out: torch.Tensor = self.fc(x.flatten(1))
-            return out
-
+def test_training_leaves_the_random_numbers_and_threads_of_the_process_alone() -> None:
     torch.set_num_threads(2)
-    train_loop(Watch(), TASK, Recipe(epochs=1), 0, Silent())
-    assert set(seen) == {1}
+    net, before = convolutional(), torch.get_rng_state()
+    trained(net)
+    assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == 2
 
 
-def test_pictures_are_normalised_in_units_of_0_to_1() -> None:
-    pixels = np.array([0, 255, 51], dtype=np.uint8).reshape(1, 1, 3, 1)
-    found = normaliser(PREPROCESS, torch.device("cpu"))(torch.from_numpy(pixels))
-    assert found.flatten().tolist() == pytest.approx([-2, 2, (0.2 - 0.5) / 0.25])
-    assert found.shape == (1, 1, 1, 3)
+def test_the_pictures_are_left_as_they_are() -> None:
+    given, same = task(), task()
+    train_loop(convolutional(), given, replace(STILL, flip=True, shift=0.2), 0, Silent())
+    assert (given.train.pixels == same.train.pixels).all()
 
 
-def test_logits_do_not_depend_on_how_pictures_are_batched() -> None:
-    model = net().eval()
-    pixels = np.tile(TASK.train.pixels, (2, 1, 1, 1))
-    twice = Labelled(pixels, np.tile(TASK.train.labels, 2))
-    logits = predict_logits(model, twice, normaliser(PREPROCESS, torch.device("cpu")))
-    assert logits.shape == (192, 2)
-    assert np.allclose(logits[:96], logits[96:], atol=1e-6)
+def adamw(net: nn.Module, part: Labelled, told: Recipe) -> list[Doubles]:
+    """Weight and bias of a linear network after a step on all pictures per epoch (Loshchilov and Hutter 2019)."""
+    x, target = inputs(part), np.eye(4)[part.labels] * (1 - told.smoothing) + told.smoothing / 4
+    w = list(matrices(net))
+    mean, square = [0.0, 0.0], [0.0, 0.0]
+    for step in range(1, told.epochs + 1):
+        residual = (softmax(x @ w[0].T + w[1], axis=1) - target) / len(x)
+        done = (step - 1) / told.epochs
+        before, after = (done + 1e-3) / (told.warmup + 1e-3), (done - told.warmup) / (1 - told.warmup)
+        lr = told.lr * (before if done < told.warmup else (1 + cos(pi * after)) / 2)
+        for i, gradient in enumerate((residual.T @ x, residual.sum(0))):
+            mean[i] = 0.9 * mean[i] + 0.1 * gradient
+            square[i] = 0.999 * square[i] + 0.001 * gradient**2
+            direction = (mean[i] / (1 - 0.9**step)) / (np.sqrt(square[i] / (1 - 0.999**step)) + 1e-8)
+            w[i] = w[i] - lr * told.weight_decay * w[i] - lr * direction
+    return w
 
 
-def test_rows_pick_pictures_without_a_copy_of_the_rest() -> None:
-    rows = np.array([5, 2, 9])
-    part = Labelled(TASK.train.pixels, TASK.train.labels[rows], rows)
-    assert len(part) == 3
-    assert np.array_equal(part.take(np.array([2, 0])).numpy(), TASK.train.pixels[[9, 5]])
+@pytest.mark.parametrize(("epochs", "tolerance"), [(1, 1e-7), (6, 1e-5)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_steps_are_adamws_by_hand(epochs: int, tolerance: float, smoothing: float) -> None:
+    """The first step moves a weight by 4e-4, six by up to 0.3; single precision turns a small gradient a little."""
+    net, part = linear(), bright_quarters(40)
+    told = replace(STILL, epochs=epochs, lr=0.1, warmup=0.25, weight_decay=0.5, smoothing=smoothing)
+    expected = adamw(net, part, told)
+    train_loop(net, task(part), told, 0, Silent())
+    for found, wanted in zip(matrices(net), expected, strict=True):
+        assert np.abs(found - wanted).max() <= tolerance
 
 
-def test_no_batch_holds_a_single_picture_where_batch_norm_needs_two() -> None:
-    norm = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    part = Labelled(TASK.train.pixels[:65], TASK.train.labels[:65])
-    rows, _ = train_loop(norm, Task(part, TASK.held_out, PREPROCESS), Recipe(epochs=1), 0, Silent())
-    assert len(rows) == 1
+def test_batch_norm_gathers_its_statistics_while_training() -> None:
+    net, part = drawn(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(48, 4)), bright_quarters(40)
+    train_loop(net, task(part), STILL, 0, Silent())
+    norm, x = net[0], inputs(part)  # type: ignore[index]
+    assert float(norm.running_mean) == pytest.approx(0.1 * x.mean(), rel=1e-5)  # single precision
+    assert float(norm.running_var) == pytest.approx(0.9 + 0.1 * x.var(ddof=1), rel=1e-5)
+
+
+def test_the_rate_of_each_step_follows_its_share_of_all_steps() -> None:
+    """Five steps an epoch, of 16 pictures each; the rows show the rate of each epoch's last step."""
+    _, rows = trained(linear(), epochs=4, batch_size=18, lr=0.3, warmup=0.2)
+    shares = [(5 * epoch - 1) / 20 for epoch in (1, 2, 3, 4)]
+    expected = [
+        0.3 * (share + 1e-3) / 0.201 if share < 0.2 else 0.15 * (1 + cos(pi * (share - 0.2) / 0.8))
+        for share in shares
+    ]
+    assert [row.lr for row in rows] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "rule"),
+    ("done", "warmup", "share"),
     [
-        ("epochs", 0, "be at least 1"),
-        ("batch_size", 0, "be at least 1"),
-        ("lr", 0.0, "be above 0"),
-        ("lr", float("nan"), "be above 0"),
-        ("weight_decay", -1.0, "be at least 0"),
-        ("warmup", 1.0, "below 1"),
-        ("smoothing", -0.1, "lie in 0..1"),
-        ("shift", 0.5, "below 0.5"),
+        (0.0, 0.1, 0.001 / 0.101),
+        (0.05, 0.1, 0.051 / 0.101),
+        (0.1, 0.1, 1.0),
+        (0.55, 0.1, 0.5),
+        (1.0, 0.1, 0.0),
+        (0.0, 0.0, 1.0),
+        (0.25, 0.0, (2 + 2**0.5) / 4),
+        (0.5, 0.0, 0.5),
     ],
 )
-def test_a_setting_out_of_range_is_refused_with_its_rule(field: str, value: float, rule: str) -> None:
-    with pytest.raises(UserError, match=f"{field} must .*{rule}.*, got"):
-        Recipe(**{field: value})  # type: ignore[arg-type]
+def test_the_rate_rises_linearly_and_falls_along_a_cosine(done: float, warmup: float, share: float) -> None:
+    assert warmup_cosine(done, warmup) == pytest.approx(share)
 
 
-def test_recipes_are_found_by_name() -> None:
-    assert recipe("digits") is RECIPES["digits"]
-    with pytest.raises(UserError, match="did you mean scratch"):
+@given(st.floats(0, 0.99), st.floats(0, 1), st.floats(0, 1))
+def test_the_rate_only_rises_in_the_warm_up_and_only_falls_after_it(
+    warmup: float, one: float, other: float
+) -> None:
+    first, second = sorted([one, other])
+    rates = warmup_cosine(first, warmup), warmup_cosine(second, warmup)
+    assert 0 <= min(rates) <= max(rates) <= 1
+    if second < warmup:
+        assert rates[0] <= rates[1]
+    if first >= warmup:
+        assert rates[0] >= rates[1]
+
+
+def shifted(picture: NDArray[np.uint8], down: int, right: int, mirrored: bool) -> NDArray[np.uint8]:
+    """Every pixel comes from `down` and `right` of it, beyond the border from the border; then left becomes right."""
+    height, width, _ = picture.shape
+    out = np.empty_like(picture)
+    for y in range(height):
+        for x in range(width):
+            source = picture[min(max(y + down, 0), height - 1), min(max(x + right, 0), width - 1)]
+            out[y, width - 1 - x if mirrored else x] = source
+    return out
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_picture_is_shifted_with_its_border_repeated_and_mirrored(flip: bool) -> None:
+    """Each of 600 draws is one of the literal pictures, and each of these is drawn."""
+    picture = np.arange(6 * 8 * 2, dtype=np.uint8).reshape(6, 8, 2)
+    reach = (range(-1, 2), range(-2, 3))  # a quarter of 6 and of 8, rounded down
+    mirrors = (False, True) if flip else (False,)
+    literal = {shifted(picture, d, r, m).tobytes() for d in reach[0] for r in reach[1] for m in mirrors}
+    assert len(literal) == 15 * len(mirrors)
+    told = Recipe(shift=0.25, flip=flip)
+    out = augment(torch.from_numpy(picture).repeat(600, 1, 1, 1), told, torch.Generator().manual_seed(0))
+    assert {row.numpy().tobytes() for row in out} == literal
+
+
+def test_without_shift_and_mirror_a_picture_stays() -> None:
+    pixels = torch.from_numpy(bright_quarters(9).pixels)
+    assert torch.equal(augment(pixels, STILL, torch.Generator()), pixels)
+
+
+@given(n=st.integers(1, 50), size=st.integers(1, 60), seed=st.integers(0, 99))
+@settings(max_examples=40)
+def test_every_picture_comes_once_an_epoch_with_its_own_label(n: int, size: int, seed: int) -> None:
+    part = Labelled(np.arange(n, dtype=np.uint8).repeat(48).reshape(n, 6, 8, 1), np.arange(n) * 7)
+    given = list(batches(part, replace(STILL, batch_size=size), torch.Generator().manual_seed(seed)))
+    order = torch.cat([pixels[:, 0, 0, 0] for pixels, _ in given]).long()
+    assert sorted(order.tolist()) == list(range(n))
+    assert torch.equal(torch.cat([labels for _, labels in given]), order * 7)
+    lengths = [len(labels) for _, labels in given]
+    assert max(lengths) <= size
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_rows_pick_pictures_out_of_many() -> None:
+    rows = np.array([5, 2, 9])
+    many = Labelled(np.arange(12, dtype=np.uint8).repeat(48).reshape(12, 6, 8, 1), rows * 7, rows)
+    for pixels, labels in batches(many, replace(STILL, batch_size=2), torch.Generator().manual_seed(0)):
+        assert torch.equal(pixels[:, 0, 0, 0].long() * 7, labels)
+
+
+def test_each_epoch_has_an_order_of_its_own() -> None:
+    part, generator = bright_quarters(40), torch.Generator().manual_seed(0)
+    one, other = (torch.cat([labels for _, labels in batches(part, STILL, generator)]) for _ in range(2))
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("classes", [4, 12])
+def test_metrics_are_those_of_scikit_learn(classes: int) -> None:
+    """With dropout, which judging must not use, on more pictures than are judged at once."""
+    net = drawn(nn.Flatten(), nn.Linear(48, 24), nn.Dropout(0.5), nn.Tanh(), nn.Linear(24, classes))
+    judged = noise(150, classes)
+    rows, _ = train_loop(net, task(noise(70, classes), judged), replace(STILL, epochs=2), 0, Silent())
+    with torch.no_grad():
+        logits = net.double().eval()(torch.from_numpy(inputs(judged)).view(-1, 1, 6, 8)).numpy()
+    probabilities = softmax(logits, axis=1)
+    row, k = rows[-1], min(5, classes)
+    assert row.eval_loss == pytest.approx(
+        log_loss(judged.labels, probabilities), rel=1e-5
+    )  # single precision
+    assert row.eval_top1 == accuracy_score(judged.labels, logits.argmax(1))
+    assert row.eval_top5 == pytest.approx(
+        1 if k == classes else top_k_accuracy_score(judged.labels, logits, k=k)
+    )
+
+
+def test_the_training_loss_is_the_mean_over_pictures_not_over_batches() -> None:
+    net, part = linear(), bright_quarters(51)
+    weight, bias = matrices(net)
+    rows, _ = train_loop(net, task(part), replace(STILL, lr=1e-12, batch_size=33), 0, Silent())
+    expected = -log_softmax(inputs(part) @ weight.T + bias, axis=1)[np.arange(51), part.labels].mean()
+    assert rows[0].train_loss == pytest.approx(
+        expected, rel=1e-5
+    )  # single precision; the weights hardly move
+
+
+class Watching(Silent):
+    """Counts the steps, and interrupts after some, as ctrl-C does."""
+
+    def __init__(self, interrupt_at: int = 0):
+        self.interrupt_at, self.total, self.done = interrupt_at, 0, 0
+
+    def step(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        self.total = total
+        return nullcontext(self.advance)
+
+    def advance(self, done: int) -> None:
+        self.done += done
+        if self.done == self.interrupt_at:
+            raise KeyboardInterrupt
+
+
+def test_the_progress_counts_every_step() -> None:
+    told = Watching()
+    train_loop(linear(), task(), replace(STILL, epochs=3, batch_size=32), 0, told)
+    assert told.done == told.total == 9  # 80 pictures by 32 are three steps
+
+
+@pytest.mark.parametrize(("interrupt_at", "epochs"), [(1, 0), (3, 0), (4, 1), (8, 2)])
+def test_an_interrupted_run_returns_the_finished_epochs(interrupt_at: int, epochs: int) -> None:
+    told = replace(STILL, epochs=3, batch_size=32)
+    expected, _ = train_loop(linear(), task(), told, 0, Silent())
+    rows, interrupted = train_loop(linear(), task(), told, 0, Watching(interrupt_at))
+    assert interrupted
+    assert rows == expected[:epochs]
+
+
+def test_a_loss_that_is_no_number_is_a_readable_error() -> None:
+    with pytest.raises(UserError, match=r"the loss became (nan|inf) in epoch [23]; use an --lr below 1e\+30"):
+        train_loop(linear(), task(), Recipe(epochs=3, lr=1e30, batch_size=80), 0, Silent())
+
+
+class Spoiled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((4,), float("nan")))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((1, 2, 3))[:, None] * self.weight
+
+
+def test_weights_that_are_no_numbers_are_a_readable_error_in_the_first_step() -> None:
+    with pytest.raises(UserError, match="the loss became nan in epoch 1"):
+        train_loop(Spoiled(), task(), STILL, 0, Silent())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"lr": 0.0}, "lr must be above 0, got 0.0"),
+        ({"lr": float("nan")}, "lr must be above 0, got nan"),
+        ({"weight_decay": -0.1}, "weight_decay must be at least 0, got -0.1"),
+        ({"warmup": 1.0}, "warmup must lie in 0..1, below 1, got 1.0"),
+        ({"smoothing": 1.0}, "smoothing must lie in 0..1, below 1, got 1.0"),
+        ({"shift": 0.5}, "shift must lie in 0..0.5, below 0.5, got 0.5"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused_in_words(change: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        replace(Recipe(), **change)  # type: ignore[arg-type]
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_found_by_its_name(name: str) -> None:
+    assert recipe(name) is RECIPES[name]
+
+
+def test_an_unknown_recipe_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown recipe 'scrach'; did you mean scratch"):
         recipe("scrach")
+
+
+def test_a_small_net_trains_on_one_thread_and_gives_the_others_back() -> None:
+    seen = set()
+
+    class Watch(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.add(torch.get_num_threads())
+            return super().forward(x.flatten(1))
+
+    part = Labelled(np.zeros((8, 2, 2, 1), np.uint8), np.arange(8) % 2)
+    plain = Preprocess(size=(2, 2), channels=1, mean=(0.5,), std=(0.5,))
+    torch.set_num_threads(2)
+    train_loop(Watch(4, 2), Task(part, part, plain), Recipe(epochs=1), 0, Silent())
+    assert seen == {1}
+    assert torch.get_num_threads() == 2
+
+
+def test_no_batch_holds_a_single_picture_where_batch_norm_needs_two() -> None:
+    norm = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    part = Labelled(np.zeros((65, 2, 2, 1), np.uint8), np.arange(65) % 2)
+    plain = Preprocess(size=(2, 2), channels=1, mean=(0.5,), std=(0.5,))
+    rows, _ = train_loop(norm, Task(part, part, plain), Recipe(epochs=1, batch_size=64), 0, Silent())
+    assert len(rows) == 1
