@@ -125,7 +125,7 @@ class Classifier:
     def evaluate(
         self, data: str | Path | Dataset, part: str | None = None, progress: Progress | None = None
     ) -> Scored:
-        """Scores on labelled data, labels matched by name; of train, val and test folders on `part`, else the last."""
+        """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val."""
         dataset = judged_part(data if isinstance(data, Dataset) else open_dataset(data), part)
         return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
 
