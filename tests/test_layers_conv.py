@@ -1,10 +1,11 @@
 import numpy as np
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from neocog.layers.conv import Conv2dSame, same_padding
+from neocog.layers.conv import Conv2dCeil, Conv2dSame, same_padding
 
 Floats = NDArray[np.float64]
 
@@ -65,3 +66,17 @@ def test_the_padding_is_tensorflows(size: int, kernel: int, stride: int, dilatio
 
 def test_with_stride_two_on_an_even_size_the_odd_zero_comes_last() -> None:
     assert same_padding(224, 3, 2) == (0, 1)  # torch's padding=1 would put it first
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 2), st.integers(5, 20), st.integers(5, 20))
+def test_a_convolution_that_rounds_up_has_cuda_convnets_size_and_reads_zeros_beyond_the_edge(
+    kernel: int, stride: int, padding: int, rows: int, cols: int
+) -> None:
+    """1 + ceil((2 padding + size - kernel) / stride) positions, as in cuda-convnet2's layer.py."""
+    conv = Conv2dCeil(2, 3, kernel, stride, padding=min(padding, kernel // 2))
+    p = conv.padding[0]
+    sizes = [1 + -(-(2 * p + size - kernel) // stride) for size in (rows, cols)]
+    x = torch.randn(1, 2, rows, cols)
+    wide = F.pad(x, (p, p + 40, p, p + 40))  # zeros without end below and to the right
+    expected = F.conv2d(wide, conv.weight, conv.bias, stride)[..., : sizes[0], : sizes[1]]
+    torch.testing.assert_close(conv(x), expected, rtol=1e-4, atol=1e-5)
