@@ -2,6 +2,8 @@ import hashlib
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from neocog.models import build
 from neocog.weights.digest import digest
 from neocog.weights.published import (
     PUBLISHED,
+    WEIGHTS,
     imagenet_classes,
     published,
     published_tensors,
@@ -219,3 +222,97 @@ def test_the_digest_depends_on_names_types_shapes_and_values_alone() -> None:
     ]
     assert len({digest(tensors) for tensors in same}) == 1
     assert len({digest(tensors) for tensors in same + other}) == 1 + len(other)
+
+
+# Weights at an address. What torchvision says of them: torchvision 0.29's documentation, its table of all weights
+KNOWN = [
+    ("alexnet", "v1", "alexnet-owt-7be5be79.pth", 256, "bilinear", 56.522, 79.066),
+    ("googlenet", "v1", "googlenet-1378be20.pth", 256, "bilinear", 69.778, 89.53),
+    ("vgg16", "v1", "vgg16-397923af.pth", 256, "bilinear", 71.592, 90.382),
+    ("resnet50", "v1", "resnet50-0676ba61.pth", 256, "bilinear", 76.13, 92.862),
+    ("resnet50", None, "resnet50-11ad3fa6.pth", 232, "bilinear", 80.858, 95.434),
+    ("efficientnet_b0", None, "efficientnet_b0_rwightman-7f5810bc.pth", 256, "bicubic", 77.692, 93.532),
+    ("efficientnet_b1", None, "efficientnet_b1-c27df63c.pth", 255, "bilinear", 79.838, 94.934),
+    ("vit_base_patch16_224", None, "vit_b_16-c867db91.pth", 256, "bilinear", 81.072, 95.318),
+    ("vit_large_patch16_512", None, "vit_l_16_swag-4f3808c9.pth", 512, "bicubic", 88.064, 98.512),
+]
+
+
+@pytest.mark.parametrize(("name", "tag", "file", "resize", "interpolation", "top1", "top5"), KNOWN)
+def test_an_entry_says_what_torchvision_says(
+    name: str, tag: str | None, file: str, resize: int, interpolation: str, top1: float, top5: float
+) -> None:
+    entry = published(name, tag)
+    assert entry.address == f"https://download.pytorch.org/models/{file}"
+    assert entry.sha256 == file[-12:-4]
+    assert entry.checked == "the first 8 digits of SHA-256"
+    assert (entry.top1, entry.top5) == (top1, top5)
+    preprocess = entry.preprocess
+    assert preprocess.size[0] / preprocess.crop_pct == pytest.approx(resize)
+    assert preprocess.interpolation == interpolation
+    if name != "googlenet":
+        assert (preprocess.mean, preprocess.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def test_googlenet_gets_what_torchvision_turns_its_input_into() -> None:
+    """torchvision normalises with ImageNet's mean and std, and the net itself then undoes it: `transform_input`."""
+    ours = PUBLISHED["googlenet"].preprocess
+    for i, (mean, std) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]):
+        for x in (0.0, 0.3, 1.0):
+            theirs = (x - mean) / std * (std / 0.5) + (mean - 0.5) / 0.5
+            assert (x - ours.mean[i]) / ours.std[i] == pytest.approx(theirs)
+
+
+ADDRESSED = [(name, tag) for name, tags in WEIGHTS.items() for tag, entry in tags.items() if entry.address]
+
+
+def test_the_models_that_torchvision_has_weights_for_have_them_here() -> None:
+    """Those of our networks, that is: 23 before ViT, and its five ViTs at eight sizes."""
+    vits = [
+        "base_patch16_224",
+        "base_patch16_384",
+        "base_patch32_224",
+        "large_patch16_224",
+        "large_patch16_512",
+    ]
+    vits += ["large_patch32_224", "huge_patch14_224", "huge_patch14_518"]
+    vggs = [f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")]
+    resnets = [f"resnet{depth}" for depth in (18, 34, 50, 101, 152)]
+    efficientnets = [f"efficientnet_b{n}" for n in range(8)]
+    wanted = {"alexnet", "googlenet", *vggs, *resnets, *efficientnets, *(f"vit_{size}" for size in vits)}
+    assert {name for name, _ in ADDRESSED} == wanted
+    assert len(ADDRESSED) == 37
+
+
+@pytest.mark.parametrize(("name", "tag"), ADDRESSED)
+def test_the_files_size_is_that_of_the_networks_numbers(name: str, tag: str) -> None:
+    """Four bytes each; GoogLeNet's file holds the auxiliary heads, a little more is the zip archive."""
+    entry = published(name, tag)
+    with torch.device("meta"):
+        net = build(name, **({"aux": True} if name == "googlenet" else {}))
+    numbers = sum(tensor.numel() for tensor in net.state_dict().values())
+    assert entry.mib == pytest.approx(4 * numbers / 2**20, rel=0.007)
+    if name.startswith("vit"):
+        assert entry.preprocess.size == (int(name[-3:]),) * 2
+
+
+@pytest.mark.parametrize(("name", "tag"), ADDRESSED)
+def test_only_what_is_known_of_the_licence_is_said(name: str, tag: str) -> None:
+    entry = published(name, tag)
+    assert entry.license.startswith("CC-BY-NC-4.0" if "swag" in entry.file else "none named by torchvision")
+    assert entry.labels == "imagenet"
+
+
+def test_an_unknown_tag_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UserError, match="unknown weights of resnet50 'v3'; did you mean v"):
+        published("resnet50", "v3")
+
+
+def test_the_packages_weights_have_their_whole_sum() -> None:
+    assert PUBLISHED[NAME].checked == "SHA-256"
+    assert list(WEIGHTS[NAME].values()) == [PUBLISHED[NAME]]
+
+
+def test_the_table_of_weights_needs_no_torch() -> None:
+    code = "import sys, neocog.weights.published; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

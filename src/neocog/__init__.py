@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
     from neocog.api.listing import create_model as create_model
+    from neocog.api.listing import is_model as is_model
     from neocog.api.listing import list_models as list_models
+    from neocog.api.listing import model_card as model_card
     from neocog.api.listing import models_table as models_table
     from neocog.api.train import Run as Run
     from neocog.api.train import train as train
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from neocog.api.verify import verify as verify
     from neocog.data.preprocess import Preprocess as Preprocess
     from neocog.errors import UserError as UserError
+    from neocog.models.features import create_feature_extractor as create_feature_extractor
+    from neocog.weights.load import load_weights as load_weights
+    from neocog.weights.report import LoadReport as LoadReport
 
 _PLACES = {
     "bench": "api.bench",
@@ -29,7 +34,9 @@ _PLACES = {
     "ImageClassifier": "api.estimators",
     "ImageEmbedder": "api.estimators",
     "create_model": "api.listing",
+    "is_model": "api.listing",
     "list_models": "api.listing",
+    "model_card": "api.listing",
     "models_table": "api.listing",
     "Run": "api.train",
     "train": "api.train",
@@ -38,6 +45,9 @@ _PLACES = {
     "verify": "api.verify",
     "Preprocess": "data.preprocess",
     "UserError": "errors",
+    "create_feature_extractor": "models.features",
+    "LoadReport": "weights.report",
+    "load_weights": "weights.load",
 }
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.networks import Loaded, load_classifier
+from neocog.api import names
+from neocog.api.networks import Loaded, find_run, load_classifier
 from neocog.api.scored import Scored, score_dataset
 from neocog.bundle import Card
 from neocog.data.preprocess import Preprocess
@@ -145,12 +146,21 @@ class Classifier:
 
 
 def load(
-    run: str | Path, *, model: str | None = None, engine: str = "auto", device: str = "auto"
+    run: str | Path,
+    *,
+    model: str | None = None,
+    download: bool = False,
+    engine: str = "auto",
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> Classifier:
     """The classifier of a run's folder, of `runs/last`, or of a published model's name.
 
-    `model` names the user's own FILE.py:FUNCTION where the run was trained with one on another machine.
+    `model` names the user's own FILE.py:FUNCTION where the run was trained with one on another machine. Only with
+    `download` are a published model's weights fetched over the network.
     """
+    if download and find_run(run) is None:
+        names.fetch(names.parse(str(run)), progress)
     return Classifier(load_classifier(run, model), engine, device)
 
 

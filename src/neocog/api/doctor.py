@@ -31,7 +31,7 @@ def doctor() -> Diagnosis:
         ("processor", True, f"{runtime.processor()}, {runtime.threads()} cores to use"),
         ("torch device", True, str(runtime.device())),
         _openvino(),
-        *(_weights(name) for name in PUBLISHED),
+        *(_weights(name) for name, entry in PUBLISHED.items() if entry.package or entry.installed()),
         *(
             _optional(name, what)
             for name, what in (("timm", "-m timm:NAME"), ("torchvision", "-m torchvision:NAME"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog import files, runtime
 from neocog.api import names
-from neocog.api.networks import backbone_from, backbone_of, load_tensors, read_weights
+from neocog.api.networks import backbone_from, backbone_of
 from neocog.api.plan import Plan
 from neocog.data.decode import Pixels
 from neocog.data.source import Dataset
@@ -212,22 +212,20 @@ def _fresh(plan: Plan) -> tuple[nn.Module, str, bool]:
     """A network with drawn or given weights and a last layer for the classes; that layer's name, and was it added."""
     import torch
 
-    from neocog.models.head import find_head, run_once, with_head
+    from neocog.models.head import Flat, find_head, run_once, width, with_head
+    from neocog.weights.load import load_weights
 
     shape = (plan.preprocess.channels, *plan.preprocess.size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         net = names.build_module(plan.reference, plan.preprocess.channels)
         if plan.weights:
-            load_tensors(net, read_weights(plan.weights))
+            load_weights(net, plan.weights, name=str(plan.reference), head="fresh")
         head = find_head(net, shape)
         if head:
-            layer = net.get_submodule(head)
-            features = int(layer.in_features)  # type: ignore[arg-type]
+            features = width(net.get_submodule(head))
             net = with_head(net, head, len(plan.dataset.classes), False, features)
         else:
-            from neocog.models.head import Flat
-
             features = Flat()(run_once(net, torch.zeros(1, *shape))).shape[1]
             net = with_head(net, "classifier", len(plan.dataset.classes), True, features)
     return net, head or "classifier", head is None

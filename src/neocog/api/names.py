@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from neocog import files, runtime
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError, unknown
+from neocog.progress import Progress
+from neocog.weights import download
 from neocog.weights.published import PUBLISHED
 
 if TYPE_CHECKING:
@@ -54,15 +56,17 @@ def parse(name: str) -> Reference:
         return Reference("file", function, path.resolve())
     if name in PUBLISHED:  # spares the import of torch
         return Reference("ours", name)
-    from neocog.models import MODELS
+    from neocog.models import ALIASES, MODELS, canonical
 
     if name.endswith(".py"):
         raise UserError(
             f"{name} needs the name of a function that returns a module behind it: {name}:FUNCTION"
         )
-    if name not in MODELS:
-        raise unknown("model", name, [*MODELS, "timm:NAME", "torchvision:NAME", "FILE.py:FUNCTION"])
-    return Reference("ours", name)
+    try:
+        return Reference("ours", canonical(name))
+    except UserError as error:
+        known = [*MODELS, *ALIASES, "timm:NAME", "torchvision:NAME", "FILE.py:FUNCTION"]
+        raise unknown("model", name, known) from error
 
 
 def build_module(reference: Reference, channels: int) -> nn.Module:
@@ -83,16 +87,33 @@ def build_module(reference: Reference, channels: int) -> nn.Module:
 def default_preprocess(reference: Reference) -> Preprocess:
     """The input a model was made for; another size by `resized`."""
     if reference.kind == "ours":
-        if reference.name in PUBLISHED:
+        if at_hand(reference.name):
             return PUBLISHED[reference.name].preprocess
         from neocog.models import MODELS
 
-        channels, height, width = MODELS[reference.name].input_size
-        half = (0.5,) * channels
-        return Preprocess(size=(height, width), channels=channels, mean=half, std=half)
+        model = MODELS[reference.name]
+        channels, height, width = model.input_size
+        std = 1 / (model.ink - model.ground)  # black and white, 0 and 1, become the ground and the ink
+        mean = -model.ground * std
+        return Preprocess(
+            size=(height, width), channels=channels, mean=(mean,) * channels, std=(std,) * channels
+        )
     if reference.kind == "timm":
         return _timm_preprocess(reference.name)
     return Preprocess(size=(224, 224), crop_pct=0.875, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+def at_hand(name: str) -> bool:
+    """Whether a model of ours has published weights that need no download: a package's, or fetched ones."""
+    return name in PUBLISHED and (bool(PUBLISHED[name].package) or PUBLISHED[name].installed())
+
+
+def fetch(reference: Reference, progress: Progress | None = None) -> Path | None:
+    """Bring the published weights of a model of ours into the cache, over the network; None where there are none."""
+    if reference.kind != "ours" or reference.name not in PUBLISHED:
+        return None
+    entry = PUBLISHED[reference.name]
+    return download.fetch(entry.remote(), progress) if entry.address else entry.path()
 
 
 def resized(preprocess: Preprocess, size: int | None, resize_mode: str | None) -> Preprocess:

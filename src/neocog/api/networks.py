@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neocog.api import names
 from neocog.bundle import Bundle, is_bundle, read_bundle
@@ -17,10 +16,10 @@ from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError, unknown
 from neocog.inference.network import Head, Network
 from neocog.weights.digest import digest
-from neocog.weights.published import PUBLISHED, Tensors, imagenet_classes, published_tensors, read_tensors
+from neocog.weights.published import PUBLISHED, Tensors, imagenet_classes, published_tensors
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -74,13 +73,14 @@ def find_run(run: str | Path) -> Path | None:
         folder = folder.parent / folder.read_text("utf-8").strip()
     if is_bundle(folder):
         return folder
-    if str(run) in PUBLISHED:
+    if str(run) in PUBLISHED or _alias(str(run)) in PUBLISHED:
         return None
     if folder.is_dir():
         read_bundle(folder)  # says what is missing or damaged
     if folder.exists() or len(folder.parts) > 1:
         raise UserError(
-            f"{run} is not a run; give a folder that `neocog train` made, or {', '.join(PUBLISHED)}"
+            f"{run} is not a run; give a folder that `neocog train` made, or a model of "
+            "`neocog models --pretrained`"
         )
     raise unknown("run or pretrained model", str(run), [*PUBLISHED, "runs/last"])
 
@@ -117,22 +117,25 @@ def load_tensors(net: nn.Module, tensors: Tensors) -> None:
 
 
 def backbone_of(reference: names.Reference, preprocess: Preprocess, weights: Path | None) -> Backbone:
-    """A model with weights for the frozen use: published ones, or those of `weights` (safetensors or .pth)."""
+    """A model with weights for the frozen use: published ones, or those of the file `weights`."""
     if weights is None and reference.kind == "ours" and reference.name in PUBLISHED:
         entry = PUBLISHED[reference.name]
         tensors = published_tensors(reference.name)
-        kept = {k: v for k, v in tensors.items() if not k.startswith("classifier.")}
-        build = _lazy(reference, preprocess, tensors)
+        head = _last_layer(tensors, len(imagenet_classes()))
+        kept = {k: v for k, v in tensors.items() if not k.startswith(f"{head}.")}
+        build = _lazy(reference, preprocess, tensors, head)
         version = names.code_version(str(reference), "")
         network = Network(str(reference), preprocess, digest(kept), build, version)
-        return Backbone(network, kept, "classifier", False, entry.license, entry.source)
+        return Backbone(network, kept, head, False, entry.license, entry.source)
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = names.build_module(reference, preprocess.channels)
     if weights is not None:
-        load_tensors(net, read_weights(weights))
+        from neocog.weights.load import load_weights
+
+        load_weights(net, weights, name=str(reference), head="fresh")
     drawn = "those the function returned" if reference.kind == "file" else "drawn at random"
     return backbone_from(net, reference, preprocess, str(weights or drawn))
 
@@ -156,58 +159,45 @@ def backbone_from(
     return Backbone(network, kept, head or "classifier", head is None, "as its source says", source)
 
 
-def read_weights(path: Path) -> Tensors:
-    """Tensors of a .safetensors file, or of a .pth file that holds tensors and nothing else."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; --weights needs a .safetensors or .pth file")
-    if path.suffix == ".safetensors":
-        return read_tensors(path)
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle has no common exception for "not mine"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} must hold tensors only, it cannot be read safely ({reason})") from error
-    for key in ("state_dict", "model_state_dict", "model"):
-        state = state[key] if isinstance(state, dict) and isinstance(state.get(key), dict) else state
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise UserError(f"{path} must hold a state dict of tensors, got {type(state).__name__}")
-    return {
-        key.removeprefix("module.").removeprefix("_orig_mod."): _numpy(tensor)
-        for key, tensor in state.items()
-    }
-
-
-def _numpy(tensor: Tensor) -> NDArray[Any]:
-    """As it is, half precision as single, which numpy has no bfloat16 for."""
-    tensor = tensor.detach().contiguous()
-    half = tensor.is_floating_point() and tensor.element_size() < 4
-    array: NDArray[Any] = (tensor.float() if half else tensor).numpy()
-    return array
-
-
-def _lazy(reference: names.Reference, preprocess: Preprocess, tensors: Tensors) -> Callable[[], nn.Module]:
+def _lazy(
+    reference: names.Reference, preprocess: Preprocess, tensors: Tensors, head: str
+) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         from neocog.models.head import without_head
 
         net = names.build_module(reference, preprocess.channels)
         load_tensors(net, tensors)
-        return without_head(net, "classifier")
+        return without_head(net, head)
 
     return build
 
 
-def _published_classifier(name: str) -> Loaded:
+def _published_classifier(given: str) -> Loaded:
+    name = given if given in PUBLISHED else _alias(given)
     tensors = published_tensors(name)
     reference, preprocess = names.Reference("ours", name), PUBLISHED[name].preprocess
-    kept = {k: v for k, v in tensors.items() if not k.startswith("classifier.")}
+    last = _last_layer(tensors, len(imagenet_classes()))
+    kept = {k: v for k, v in tensors.items() if not k.startswith(f"{last}.")}
     version = names.code_version(name, "")
-    network = Network(name, preprocess, digest(kept), _lazy(reference, preprocess, tensors), version)
-    head = Head(
-        tensors["classifier.weight"].astype(np.float32), tensors["classifier.bias"].astype(np.float32)
-    )
+    network = Network(name, preprocess, digest(kept), _lazy(reference, preprocess, tensors, last), version)
+    head = Head(tensors[f"{last}.weight"].astype(np.float32), tensors[f"{last}.bias"].astype(np.float32))
     return Loaded(network, head, imagenet_classes(), None, None)
+
+
+def _last_layer(tensors: Tensors, classes: int) -> str:
+    """The linear layer with a row for each class; told by its shape, which spares the import of torch."""
+    rows = [key for key, tensor in tensors.items() if tensor.ndim == 2 and len(tensor) == classes]
+    return rows[-1].removesuffix(".weight")
+
+
+def _alias(name: str) -> str:
+    """The model that goes by another name; the name itself where none does."""
+    from neocog.models import canonical
+
+    try:
+        return canonical(name)
+    except UserError:
+        return name
 
 
 def published_module(name: str) -> nn.Module:

@@ -64,8 +64,10 @@ def make_plan(
     if recipe is None:
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
-    elif recipe != PROBE and weights is None and named in PUBLISHED:
+    elif recipe != PROBE and weights is None and names.at_hand(reference.name):
         decisions.append("weights: drawn at random; only the recipe probe takes the published ones")
+    decisions += _not_here(reference, weights is not None)
+    _demand_gradient(reference, recipe)
     if recipe not in (PROBE, *RECIPES):
         raise unknown("recipe", recipe, [PROBE, *RECIPES])
     if recipe == PROBE and changes:
@@ -84,10 +86,33 @@ def make_plan(
     )
 
 
+def _not_here(reference: names.Reference, weights: bool) -> list[str]:
+    """That there are published weights which nobody has fetched yet."""
+    if (
+        weights
+        or reference.kind != "ours"
+        or reference.name not in PUBLISHED
+        or names.at_hand(reference.name)
+    ):
+        return []
+    size = PUBLISHED[reference.name].mib
+    return [f"weights: {reference.name} has published ones ({size:.0f} MiB) that --download would fetch"]
+
+
+def _demand_gradient(reference: names.Reference, recipe: str) -> None:
+    from neocog.models import MODELS
+
+    if recipe != PROBE and reference.kind == "ours" and not MODELS[reference.name].gradient:
+        raise UserError(
+            f"{reference.name} does not learn by gradient, so the recipe {recipe} cannot train it; "
+            "take --recipe probe, or neocog.training.neocognitron from Python"
+        )
+
+
 def _default_recipe(
     reference: names.Reference, weights: bool, changes: bool, digits: bool
 ) -> tuple[str, str]:
-    pretrained = weights or (reference.kind == "ours" and reference.name in PUBLISHED)
+    pretrained = weights or (reference.kind == "ours" and names.at_hand(reference.name))
     if changes and pretrained:
         raise UserError(
             "a frozen network has no epochs, learning rate or batch size; leave them out, "

@@ -14,7 +14,7 @@ from neocog.api import names
 from neocog.api.classifier import Classifier, load
 from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
-from neocog.api.plan import make_plan
+from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.source import Dataset, open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -47,6 +47,7 @@ def train(
     *,
     recipe: str | None = None,
     weights: str | Path | None = None,
+    download: bool = False,
     output: str | Path | None = None,
     img_size: int | None = None,
     resize_mode: str | None = None,
@@ -62,7 +63,8 @@ def train(
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
-    them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Raises `UserError` in words.
+    them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
+    weights of the model fetched over the network. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
@@ -73,6 +75,8 @@ def train(
             raise UserError(
                 f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
             )
+        if download:
+            names.fetch(names.parse(model or DEFAULT_MODEL), told)
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)

@@ -15,12 +15,14 @@ def predict(
     *,
     topk: int = 5,
     model: str | None = None,
+    download: bool = False,
     engine: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Predictions:
     """Names and probabilities of `pictures` by a run's folder or a published model."""
-    return load(run, model=model, engine=engine, device=device).predict(pictures, topk, progress)
+    classifier = load(run, model=model, download=download, engine=engine, device=device, progress=progress)
+    return classifier.predict(pictures, topk, progress)
 
 
 def evaluate(

@@ -26,6 +26,9 @@ def predict(
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
     ] = None,
+    download: Annotated[
+        bool, Option("--download", help="fetch the pretrained model's weights over the network")
+    ] = False,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print a JSON list")] = False,
@@ -43,7 +46,7 @@ def predict(
     if topk < 1:
         raise UserError(f"topk must be at least 1, got {topk}")
     told = Console()
-    classifier = load(run, model=model, engine=engine, device=device)
+    classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
     found = classifier.predict_stream(places, topk, told)
     write = _write_json if as_json else _write_csv if as_csv else _write_text
     write(_counted(found, told), min(topk, len(classifier.classes)))

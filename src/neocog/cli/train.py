@@ -28,7 +28,12 @@ def train(
         str | None,
         Option(help="probe (frozen network, linear classifier), scratch or digits; chosen if not given"),
     ] = None,
-    weights: Annotated[Path | None, Option(help="start from this .safetensors or .pth file")] = None,
+    weights: Annotated[
+        Path | None, Option(help="start from this file: .safetensors, .pth, .npz or .onnx")
+    ] = None,
+    download: Annotated[
+        bool, Option("--download", help="fetch the model's published weights over the network")
+    ] = False,
     output: Annotated[Path | None, Option("--output", "--output-dir", help="folder of the run")] = None,
     img_size: Annotated[
         int | None, Option("--img-size", "--train-crop-size", help="input size in pixels")
@@ -56,6 +61,7 @@ def train(
         model,
         recipe=recipe,
         weights=weights,
+        download=download,
         output=output,
         img_size=img_size,
         resize_mode=resize_mode,

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neocog.errors import UserError, unknown
+from neocog.layers.first_weights import normal
 
 Rule = Literal["google", "torchvision", "timm"]
 
@@ -25,7 +26,9 @@ def learned_positions(tokens: int, dim: int, generator: torch.Generator | None =
 
     Dosovitskiy et al., "An image is worth 16x16 words" (2021), section 3.1; the deviation is that of the authors' code.
     """
-    return nn.Parameter(nn.init.normal_(torch.empty(1, tokens, dim), std=0.02, generator=generator))
+    positions = nn.Parameter(torch.empty(1, tokens, dim))
+    normal(positions, 0.02, generator=generator)
+    return positions
 
 
 def sincos_1d(tokens: int, dim: int) -> Tensor:

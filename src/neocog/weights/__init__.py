@@ -1,1 +1,1 @@
-"""Weights from elsewhere: which published ones there are, where they lie, and how they are read."""
+"""Weights from elsewhere: which are published, how files are read and fetched, and how they fit a network."""
