@@ -126,7 +126,7 @@ def test_a_file_for_other_classes_is_refused_with_the_way_out(tmp_path: Path) ->
 def test_published_weights_are_not_fetched_unless_the_user_says_so() -> None:
     with pytest.raises(UserError, match=r"resnet18.*--download"):
         neocog.create_model("resnet18", pretrained=True)
-    with pytest.raises(UserError, match="unknown pretrained model 'lenet5'"):
+    with pytest.raises(UserError, match="lenet5 has no published weights here"):
         neocog.create_model("lenet5", pretrained=True)
 
 

@@ -102,7 +102,7 @@ def test_another_number_of_classes_changes_the_last_layer_alone(name: str) -> No
 def test_lenet5_has_ten_classes_and_says_so() -> None:
     with pytest.raises(UserError, match="one drawn bitmap for each of 10 digits, got num_classes=7"):
         build("lenet5", num_classes=7)
-    with pytest.raises(UserError, match="last layer rbf must be linear to be exchanged, got RBF"):
+    with pytest.raises(UserError, match="last layer rbf must be linear to be exchanged or left out, got RBF"):
         build("lenet5").reset_classifier(7)
 
 
@@ -271,3 +271,23 @@ def test_a_slice_of_a_network_is_one() -> None:
     net, x = alive("resnet20_cifar")
     with torch.no_grad():
         torch.testing.assert_close(net[4:](net[:4](x)), net(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet", "lenet5_modern", "resnet20_cifar", "resnetv2_50x1_bit", "vit_tiny_patch16_224"]
+)
+def test_a_last_layer_that_was_taken_off_can_be_put_back(name: str) -> None:
+    net = on_meta(name, num_classes=0).eval()
+    features = net(empty(name)).shape
+    assert features == (2, net.num_features)
+    net.reset_classifier(5)
+    assert shapes(net) == shapes(on_meta(name, num_classes=5))
+    assert net(empty(name)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("resnet18", {"shortcut": "b"}), ("resnet50", {"version": "V1"})]
+)
+def test_an_option_that_is_none_is_refused(name: str, option: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=f"unknown {next(iter(option))}"):
+        build(name, **option)

@@ -48,8 +48,8 @@ def test_two_towers_on_two_devices_are_the_grouped_net(name: str) -> None:
 
 
 def test_only_a_net_of_two_towers_is_cut_in_two() -> None:
-    with pytest.raises(UserError, match="only alexnet_2012 and caffenet come in two towers"):
-        TwoTowers(build("lenet_caffe"), "cpu", "cpu")
+    with pytest.raises(UserError, match="only alexnet_2012 and caffenet with two classes or more"):
+        TwoTowers(build("zfnet"), "cpu", "cpu")
 
 
 def test_224_pixels_are_padded_to_227_as_cuda_convnet_rounds() -> None:

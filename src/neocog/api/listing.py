@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
-    """Names of the models that match `pattern`, oldest first; with `pretrained` only those with weights at hand."""
+    """Names of the models that match `pattern`, family by family; with `pretrained` only those with weights at hand."""
     from neocog.models import MODELS
 
     there = {name for name, entry in PUBLISHED.items() if entry.installed()}
@@ -135,12 +135,18 @@ def create_model(
     """
     reference = names.parse(name)
     if reference.kind != "ours":
-        if options or pretrained:
+        if options or pretrained or download:
             raise UserError(f"{name} takes neither pretrained nor options here; give its weights as a file")
         return _foreign(reference, num_classes, in_chans, weights)
     from neocog.models import build
     from neocog.weights.load import load_weights
 
+    if pretrained and weights is not None:
+        raise UserError("give pretrained or weights, not both")
+    if download and not pretrained:
+        raise UserError("download fetches published weights, so it goes with pretrained=True")
+    if pretrained and reference.name not in PUBLISHED:
+        raise UserError(f"{reference.name} has no published weights here; give a file: weights=")
     net = build(reference.name, num_classes, in_chans, **options)
     if weights is not None or pretrained:
         if weights is None:

@@ -16,6 +16,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress
 from neocog.weights import download
+from neocog.weights.origins import imagenet_normalised
 from neocog.weights.published import PUBLISHED
 
 if TYPE_CHECKING:
@@ -87,12 +88,14 @@ def build_module(reference: Reference, channels: int) -> nn.Module:
 def default_preprocess(reference: Reference) -> Preprocess:
     """The input a model was made for; another size by `resized`."""
     if reference.kind == "ours":
-        if at_hand(reference.name):
+        if reference.name in PUBLISHED:
             return PUBLISHED[reference.name].preprocess
         from neocog.models import MODELS
 
         model = MODELS[reference.name]
         channels, height, width = model.input_size
+        if imagenet_normalised(reference.name):
+            return Preprocess(size=(height, width), mean=IMAGENET_MEAN, std=IMAGENET_STD)
         std = 1 / (model.ink - model.ground)  # black and white, 0 and 1, become the ground and the ink
         mean = -model.ground * std
         return Preprocess(

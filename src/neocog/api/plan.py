@@ -64,7 +64,7 @@ def make_plan(
     if recipe is None:
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
-    elif recipe != PROBE and weights is None and names.at_hand(reference.name):
+    elif recipe != PROBE and weights is None and reference.kind == "ours" and names.at_hand(reference.name):
         decisions.append("weights: drawn at random; only the recipe probe takes the published ones")
     decisions += _not_here(reference, weights is not None)
     _demand_gradient(reference, recipe)
@@ -120,6 +120,8 @@ def _default_recipe(
         )
     if changes:
         return ("digits" if digits else "scratch"), "all weights are trained, from random ones"
+    if reference.kind == "ours" and reference.name.startswith("neocognitron"):
+        return PROBE, "since the Neocognitron does not learn by gradient"
     if pretrained:
         return (
             PROBE,

@@ -76,7 +76,7 @@ def train(
                 f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
             )
         if download:
-            names.fetch(names.parse(model or DEFAULT_MODEL), told)
+            _fetch(model or DEFAULT_MODEL, weights, told)
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)
@@ -97,6 +97,13 @@ def train(
         for row in learned.comparison
     )
     return Run(folder, figures, lines, learned.interrupted)
+
+
+def _fetch(model: str, weights: str | Path | None, told: Progress) -> None:
+    if weights is not None:
+        raise UserError("give --weights or --download, not both")
+    if names.fetch(names.parse(model), told) is None:
+        raise UserError(f"{model} has no published weights to download; leave --download out")
 
 
 class Timed:

@@ -17,11 +17,8 @@ from torch import Tensor, nn
 
 from neocog.errors import UserError
 
-FIRST = 0.03  # sum of a cell's first synapses where they are strongest
-ORIENTED = (
-    0.12  # how much more of that lies along the preferred line than the average; as much less lies across it
-)
-APART = 0.75  # how much of it is lost where k' / K' and k / K are 1 apart
+ORIENTED = 0.15  # share by which first synapses are stronger along the preferred line, and weaker across it
+APART = 0.9  # share that they lose where k' / K' and k / K are 1 apart
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every network that neocog defines, oldest first."""
+"""Every network that neocog defines, family by family."""
 
 from __future__ import annotations
 

@@ -24,8 +24,12 @@ class TwoTowers(nn.Module):
 
     def __init__(self, net: Classifier, first: torch.device | str, second: torch.device | str):
         super().__init__()
-        if "conv5" not in dict(net.named_children()) or "drop7" not in dict(net.named_children()):
-            raise UserError("only alexnet_2012 and caffenet come in two towers, got another network")
+        layers = dict(net.named_children())
+        conv2, fc8 = layers.get("conv2"), layers.get("fc8")
+        if getattr(conv2, "groups", 1) != 2 or getattr(fc8, "out_features", 0) < 2:
+            raise UserError(
+                "only alexnet_2012 and caffenet with two classes or more come in two towers, got another network"
+            )
         self.devices = (torch.device(first), torch.device(second))
         self.left, self.right = (
             nn.ModuleDict({name: _half(layer, side) for name, layer in net.named_children()}).to(device)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor, nn
 
-from neocog.models.head import Headed
+from neocog.models.head import Headed, head_name, reset_head
 
 HEAD = ("avgpool", "flatten")  # the first layer of such a name starts the head: pooling, then the classifier
 
@@ -20,6 +21,13 @@ class Classifier(nn.Sequential, Headed):
 
     aside: tuple[str, ...] = ()
     """layers off the way from picture to logits: auxiliary heads"""
+
+    def __getitem__(self, index: Any) -> Any:
+        """A layer by its number; a slice as a network whose only limit is that of its layers."""
+        part: Any = super().__getitem__(index)
+        if isinstance(index, slice):
+            part.aside = self.aside
+        return part
 
     def path(self) -> Iterator[tuple[str, nn.Module]]:
         """Names and layers on the way from picture to logits."""
@@ -50,6 +58,13 @@ class Classifier(nn.Sequential, Headed):
             x = layer(x)
         return x.flatten(1) if pre_logits else x
 
+    def reset_classifier(self, num_classes: int) -> None:
+        """A freshly drawn last layer for `num_classes`, in auxiliary heads, too; with 0 the features themselves."""
+        super().reset_classifier(num_classes)
+        for name in self.aside:
+            if num_classes:
+                reset_head(self, f"{name}.{head_name(self.get_submodule(name))}", num_classes)
+
     def _head_layers(self, pre_logits: bool) -> Iterator[nn.Module]:
         last = self.get_classifier() if pre_logits else None
         inside = False
@@ -66,4 +81,5 @@ def classifier(*, min_size: int = 1, max_size: int | None = None, **layers: nn.M
     """The layers applied in the order written, for pictures of `min_size` to `max_size` pixels a side."""
     net = Classifier(OrderedDict(layers))
     net.min_size, net.max_size = min_size, max_size
+    net.remember_head()
     return net

@@ -140,7 +140,7 @@ def efficientnet(
     phones (2020). `efficientnet_b*` pad symmetrically with torchvision's eps (1e-5, from B5 on 1e-3; timm has 1e-5
     throughout). `tf_efficientnet_b*`, `efficientnet_l2` and `efficientnet_lite*` pad as TensorFlow does with eps 1e-3,
     as their weights were trained; timm's `efficientnet_lite*` without `tf_` do neither. `drop_path` is the
-    probability that the last block is skipped during training (the paper's 0.2), falling to 0 at the first.
+    probability of being skipped in training that blocks approach with depth, from 0 at the first (the paper's 0.2).
     """
     if scale not in SCALES:
         raise unknown("scale of EfficientNet", scale, SCALES)

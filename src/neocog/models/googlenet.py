@@ -137,6 +137,11 @@ def forward_auxiliary(net: Classifier, x: Tensor) -> tuple[Tensor, Tensor, Tenso
     """
     if not net.aside:
         raise UserError("this GoogLeNet has no auxiliary heads; build it with aux=True")
+    net.check_size(x)
+    if min(x.shape[-2:]) < 193:  # smaller ones leave less than the 5x5 positions that a head averages
+        raise UserError(
+            f"auxiliary heads need pictures of at least 193x193 pixels, got {tuple(x.shape[-2:])}"
+        )
     sides = []
     for name, layer in net.path():
         x = layer(x)

@@ -26,18 +26,41 @@ class Headed(nn.Module):
     max_size: int | None = None
     """the largest, where a fully connected layer fixes the number of positions; None without limit"""
 
-    @property
-    def num_features(self) -> int:
-        """Length of the vector that the last layer reads."""
-        return width(self.get_classifier())
+    num_features: int | None = None
+    """length of the vector that the last layer reads; None where that is no linear one"""
+    head_at: str = ""
+    """name of the last layer, remembered since it may be taken off"""
+    head_convolves: bool = False
+    """whether the last layer is a 1x1 convolution on pooled maps"""
+
+    def remember_head(self) -> None:
+        """Note where the last layer stands and what it reads. Called once, when the network is built."""
+        self.head_at = head_name(self)
+        layer = self.get_classifier()
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            self.num_features, self.head_convolves = width(layer), isinstance(layer, nn.Conv2d)
 
     def get_classifier(self) -> nn.Module:
-        """The last layer."""
-        return self.get_submodule(head_name(self))
+        """The last layer; the identity where it was taken off."""
+        return self.get_submodule(self.head_at)
 
     def reset_classifier(self, num_classes: int) -> None:
         """A freshly drawn last layer for `num_classes`; with 0 the network gives the features themselves."""
-        reset_head(self, head_name(self), num_classes)
+        if self.num_features is None:
+            kind = type(self.get_classifier()).__name__
+            raise UserError(
+                f"the last layer {self.head_at or kind} must be linear to be exchanged or left out, got {kind}; "
+                "forward_features gives what it reads"
+            )
+        if num_classes < 0:
+            raise UserError(f"num_classes must be at least 0, got {num_classes}")
+        place = next(self.parameters())
+        new: nn.Module = nn.Identity()
+        if num_classes and self.head_convolves:
+            new = nn.Conv2d(self.num_features, num_classes, 1)
+        elif num_classes:
+            new = nn.Linear(self.num_features, num_classes)
+        _replace(self, self.head_at, new.to(place))
 
     def check_size(self, x: Tensor) -> None:
         """Raise unless `x` is (batch, channels, height, width) of a size that the network can read."""
@@ -76,21 +99,12 @@ def width(layer: nn.Module) -> int:
 
 
 def reset_head(net: nn.Module, head: str, classes: int) -> None:
-    """Exchange the layer `head` for a fresh one of its kind; with no classes for the identity. Changes `net`."""
+    """Exchange any network's linear layer `head` for a fresh one, or the identity. Changes `net`."""
     old = net.get_submodule(head)
-    if not isinstance(old, nn.Linear | nn.Conv2d):
-        raise UserError(
-            f"the last layer {head} must be linear to be exchanged, got {type(old).__name__}; "
-            "its classes are fixed"
-        )
+    assert isinstance(old, nn.Linear)
     if classes < 0:
         raise UserError(f"num_classes must be at least 0, got {classes}")
-    if classes == 0:
-        _replace(net, head, nn.Identity())
-    elif isinstance(old, nn.Conv2d):
-        _replace(net, head, nn.Conv2d(width(old), classes, 1).to(old.weight))
-    else:
-        _replace(net, head, nn.Linear(width(old), classes).to(old.weight))
+    _replace(net, head, nn.Linear(width(old), classes).to(old.weight) if classes else nn.Identity())
 
 
 def find_head(net: nn.Module, input_size: tuple[int, int, int]) -> str | None:
@@ -98,9 +112,8 @@ def find_head(net: nn.Module, input_size: tuple[int, int, int]) -> str | None:
 
     Networks of ours know theirs, which may be a 1x1 convolution on pooled maps; others are run once.
     """
-    if isinstance(net, Headed):
-        name = head_name(net)
-        return name if isinstance(net.get_submodule(name), nn.Linear | nn.Conv2d) else None
+    if isinstance(net, Headed) and net.head_at:
+        return net.head_at if isinstance(net.get_classifier(), nn.Linear | nn.Conv2d) else None
     seen: dict[tuple[int, int], str] = {}
     outputs: list[Tensor] = []
     handles = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.errors import UserError
+from neocog.errors import UserError, unknown
 from neocog.layers.first_weights import he_normal
 from neocog.models.classifier import Classifier, classifier
 
@@ -96,6 +96,7 @@ def resnet(
     """
     if depth not in DEPTHS:
         raise UserError(f"depth must be one of {', '.join(map(str, DEPTHS))}, got {depth}")
+    _check(shortcut, version)
     block, (d1, d2, d3, d4) = DEPTHS[depth]
     e = block.expansion
     net = classifier(
@@ -129,6 +130,7 @@ def resnet_cifar(
         raise UserError(
             f"depth must be 6n + 2 with n of at least 1, got {depth}; the paper has 20, 32, 44, 56, 110"
         )
+    _check(shortcut, "v1.5")
     n = (depth - 2) // 6
     net = classifier(
         conv1=conv(in_chans, 16, 3),
@@ -171,6 +173,13 @@ def stage(
     cout = width * block.expansion
     first = block(cin, width, stride, shortcut, version)
     return nn.Sequential(first, *(block(cout, width, 1, shortcut, version) for _ in range(depth - 1)))
+
+
+def _check(shortcut: str, version: str) -> None:
+    if shortcut not in get_args(Shortcut):
+        raise unknown("shortcut", shortcut, get_args(Shortcut))
+    if version not in get_args(Version):
+        raise unknown("version", version, get_args(Version))
 
 
 def _first_weights(net: Classifier, zero_last: bool) -> Classifier:

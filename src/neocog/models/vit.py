@@ -114,6 +114,7 @@ class ViT(Headed):
         )
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, num_classes)
+        self.remember_head()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_head(self.forward_features(x))

@@ -84,11 +84,10 @@ def teach(net: Neocognitron, lessons: Iterable[Lesson]) -> None:
     """
     with threads_for(net):
         for lesson in lessons:
-            learn(net, lesson)
+            _learn(net, lesson)
 
 
-def learn(net: Neocognitron, lesson: Lesson) -> None:
-    """One lesson."""
+def _learn(net: Neocognitron, lesson: Lesson) -> None:
     layers = {name: (layer, u, out) for name, layer, u, out in responses(net, lesson.picture[None])}
     if lesson.layer not in layers:
         raise UserError(f"a lesson must be for one of {', '.join(layers)}, got {lesson.layer!r}")

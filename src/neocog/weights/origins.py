@@ -32,6 +32,15 @@ ORIGINS = (
 )
 
 
+# networks whose weights in circulation expect pictures normalised by ImageNet's mean and deviation
+NORMALISED = ("resnet[1-9]*", "plain*", "vgg*", "tf_efficientnet_b?", "efficientnet_l2")
+
+
+def imagenet_normalised(name: str) -> bool:
+    """Whether a network's weights, where nobody says otherwise, expect ImageNet's mean and deviation."""
+    return any(fnmatch(name, pattern) for pattern in NORMALISED)
+
+
 def origins(name: str) -> tuple[str, ...]:
     """Libraries whose files for this network load as they are, beside our own."""
     return next((libraries for pattern, libraries in ORIGINS if fnmatch(name, pattern)), ())

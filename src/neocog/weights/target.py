@@ -18,7 +18,18 @@ from neocog.weights.read import bare_name
 from neocog.weights.report import shown
 
 Array = NDArray[np.generic]
-HEADS = ("fc", "fc8", "classifier", "classifier.6", "head", "head.fc", "heads.head")  # names of last layers
+# names of last layers
+HEADS = ("fc", "fc2", "fc5", "fc8", "classifier", "classifier.6", "head", "head.fc", "heads.head")
+    "fc",
+    "fc2",
+    "fc5",
+    "fc8",
+    "classifier",
+    "classifier.6",
+    "head",
+    "head.fc",
+    "heads.head",
+)  # names of last layers
 
 
 @dataclass(frozen=True)
