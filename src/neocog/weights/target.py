@@ -20,16 +20,6 @@ from neocog.weights.report import shown
 Array = NDArray[np.generic]
 # names of last layers
 HEADS = ("fc", "fc2", "fc5", "fc8", "classifier", "classifier.6", "head", "head.fc", "heads.head")
-    "fc",
-    "fc2",
-    "fc5",
-    "fc8",
-    "classifier",
-    "classifier.6",
-    "head",
-    "head.fc",
-    "heads.head",
-)  # names of last layers
 
 
 @dataclass(frozen=True)
