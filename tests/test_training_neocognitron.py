@@ -317,30 +317,22 @@ def test_the_first_layer_of_1988_knows_lines_by_their_direction(of_1988: Neocogn
         assert int(of_1988.uc1(s)[0, :, 10, 10].argmax()) == of_1988.uc1.joined[plane]
 
 
-def test_the_teacher_of_1988_takes_the_largest_unknown_place_and_for_partners_the_one_most_like_theirs() -> (
-    None
-):
+def test_the_teacher_of_1988_picks_the_largest_unknown_place_or_the_one_most_like_the_partners() -> None:
+    """Plane 0 knows the direction of its places 0 and 3 alone; place 2 is like it, but below the threshold."""
     layer = SLayer(2, S(1, 1, margin=0, r=4.0, q=1e9, column=1, decay=0.5, first=0.0))
-    places = [
-        (9.0, 0.0),
-        (0.0, 2.0),
-        (1.4, 1.5),
-        (0.5, 0.1),
-        (0.0, 1.9),
-    ]  # plane 0 knows the first and the fourth
-    u = torch.tensor(places).T[None, :, None, :]
     reinforce(layer, torch.tensor([1.0, 0.0])[:, None, None], Seed(0, 0, 0))
-    assert overlooked(layer, u[..., 1:], []) == (0, 0, 1)  # (1.4, 1.5), 2.05 long
-    assert overlooked(layer, u[..., [1, 3, 4]], []) == (0, 0, 0)
-    assert overlooked(layer, torch.cat([u[..., [4, 3, 2]], u[..., [1, 1, 4]]]), []) == (0, 0, 2)
-    assert overlooked(layer, torch.cat([3 * u[..., [4, 4]], u[..., [1, 2]]]), [0]) == (
-        1,
-        0,
-        1,
-    )  # the only one like it
-    assert overlooked(layer, 1.1 * u[..., [1, 2]] / u[..., [1, 2]].norm(dim=1), [0]) == (0, 0, 1)
-    assert overlooked(layer, u[..., [0, 1]], []) is None  # 2 is little beside 9
-    assert overlooked(layer, u[..., [0, 3]], []) is None  # all known
+    places = torch.tensor([(9, 0), (0, 2), (1.4, 1.5), (0.5, 0.1), (0, 1.9)]).T[None, :, None, :]
+
+    def of(*which: int) -> Tensor:
+        return places[..., which]
+
+    assert overlooked(layer, of(1, 2, 3, 4), []) == (0, 0, 1)  # 2.05 long, place 1 only 2
+    assert overlooked(layer, of(1, 3, 4), []) == (0, 0, 0)
+    assert overlooked(layer, torch.cat([of(4, 3), of(1, 2)]), []) == (1, 0, 1)
+    assert overlooked(layer, torch.cat([3 * of(4, 4), of(1, 2)]), [0]) == (1, 0, 1)
+    assert overlooked(layer, torch.cat([3 * of(4, 4), of(1, 2)]), []) == (0, 0, 0)
+    assert overlooked(layer, of(0, 1), []) is None  # 2 is little beside 9
+    assert overlooked(layer, of(0, 3), []) is None  # all known
 
 
 def test_1988_tells_ten_drawn_digits_also_when_they_are_shifted(of_1988: Neocognitron) -> None:
