@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from neocog.data.preprocess import Preprocess
 from neocog.inference.torch_engine import TorchEngine, folded
 from neocog.layers.conv import Conv2dSame
-from neocog.models.efficientnet import DepthwiseSeparable, InvertedResidual
+from neocog.models.efficientnet import DepthwiseSeparable, InvertedResidual, Style
 
 CPU = torch.device("cpu")
+LITE = Style(same=True, eps=1e-3, lite=True)
 
 
 class NormThenReLU(nn.BatchNorm2d):
@@ -96,7 +97,10 @@ NETS: dict[str, tuple[Callable[[], nn.Module], int]] = {
         0,
     ),
     "depthwise and residual": (
-        lambda: nn.Sequential(DepthwiseSeparable(3, 8, 3, 2), InvertedResidual(8, 8, 5, 1, 4)),
+        lambda: nn.Sequential(
+            DepthwiseSeparable(LITE, 3, 8, 3, 2, drop_path=0.0),
+            InvertedResidual(LITE, 8, 8, 5, 1, drop_path=0.0),
+        ),
         0,
     ),
     "two branches, written in another order than they run": (
