@@ -140,6 +140,23 @@ def test_a_network_that_cannot_be_had_is_explained(
     assert not any((factory.parent / "runs").glob("*/model.json"))
 
 
+def test_other_channels_are_for_the_function_of_the_file_to_make(factory: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"first convolution of .*mine\.py:linear reads, 3, got 5; change the"
+    ):
+        neocog.create_model(f"{factory}:linear", in_chans=5)
+    with pytest.raises(UserError, match=r"mine\.py:picky has none, got in_chans=5; leave in_chans out"):
+        neocog.create_model(f"{factory}:picky", in_chans=5)
+    with pytest.raises(UserError, match="in_chans must be at least 1, got 0"):
+        neocog.create_model(f"{factory}:linear", in_chans=0)
+    net = neocog.create_model(f"{factory}:linear", in_chans=3, num_classes=7)
+    assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+    factory.write_text(FACTORY.replace("Conv2d(3", "Conv2d(5"))
+    net = neocog.create_model(f"{factory}:linear", in_chans=5, num_classes=7)
+    assert net(torch.zeros(2, 5, 32, 32)).shape == (2, 7)
+    assert neocog.create_model(f"{factory}:linear")(torch.zeros(2, 5, 32, 32)).shape == (2, 4)
+
+
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
 def test_weights_come_from_a_file(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(3)

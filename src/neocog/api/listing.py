@@ -165,10 +165,15 @@ def _foreign(
     from neocog.models.head import find_head, reset_head
     from neocog.weights.load import load_weights
 
-    net = names.build_module(reference, in_chans or 3)
+    channels = 3 if in_chans is None else in_chans
+    if channels < 1:
+        raise UserError(f"in_chans must be at least 1, got {channels}")
+    net = names.build_module(reference, channels)
+    if reference.kind == "file" and in_chans is not None:
+        _demand_channels(net, reference, channels)
     if num_classes is not None:
         preprocess = names.default_preprocess(reference)
-        head = find_head(net, (in_chans or 3, *preprocess.size))
+        head = find_head(net, (channels, *preprocess.size))
         if head is None:
             raise UserError(f"{reference} does not end in a linear layer, so num_classes cannot change it")
         if getattr(net.get_submodule(head), "out_features", None) != num_classes:
@@ -176,6 +181,23 @@ def _foreign(
     if weights is not None:
         load_weights(net, weights, name=str(reference), classes=num_classes)
     return net
+
+
+def _demand_channels(net: nn.Module, reference: names.Reference, channels: int) -> None:
+    """Raise unless the network of the user's own file reads so many channels; only its function could change them."""
+    from torch import nn
+
+    first = next((layer for layer in net.modules() if isinstance(layer, nn.Conv2d)), None)
+    if first is None:
+        raise UserError(
+            f"in_chans needs a convolution to compare with, {reference} has none, got in_chans={channels}; "
+            "leave in_chans out"
+        )
+    if first.in_channels != channels:
+        raise UserError(
+            f"in_chans must be what the first convolution of {reference} reads, {first.in_channels}, "
+            f"got {channels}; change the function, or leave in_chans out"
+        )
 
 
 def _at_hand(name: str) -> str:
