@@ -100,7 +100,7 @@ def lenet_caffe(num_classes: int = 10, in_chans: int = 1) -> Classifier:
         pool2=nn.MaxPool2d(2),
         flatten=nn.Flatten(),
         fc1=nn.Linear(50 * 4 * 4, 500),
-        relu1=nn.ReLU(),
+        relu1=nn.ReLU(inplace=True),
         fc2=nn.Linear(500, num_classes),
     )
     for layer in net:

@@ -51,7 +51,7 @@ def vgg(
             features.append(nn.Conv2d(cin, cout, int(kernel), padding=int(kernel) // 2))
             if batch_norm:
                 features.append(nn.BatchNorm2d(cout))
-            features.append(nn.ReLU())
+            features.append(nn.ReLU(inplace=True))
             cin = cout
         features.append(nn.MaxPool2d(2))
     net = classifier(
@@ -61,10 +61,10 @@ def vgg(
         flatten=nn.Flatten(),
         classifier=nn.Sequential(
             nn.Linear(512 * 7 * 7, 4096),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(4096, 4096),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.Linear(4096, num_classes),
         ),
