@@ -1,0 +1,18 @@
+"""How the receptive field passes through each operation: `FLOWS` has a rule for each of torch's functions."""
+
+from neocog.analysis.flow.given import Rule
+from neocog.analysis.flow.mixing import MIXING
+from neocog.analysis.flow.moving import MOVING
+from neocog.analysis.flow.pointwise import halved, pointwise
+from neocog.analysis.flow.windows import WINDOWS
+from neocog.analysis.kinds import IDENTITIES, POINTWISE
+
+__all__ = ["FLOWS"]
+
+FLOWS: dict[str, Rule] = {
+    **dict.fromkeys(IDENTITIES | POINTWISE, pointwise),
+    "glu": halved,
+    **WINDOWS,
+    **MIXING,
+    **MOVING,
+}

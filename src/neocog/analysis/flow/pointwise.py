@@ -1,0 +1,37 @@
+"""The receptive field through sums, products and activations: each number from those at its own place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neocog.analysis.field import Array, Field, compact
+from neocog.analysis.flow.given import Given, joined, union
+from neocog.analysis.op import Op
+
+
+def pointwise(op: Op, given: Given) -> Field:
+    """The union of what the arguments see, broadcast as torch does; their positions must be the same ones."""
+    rank = len(op.shape)
+    fields = [field for _, field in given.seen]
+    if len(fields) == 1 and fields[0].bounds[0].ndim == rank:
+        return fields[0]
+    bounds = tuple(compact(union([f.bounds[i] for f in fields], rank)) for i in range(2 * fields[0].axes))
+    places = []
+    for axis in range(fields[0].axes):
+        sides = [{s + rank - len(ref.shape) for s in field.places[axis]} for ref, field in given.seen]
+        places.append(frozenset[int]().union(*sides))
+    return joined(op, fields, bounds, places)
+
+
+def halved(op: Op, given: Given) -> Field:
+    """A gated linear unit: one half of a side times the sigmoid of the other."""
+    _, field = given.first
+    side = int(op.arg(1, "dim", -1)) % len(op.shape)
+
+    def rule(bound: Array) -> Array:
+        if bound.shape[side] == 1:
+            return bound
+        return compact(np.minimum(*np.split(bound, 2, axis=side)))
+
+    bounds = tuple(rule(bound) for bound in field.bounds)
+    return Field(bounds, field.places, field.affine, field.counts, field.aligned, field.cause, field.exact)

@@ -1,0 +1,247 @@
+"""What a network does with one picture: the flat list of its operations, in order, without computing a value."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace as changed
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.overrides import TorchFunctionMode
+
+from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
+from neocog.analysis.op import Op, Trace
+from neocog.analysis.shortcut import shortcut
+from neocog.errors import UserError
+
+LARGE = 100_000  # numbers in a tensor that is an attribute: beyond it the trace keeps no copy
+
+
+def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.dtype | None = None) -> Trace:
+    """The operations of `net` in evaluation on a picture of `size`: (channels, height, width), or of 1 or 3 axes.
+
+    Runs the network on the meta device, on a copy whose parameters are not copied, so nothing is computed or
+    allocated and `net` stays as it is. `dtype` is that of the network's parameters unless given. UserError where the
+    network cannot run: a size too small, a decision on values, a layer without a shape yet; it names the layer.
+    """
+    twin = on_meta(net, dtype).eval()
+    with torch.no_grad():
+        return record(twin, picture(twin, size, batch), type(net).__name__)
+
+
+def picture(net: nn.Module, size: Sequence[int], batch: int = 1) -> Tensor:
+    """An input of `size` without values, in the type of the parameters of `net`."""
+    if len(size) < 2 or any(side < 1 for side in size) or batch < 1:
+        given = "x".join(map(str, (batch, *size)))
+        raise UserError(
+            f"a size is channels and at least one axis, each 1 or more, behind a batch; got {given}"
+        )
+    dtypes = [p.dtype for p in net.parameters() if p.dtype.is_floating_point]
+    return torch.empty(batch, *size, device="meta", dtype=dtypes[0] if dtypes else torch.float32)
+
+
+def on_meta(net: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
+    """A copy of `net` with parameters and buffers that have a shape and no values; takes no memory for them."""
+    memo: dict[int, Any] = {}
+    for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
+        if isinstance(tensor, UninitializedBuffer | UninitializedParameter):
+            raise UserError(f"{name} has no shape yet; run the network once on a picture first")
+        bare = tensor.detach().to("meta", dtype if tensor.dtype.is_floating_point else None)
+        trained = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(bare, tensor.requires_grad) if trained else bare
+    for module in net.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise UserError(
+                f"{type(module).__name__} is compiled by torch.jit; give the module it was made from"
+            )
+        for value in vars(module).values():
+            if isinstance(value, Tensor) and (not value.is_leaf or value.numel() > LARGE):
+                memo[id(value)] = value.detach().to("meta")
+    net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
+    try:
+        twin: nn.Module = copy.deepcopy(net, memo)
+    except (TypeError, RuntimeError) as error:
+        raise UserError(f"{type(net).__name__} cannot be copied, so not traced: {error}") from error
+    return twin
+
+
+def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace:
+    """The operations of `net`, a network on the meta device, on `image`; unless `fast`, torch makes every shape."""
+    recorder = Recorder(net, image, fast)
+    with recorder.named_calls(net), torch.random.fork_rng(devices=[]):
+        try:
+            with recorder:
+                out = net(image)
+        except UserError:
+            raise
+        except Exception as error:
+            raise recorder.failure(error, image) from error
+    recorder.mark_outputs(out)
+    modules = {key: type(module).__name__ for key, module in net.named_modules()}
+    parameters = {key: _ref(p, None, key) for key, p in net.named_parameters()}
+    return Trace(tuple(recorder.ops), parameters, modules, name)
+
+
+class Recorder(TorchFunctionMode):
+    """Sees every call of torch while active and appends an `Op` for each tensor made."""
+
+    def __init__(self, net: nn.Module, image: Tensor, fast: bool):
+        super().__init__()
+        self.fast = fast
+        self.layers = [""]  # the modules that are being called
+        self.alive: list[Tensor] = [image]  # an id is a tensor's only while it lives
+        self.names = {id(t): name for name, t in [*net.named_buffers(), *net.named_parameters()]}
+        self.unread = {id(p) for p in net.parameters()}
+        self.storages: dict[int, int] = {}
+        self.made = {id(image): 0}
+        self.meta: dict[int, Tensor] = {}  # twins of tensors that have values
+        self.failed = ""
+        self.ops = [Op("input", "", (), tuple(image.shape), image.dtype, storage=self.storage(image))]
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        kind = kind_of(func)
+        if calls_for_values(kind):
+            self.refuse_values(kind, args)
+        in_place = writes_in_place(func, kwargs)
+        tensors = tensors_in((args, kwargs))
+        if any(t.is_meta for t in tensors) and not all(t.is_meta for t in tensors):
+            args, kwargs = replaced((args, kwargs), self.without_values)
+            tensors = tensors_in((args, kwargs))
+        try:
+            out = shortcut(kind, args, kwargs, in_place) if self.fast else None
+            out = func(*args, **kwargs) if out is None else out
+        except Exception:
+            self.failed = self.failed or self.layers[-1] or "the network"
+            raise
+        made = [args[0]] if kind == "setitem" else tensors_in(out)
+        if made:
+            self.append(func, kind, (args, kwargs), tensors, made, in_place)
+        return out
+
+    def append(
+        self,
+        func: Any,
+        kind: str,
+        given: tuple[Any, Any],
+        tensors: list[Tensor],
+        made: list[Tensor],
+        in_place: bool,
+    ) -> None:
+        refs = {id(t): self.ref(t) for t in tensors}
+        inputs = tuple(dict.fromkeys(ref.op for ref in refs.values() if ref.op is not None))
+        seen = any(self.ops[i].from_picture for i in inputs)
+        weights = tuple(ref for key, ref in refs.items() if key in self.unread)
+        self.unread -= refs.keys()
+        args, kwargs = replaced(given, lambda t: refs.get(id(t)) or self.ref(t))
+        for part, tensor in enumerate(made):
+            shape, storage = tuple(tensor.shape), self.storage(tensor)
+            fresh = () if part else weights
+            op = Op(
+                kind,
+                self.layers[-1],
+                inputs,
+                shape,
+                tensor.dtype,
+                func,
+                args,
+                kwargs,
+                fresh,
+                part,
+                storage,
+                seen,
+            )
+            self.keep(tensor, op)
+            if in_place and tensor._is_view() and tensor._base is not None:
+                self.write_through(tensor._base)
+
+    def keep(self, tensor: Tensor, op: Op) -> None:
+        self.made[id(tensor)] = len(self.ops)
+        self.alive.append(tensor)
+        self.ops.append(op)
+
+    def write_through(self, base: Tensor) -> None:
+        """What is written into a view is written into what it is a view of."""
+        before, now = self.ref(base).op, len(self.ops) - 1
+        if before != now:
+            inputs = (now,) if before is None else (before, now)
+            seen = any(self.ops[i].from_picture for i in inputs)
+            self.keep(
+                base,
+                Op(
+                    "written_through_a_view", self.layers[-1], inputs, tuple(base.shape), base.dtype,
+                    storage=self.storage(base), from_picture=seen,
+                ),
+            )  # fmt: skip
+
+    def ref(self, tensor: Tensor) -> Ref:
+        """Where a tensor comes from. One that came about unseen, in compiled code, becomes an op of its own."""
+        op, name = self.made.get(id(tensor)), self.names.get(id(tensor), "")
+        if op is None and not name and tensor.is_meta and id(tensor) not in self.meta:
+            op = len(self.ops)
+            storage = self.storage(tensor)
+            self.keep(
+                tensor,
+                Op("untraced", self.layers[-1], (), tuple(tensor.shape), tensor.dtype, storage=storage),
+            )
+        return _ref(tensor, op, name)
+
+    def without_values(self, tensor: Tensor) -> Tensor:
+        """The twin on the meta device of a constant that has values."""
+        if tensor.is_meta:
+            return tensor
+        if id(tensor) not in self.meta:
+            self.alive.append(tensor)
+            with torch._C.DisableTorchFunction():
+                twin = tensor.detach().to("meta")
+            self.alive.append(twin)
+            self.meta[id(tensor)] = self.meta[id(twin)] = twin
+            if id(tensor) in self.made:
+                self.made[id(twin)] = self.made[id(tensor)]
+        return self.meta[id(tensor)]
+
+    def storage(self, tensor: Tensor) -> int:
+        return self.storages.setdefault(tensor.untyped_storage()._cdata, len(self.storages))
+
+    def refuse_values(self, kind: str, args: tuple[Any, ...]) -> None:
+        if any(t.is_meta for t in tensors_in(args)):
+            where = self.layers[-1] or "the network"
+            raise UserError(
+                f"{where} decides on values ({kind} of a tensor), which a trace of shapes does not have; "
+                "trace the part of the network that does not"
+            )
+
+    def failure(self, error: Exception, image: Tensor) -> UserError:
+        size = "x".join(map(str, image.shape[1:]))
+        where = self.failed or self.layers[-1] or "the network"
+        return UserError(f"{where} does not run on {size}: {type(error).__name__}: {error}")
+
+    def mark_outputs(self, out: Any) -> None:
+        for tensor in tensors_in(out):
+            i = self.ref(tensor).op
+            if i is not None:
+                self.ops[i] = changed(self.ops[i], output=True)
+
+    @contextmanager
+    def named_calls(self, net: nn.Module) -> Iterator[None]:
+        """Keep `layers[-1]` at the name of the module that is being called."""
+        for name, module in net.named_modules():
+            module.register_forward_pre_hook(self.entering(name), prepend=True)
+            module.register_forward_hook(self.leaving, always_call=True)
+        yield
+
+    def entering(self, name: str) -> Callable[..., None]:
+        return lambda *_: self.layers.append(name)
+
+    def leaving(self, *_: Any) -> None:
+        self.layers.pop()
+
+
+def _ref(tensor: Tensor, op: int | None, name: str) -> Ref:
+    return Ref(op, tuple(tensor.shape), name, isinstance(tensor, nn.Parameter), tensor.element_size())
