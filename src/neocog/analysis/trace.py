@@ -115,8 +115,7 @@ class Recorder(TorchFunctionMode):
             args, kwargs = replaced((args, kwargs), self.without_values)
             tensors = tensors_in((args, kwargs))
         try:
-            out = shortcut(kind, args, kwargs, in_place) if self.fast else None
-            out = func(*args, **kwargs) if out is None else out
+            out = self.result(func, kind, (args, kwargs), in_place)
         except Exception:
             self.failed = self.failed or self.layers[-1] or "the network"
             raise
@@ -124,6 +123,12 @@ class Recorder(TorchFunctionMode):
         if made:
             self.append(func, kind, (args, kwargs), tensors, made, in_place)
         return out
+
+    def result(self, func: Callable[..., Any], kind: str, given: tuple[Any, Any], in_place: bool) -> Any:
+        """What the call makes."""
+        args, kwargs = given
+        out = shortcut(kind, args, kwargs, in_place) if self.fast else None
+        return func(*args, **kwargs) if out is None else out
 
     def append(
         self,
@@ -231,10 +236,13 @@ class Recorder(TorchFunctionMode):
     @contextmanager
     def named_calls(self, net: nn.Module) -> Iterator[None]:
         """Keep `layers[-1]` at the name of the module that is being called."""
+        hooks = []
         for name, module in net.named_modules():
-            module.register_forward_pre_hook(self.entering(name), prepend=True)
-            module.register_forward_hook(self.leaving, always_call=True)
+            hooks.append(module.register_forward_pre_hook(self.entering(name), prepend=True))
+            hooks.append(module.register_forward_hook(self.leaving, always_call=True))
         yield
+        for hook in hooks:
+            hook.remove()
 
     def entering(self, name: str) -> Callable[..., None]:
         return lambda *_: self.layers.append(name)
