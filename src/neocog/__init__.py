@@ -4,6 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from neocog.analysis.receptive_field import receptive_fields as receptive_fields
+    from neocog.analysis.table import summarize as summarize
+    from neocog.analysis.trace import trace as trace
     from neocog.api.bench import bench as bench
     from neocog.api.classifier import Classifier as Classifier
     from neocog.api.classifier import load as load
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from neocog.api.listing import list_models as list_models
     from neocog.api.listing import model_card as model_card
     from neocog.api.listing import models_table as models_table
+    from neocog.api.summary import ModelSummary as ModelSummary
+    from neocog.api.summary import summary as summary
     from neocog.api.train import Run as Run
     from neocog.api.train import train as train
     from neocog.api.verbs import evaluate as evaluate
@@ -38,6 +43,11 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
+    "ModelSummary": "api.summary",
+    "summary": "api.summary",
+    "receptive_fields": "analysis.receptive_field",
+    "summarize": "analysis.table",
+    "trace": "analysis.trace",
     "Run": "api.train",
     "train": "api.train",
     "evaluate": "api.verbs",

@@ -83,17 +83,23 @@ class Probed:
         """Everything that differs, a line each."""
         lines = [*map(str, self.mismatches), *self.wrong_shapes]
         if self.macs_of_torch not in (None, self.macs):
-            lines.append(f"{self.macs:,} multiply-adds by closed form, {self.macs_of_torch:,} by torch's counter")
+            lines.append(
+                f"{self.macs:,} multiply-adds by closed form, {self.macs_of_torch:,} by torch's counter"
+            )
         return lines if self.probes else [*lines, "no probe could run"]
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.input_size))
         lines = [f"{self.model} at {size}: {'proven' if self.ok else 'NOT proven'}"]
-        lines.append(f"  receptive fields: {self.indices:,} checked by {' and '.join(self.probes) or 'no'} probe")
+        lines.append(
+            f"  receptive fields: {self.indices:,} checked by {' and '.join(self.probes) or 'no'} probe"
+        )
         counted = "torch counts other operations" if self.macs_of_torch is None else "as torch's counter"
         lines.append(f"  multiply-adds: {self.macs:,}, {counted if self.ok else 'see below'}")
         lines.append(f"  shapes: {self.shapes:,} as torch's")
-        return "\n".join([*lines, *(f"  differs: {fault}" for fault in self.faults), *(f"  {s}" for s in self.skipped)])
+        return "\n".join(
+            [*lines, *(f"  differs: {fault}" for fault in self.faults), *(f"  {s}" for s in self.skipped)]
+        )
 
 
 def check(net: nn.Module, size: Sequence[int], progress: Progress | None = None, name: str = "") -> Probed:

@@ -20,23 +20,23 @@ def rows_of(trace: Trace) -> list[list[int]]:
     """
     rows: list[list[int]] = []
     owner: dict[int, int] = {}
-    waiting: list[int] = []
+    waiting: list[int] = []  # on the layer that reads them
     for i, op in enumerate(trace.ops[1:], 1):
-        if not op.from_picture:
+        layer = op.from_picture and is_layer(op, trace)
+        if not op.from_picture or not (layer or rows):
             waiting.append(i)
             continue
-        if is_layer(op, trace) or not rows:
-            rows.append([i])
+        if layer:
+            rows.append([])
             owner[i] = len(rows) - 1
         else:
             owner[i] = max((owner[j] for j in op.inputs if j in owner), default=len(rows) - 1)
-            rows[owner[i]].append(i)
         claimed = _behind(op, trace, waiting)
-        rows[owner[i]] += claimed
+        rows[owner[i]] += [i, *claimed]
         waiting = [j for j in waiting if j not in claimed]
-    if rows:
-        rows[-1] += waiting
-    return [_main_first(row, trace) for row in rows]
+    if waiting:
+        rows = [[*row, *(waiting if row is rows[-1] else [])] for row in rows] or [waiting]
+    return rows
 
 
 def is_layer(op: Op, trace: Trace) -> bool:
@@ -105,9 +105,3 @@ def _behind(op: Op, trace: Trace, waiting: list[int]) -> list[int]:
             found.append(j)
             wanted |= set(trace.ops[j].inputs)
     return found[::-1]
-
-
-def _main_first(row: list[int], trace: Trace) -> list[int]:
-    """A row that began before the first layer (a sum with the mean picture) is named after the layer."""
-    first = next((i for i in row if is_layer(trace.ops[i], trace) and trace.ops[i].from_picture), row[0])
-    return [first, *(i for i in row if i != first)]

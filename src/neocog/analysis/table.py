@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -18,6 +18,7 @@ from neocog.analysis.op import Trace
 from neocog.analysis.receptive_field import receptive_fields
 from neocog.analysis.rows import labels, rows_of
 from neocog.analysis.trace import trace
+from neocog.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,11 @@ def summarize(
         for label, group in zip(names, groups, strict=True)
     )
     missing = [op.kind for op in ops.ops if counted(op, convention) is None]
-    missing += [op.kind for op, f in zip(plain.ops, seen, strict=True) if f is not None and not f.exact]
+    missing += [
+        op.kind
+        for i, op in enumerate(plain.ops)
+        if _inexact(seen[i]) and not any(_inexact(seen[j]) for j in op.inputs)
+    ]
     return Summary(
         name or ops.name,
         tuple(size),
@@ -124,6 +129,10 @@ def summarize(
         ops,
         tuple(seen),
     )
+
+
+def _inexact(seen: Field | None) -> bool:
+    return seen is not None and not seen.exact
 
 
 def _row(label: str, group: Sequence[int], trace: Trace, seen: Field | None, convention: str) -> Row:
@@ -165,3 +174,33 @@ def seen_as(seen: Field | None) -> dict[str, Any]:
 def widest(seen: Field) -> tuple[int, ...]:
     """The most pixels along each axis that any number sees."""
     return tuple(max(int((seen.high(a) - seen.low(a)).max()) + 1, 0) for a in range(seen.axes))
+
+
+def gathered(summary: Summary, depth: int) -> tuple[Row, ...]:
+    """The table's rows joined by the first `depth` names of their modules: sums, and size and field of the last one."""
+    if depth < 1:
+        raise UserError(f"depth must be 1 or more, got {depth}")
+    groups: list[list[Row]] = []
+    for row in summary.rows:
+        name = _prefix(row, depth)
+        if groups and _prefix(groups[-1][-1], depth) == name:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return tuple(_merged(group, depth) for group in groups)
+
+
+def _prefix(row: Row, depth: int) -> str:
+    return ".".join(row.module.split(".")[:depth]) or row.layer
+
+
+def _merged(group: Sequence[Row], depth: int) -> Row:
+    sums = {
+        name: sum(getattr(row, name) for row in group)
+        for name in ("memory_bytes", "params", "biases", "macs", "work")
+    }
+    name = _prefix(group[0], depth)
+    label = group[0].layer if len(group) == 1 else name
+    kind = group[0].kind if len(group) == 1 else f"{len(group)} layers"
+    ops = tuple(i for row in group for i in row.ops)
+    return replace(group[-1], layer=label, module=name, kind=kind, ops=ops, **sums)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as changed
@@ -14,9 +15,15 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
+from neocog.analysis.kinds import CONSTANT, LIKENESSES
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.errors import UserError
+
+
+class DoesNotRun(UserError):
+    """The network raised an error of its own at this size; the message names the layer."""
+
 
 LARGE = 100_000  # numbers in a tensor that is an attribute: beyond it the trace keeps no copy
 
@@ -81,9 +88,8 @@ def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace
         except Exception as error:
             raise recorder.failure(error, image) from error
     recorder.mark_outputs(out)
-    modules = {key: type(module).__name__ for key, module in net.named_modules()}
     parameters = {key: _ref(p, None, key) for key, p in net.named_parameters()}
-    return Trace(tuple(recorder.ops), parameters, modules, name)
+    return Trace(tuple(recorder.ops), parameters, recorder.classes, name)
 
 
 class Recorder(TorchFunctionMode):
@@ -100,6 +106,7 @@ class Recorder(TorchFunctionMode):
         self.made = {id(image): 0}
         self.meta: dict[int, Tensor] = {}  # twins of tensors that have values
         self.failed = ""
+        self.classes = {name: type(module).__name__ for name, module in net.named_modules()}
         self.ops = [Op("input", "", (), tuple(image.shape), image.dtype, storage=self.storage(image))]
 
     def __torch_function__(
@@ -117,7 +124,7 @@ class Recorder(TorchFunctionMode):
         try:
             out = self.result(func, kind, (args, kwargs), in_place)
         except Exception:
-            self.failed = self.failed or self.layers[-1] or "the network"
+            self.failed = self.failed or self.layers[-1]
             raise
         made = [args[0]] if kind == "setitem" else tensors_in(out)
         if made:
@@ -140,7 +147,8 @@ class Recorder(TorchFunctionMode):
         in_place: bool,
     ) -> None:
         refs = {id(t): self.ref(t) for t in tensors}
-        inputs = tuple(dict.fromkeys(ref.op for ref in refs.values() if ref.op is not None))
+        read = () if kind in CONSTANT else tensors[:1] if kind in LIKENESSES else tensors
+        inputs = tuple(dict.fromkeys(ref.op for ref in (refs[id(t)] for t in read) if ref.op is not None))
         seen = any(self.ops[i].from_picture for i in inputs)
         weights = tuple(ref for key, ref in refs.items() if key in self.unread)
         self.unread -= refs.keys()
@@ -216,16 +224,21 @@ class Recorder(TorchFunctionMode):
 
     def refuse_values(self, kind: str, args: tuple[Any, ...]) -> None:
         if any(t.is_meta for t in tensors_in(args)):
-            where = self.layers[-1] or "the network"
+            where = self.where(self.layers[-1])
             raise UserError(
                 f"{where} decides on values ({kind} of a tensor), which a trace of shapes does not have; "
                 "trace the part of the network that does not"
             )
 
-    def failure(self, error: Exception, image: Tensor) -> UserError:
+    def failure(self, error: Exception, image: Tensor) -> DoesNotRun:
         size = "x".join(map(str, image.shape[1:]))
-        where = self.failed or self.layers[-1] or "the network"
-        return UserError(f"{where} does not run on {size}: {type(error).__name__}: {error}")
+        where = self.where(self.failed)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        return DoesNotRun(f"{where} does not run on {size}: {type(error).__name__}: {reason}")
+
+    def where(self, layer: str) -> str:
+        """A module with its class, as a message names it."""
+        return f"{layer} ({self.classes[layer]})" if layer else f"the network ({self.classes['']})"
 
     def mark_outputs(self, out: Any) -> None:
         for tensor in tensors_in(out):
@@ -248,6 +261,8 @@ class Recorder(TorchFunctionMode):
         return lambda *_: self.layers.append(name)
 
     def leaving(self, *_: Any) -> None:
+        if sys.exc_info()[0] is not None:  # called while an error passes through
+            self.failed = self.failed or self.layers[-1]
         self.layers.pop()
 
 

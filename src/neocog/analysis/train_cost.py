@@ -26,6 +26,12 @@ class TrainCost:
     days: float
     """days that all devices together take"""
 
+    def __str__(self) -> str:
+        work = f"{self.macs:.4g} multiply-adds, {self.flops:.4g} FLOPs"
+        return (
+            f"training       {work}: {self.device_days:.4g} device-days, {self.days:.4g} days at full speed"
+        )
+
     def utilisation(self, device_days: float) -> float:
         """The share of the devices' full speed that a training of `device_days` reached."""
         return self.device_days / _positive("device_days", device_days)

@@ -179,7 +179,11 @@ def testify(
     for lines in chunks(trace, size[1 + axis], sides is not None):
         for i, new in enumerate(_run(witness, net, trace, axis, (lines, sides))):
             old = found[i]
-            found[i] = new if old is None or new is None else (np.minimum(old[0], new[0]), np.maximum(old[1], new[1]))
+            found[i] = (
+                new
+                if old is None or new is None
+                else (np.minimum(old[0], new[0]), np.maximum(old[1], new[1]))
+            )
     return found
 
 

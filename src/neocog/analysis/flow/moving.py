@@ -31,7 +31,7 @@ def replayed(op: Op, field: Field, shape: Sequence[int]) -> tuple[Array, ...]:
     def rule(bound: Array) -> Array:
         full = torch.from_numpy(np.ascontiguousarray(bound)).expand(*shape)
         args, kwargs = replaced((op.args, dict(op.kwargs)), lambda ref: full)
-        out = op.call(*args, **kwargs)
+        out = torch.reshape(args[0], op.shape) if op.kind in ("view", "view_as") else op.call(*args, **kwargs)
         return unspread(out[op.part] if isinstance(out, tuple | list) else out)
 
     return tuple(rule(bound) for bound in field.bounds)

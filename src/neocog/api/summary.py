@@ -1,0 +1,238 @@
+"""The verb `summary`: the lecture's table of any network, its totals, and what it takes to train it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neocog import files
+from neocog.api import names
+from neocog.api.networks import find_run, rebuild
+from neocog.api.wording import HEADERS, cell, counted, memory_bytes, row_json, size_text
+from neocog.bundle import is_bundle, read_bundle
+from neocog.draw.table import Table
+from neocog.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from neocog.analysis.probe import Probed
+    from neocog.analysis.table import Row, Summary
+    from neocog.analysis.train_cost import TrainCost
+    from neocog.progress import Progress
+
+COLUMNS = (
+    "layer", "module", "kind", "output_size", "receptive_field", "effective_stride", "effective_padding", "memory",
+    "params", "biases", "macs", "work", "cause", "aligned",
+)  # fmt: skip
+DEFAULT = (
+    "layer", "output_size", "receptive_field", "effective_stride", "effective_padding", "memory", "params", "macs",
+)  # fmt: skip
+DTYPES = ("float32", "float16", "bfloat16", "float64")
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A network's table. It prints itself in a terminal and shows itself in a notebook."""
+
+    net: nn.Module
+    summary: Summary
+    rows: tuple[Row, ...]
+    """of the table: the layers, or the modules of one depth"""
+    columns: tuple[str, ...]
+    optimizer: str
+    dtype: torch.dtype | None
+
+    def table(self) -> Table:
+        """The chosen columns, a row for each layer."""
+        convention = self.summary.convention
+        header = tuple(HEADERS.get(c, convention.upper() + "s" if c == "macs" else c) for c in self.columns)
+        return Table(header, tuple(tuple(cell(row, column) for column in self.columns) for row in self.rows))
+
+    @property
+    def training_bytes(self) -> int:
+        """Of one training step: parameters, gradients, the optimizer's numbers, what is saved for backward."""
+        from neocog.analysis.memory import training_bytes
+
+        size = self.summary.input_size
+        return training_bytes(self.net, size, self.summary.batch, self.optimizer, self.dtype)
+
+    def largest_batch(self, memory: int | str) -> int:
+        """The most pictures of a training step within `memory`: bytes, or text such as 8GB and 24GiB."""
+        from neocog.analysis.memory import largest_batch
+
+        return largest_batch(
+            self.net, self.summary.input_size, memory_bytes(memory), self.optimizer, self.dtype
+        )
+
+    def train_cost(self, epochs: float, pictures: int, device_flops: float, devices: int = 1) -> TrainCost:
+        """Work and days of a training run on devices that sustain `device_flops` floating-point operations a second."""
+        from neocog.analysis.train_cost import train_cost
+
+        one = sum(_macs(op) for op in self.summary.trace.ops) // self.summary.batch
+        return train_cost(one, epochs, pictures, device_flops, devices)
+
+    def check(self, progress: Progress | None = None) -> Probed:
+        """Run the network and see whether receptive fields, sizes and multiply-adds are what the table says."""
+        from neocog.analysis.probe import check
+
+        return check(self.net, self.summary.input_size, progress)
+
+    def totals(self) -> dict[str, str]:
+        """The sums under the table, as text."""
+        s = self.summary
+        biases = sum(row.biases for row in s.rows)
+        lines = {
+            "input": "x".join(map(str, s.input_size)) + (f", batch of {s.batch}" if s.batch > 1 else ""),
+            "parameters": f"{s.params:,}, of them {biases:,} biases" if biases else f"{s.params:,}",
+            counted(s.convention): f"{s.macs:,}" + (" at least" if s.partial else ""),
+            "units": f"{s.units:,} put out by convolutions and linear layers",
+            "activations": f"{size_text(s.activation_bytes)} in the rows above",
+            "inference": f"{size_text(s.inference_peak_bytes)} at most at once, parameters included",
+        }
+        unused = sum(_numbers(s, name) for name in s.trace.unused)
+        if unused:
+            lines["unused"] = f"{unused:,} parameters that no operation reads, such as {s.trace.unused[0]}"
+        cause = next((row.cause for row in s.rows if row.cause), "")
+        if cause:
+            lines["global"] = f"each position sees the whole picture from {cause} on"
+        if s.partial:
+            lines["partial"] = f"without a rule: {', '.join(s.partial)}; the counts are lower bounds"
+        return lines
+
+    def __str__(self) -> str:
+        totals = self.totals()
+        wide = max(map(len, totals)) + 2
+        return f"{self.table()}\n\n" + "\n".join(f"{key:{wide}}{text}" for key, text in totals.items())
+
+    def to_json(self) -> dict[str, Any]:
+        s = self.summary
+        return {
+            "model": s.model,
+            "input_size": list(s.input_size),
+            "convention": s.convention,
+            "partial": list(s.partial),
+            "rows": [row_json(row) for row in self.rows],
+            "totals": {
+                "params": s.params,
+                "macs": s.macs,
+                "activation_bytes": s.activation_bytes,
+                "inference_peak_bytes": s.inference_peak_bytes,
+                "training_bytes": self.training_bytes,
+            },
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the table as .csv or .md, the whole summary as .json."""
+        target = Path(path)
+        writers = {".json": lambda: json.dumps(self.to_json(), indent=2)}
+        if target.suffix not in writers:
+            raise UserError(f"the file's ending says its form: {', '.join(writers)}; got {target.name}")
+        files.write_text(target, writers[target.suffix]())
+        return target
+
+    def _repr_html_(self) -> str:
+        facts = Table(("", ""), tuple(self.totals().items()))
+        return self.table()._repr_html_() + facts._repr_html_()
+
+
+def summary(
+    model: str | Path | nn.Module,
+    *,
+    input_size: Sequence[int] | None = None,
+    columns: Sequence[str] = DEFAULT,
+    depth: int | None = None,
+    batch_size: int = 1,
+    dtype: str | None = None,
+    convention: str = "mac",
+    optimizer: str = "momentum",
+) -> ModelSummary:
+    """The table of a network: a module, a run's folder, or a name in any form that `train -m` takes.
+
+    `input_size` is (channels, height, width), the model's own unless given; a module of one or three axes takes
+    (channels, length) or (channels, depth, height, width). `depth` gathers the rows by modules of that many names.
+    UserError where the network does not run at this size, naming the layer and a size that would do.
+    """
+    import torch
+
+    from neocog.analysis.table import gathered, summarize
+
+    for column in columns:
+        if column not in COLUMNS:
+            raise unknown("column", column, COLUMNS)
+    if dtype is not None and dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    kind: torch.dtype | None = getattr(torch, dtype) if dtype else None
+    net, name, size = _network(model, input_size)
+    made = _runnable(
+        lambda: summarize(net, size, name=name, batch=batch_size, dtype=kind, convention=convention),
+        net,
+        size,
+    )
+    rows = made.rows if depth is None else gathered(made, depth)
+    return ModelSummary(net, made, rows, tuple(columns), optimizer, kind)
+
+
+def _runnable(make: Any, net: nn.Module, size: Sequence[int]) -> Summary:
+    from neocog.analysis.smallest import smallest_size
+    from neocog.analysis.trace import DoesNotRun
+
+    try:
+        made: Summary = make()
+    except DoesNotRun as error:
+        enough = smallest_size(net, size)
+        if enough is None:
+            raise
+        raise UserError(f"{error}; {'x'.join(map(str, enough))} would do") from error
+    return made
+
+
+def _network(
+    model: str | Path | nn.Module, size: Sequence[int] | None
+) -> tuple[nn.Module, str, tuple[int, ...]]:
+    """The module, its name and the size of its pictures."""
+    from torch import nn
+
+    if isinstance(model, nn.Module):
+        if size is None:
+            raise UserError("a module does not say what it reads; give input_size, such as (3, 224, 224)")
+        return model, type(model).__name__, tuple(size)
+    if is_bundle(Path(model)) or Path(model).is_dir() or Path(model).name == "last":
+        folder = find_run(model)
+        assert folder is not None
+        bundle = read_bundle(folder)
+        own = bundle.card.preprocess
+        return rebuild(bundle), str(model), tuple(size or (own.channels, *own.size))
+    reference = names.parse(str(model))
+    own = names.default_preprocess(reference)
+    size = tuple(size or (own.channels, *own.size))
+    return _built(reference, size[0]), str(reference), size
+
+
+def _built(reference: names.Reference, channels: int) -> nn.Module:
+    """The network without values where it can be built so, which takes no memory."""
+    import torch
+
+    if reference.kind == "file":
+        return names.build_module(reference, channels)
+    try:
+        with torch.device("meta"):
+            return names.build_module(reference, channels)
+    except (NotImplementedError, RuntimeError):  # it draws numbers that it then looks at
+        return names.build_module(reference, channels)
+
+
+def _macs(op: Any) -> int:
+    from neocog.analysis.cost import macs
+
+    return macs(op) or 0
+
+
+def _numbers(s: Summary, name: str) -> int:
+    from math import prod
+
+    return prod(s.trace.parameters[name].shape)

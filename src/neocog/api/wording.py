@@ -1,0 +1,78 @@
+"""How a summary's figures are written: cells of its table, sizes of memory, JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from neocog.errors import UserError
+
+if TYPE_CHECKING:
+    from neocog.analysis.table import Row
+
+HEADERS = {
+    "output_size": "output size",
+    "receptive_field": "receptive field",
+    "effective_stride": "eff. stride",
+    "effective_padding": "eff. padding",
+    "memory": "memory KiB",
+    "params": "parameters",
+}
+UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def memory_bytes(given: int | str) -> int:
+    """Bytes from a number or from text: 8GB is 8,000,000,000, 8GiB is 8 x 2^30."""
+    text = str(given).strip()
+    number = text.rstrip("KMGTIBkmgtib ")
+    unit = text[len(number) :].strip().upper() or "B"
+    try:
+        value = float(number) * {"B": 1, **UNITS}[unit]
+    except (ValueError, KeyError) as error:
+        raise UserError(f"memory is a number with a unit such as 8GB or 24GiB, got {given!r}") from error
+    return int(value)
+
+
+def cell(row: Row, column: str) -> object:
+    if column == "memory":
+        kib = row.memory_bytes / 1024
+        return kib if kib < 1000 else round(kib)
+    if column == "receptive_field" and row.cause:
+        return "global"
+    value = getattr(row, column)
+    return _sides(value) if value is None or isinstance(value, tuple) else value
+
+
+def _sides(value: tuple[int, ...] | None) -> str:
+    """Sizes as text; where all axes are the same, once."""
+    if value is None:
+        return "-"
+    rest = value[-2:]
+    return str(rest[0]) if len(value) == 2 and rest[0] == rest[1] else "x".join(map(str, value))
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    field = "global" if row.cause else row.receptive_field and list(row.receptive_field)
+    return {
+        "layer": row.layer,
+        "module": row.module,
+        "kind": row.kind,
+        "output_size": list(row.output_size),
+        "receptive_field": field,
+        "effective_stride": row.effective_stride and list(row.effective_stride),
+        "effective_padding": row.effective_padding and list(row.effective_padding),
+        "memory_bytes": row.memory_bytes,
+        "params": row.params,
+        "macs": row.macs,
+    }
+
+
+def counted(convention: str) -> str:
+    return {
+        "mac": "multiply-adds",
+        "flop": "FLOPs (2 a multiply-add)",
+        "paper": "FLOPs as papers print them",
+    }.get(convention, "flops as fvcore counts them")
+
+
+def size_text(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"

@@ -1,0 +1,81 @@
+"""neocog summary MODEL"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from typer import Argument, Option
+
+from neocog.cli.console import Console, out, out_json
+
+
+def summary(
+    model: Annotated[
+        str,
+        Argument(
+            help="a model's name (timm: and torchvision: too), FILE.py:FUNCTION, or the folder of a run"
+        ),
+    ],
+    input_size: Annotated[
+        tuple[int, int, int] | None,
+        Option("--input-size", help="channels, height, width; the model's own if left out"),
+    ] = None,
+    columns: Annotated[str, Option(help="comma-separated; `all` for every one")] = "",
+    depth: Annotated[int | None, Option(help="gather the rows by modules of so many names")] = None,
+    batch_size: Annotated[int, Option("-b", "--batch-size", help="pictures at once, for the memory")] = 1,
+    dtype: Annotated[str | None, Option(help="float32, float16, bfloat16 or float64")] = None,
+    convention: Annotated[
+        str, Option(help="mac, flop, paper or fvcore: what is counted as an operation")
+    ] = "mac",
+    check: Annotated[
+        bool, Option("--check", help="run the network and prove the table; exit 1 if it is wrong")
+    ] = False,
+    fit: Annotated[str, Option(help="memory such as 8GB: the largest batch that trains in it")] = "",
+    optimizer: Annotated[str, Option(help="for --fit: sgd, momentum or adam")] = "momentum",
+    train_cost: Annotated[
+        tuple[float, int] | None, Option("--train-cost", help="epochs and pictures: the work of training")
+    ] = None,
+    device_flops: Annotated[
+        float, Option(help="for --train-cost: floating-point operations a second that one device sustains")
+    ] = 1e12,
+    devices: Annotated[int, Option(help="for --train-cost")] = 1,
+    output: Annotated[
+        str,
+        Option(
+            "-o", "--output", help="also write FILE.csv, .md, .html (table, charts, graph) or .svg (graph)"
+        ),
+    ] = "",
+    as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
+) -> None:
+    """Print the lecture's table: sizes, receptive field, stride, padding, memory, parameters, multiply-adds."""
+    from neocog.api.summary import COLUMNS, DEFAULT
+    from neocog.api.summary import summary as summarize
+
+    wanted = COLUMNS if columns == "all" else tuple(c.strip() for c in columns.split(",") if c.strip())
+    made = summarize(
+        model,
+        input_size=input_size,
+        columns=wanted or DEFAULT,
+        depth=depth,
+        batch_size=batch_size,
+        dtype=dtype,
+        convention=convention,
+        optimizer=optimizer,
+    )
+    if output:
+        made.save(output)
+        Console().say(f"written {output}")
+    proof = made.check(Console()) if check else None
+    if as_json:
+        out_json(made.to_json() | ({"check": proof.to_json()} if proof else {}))
+    else:
+        out(made)
+        if fit:
+            out(f"fits{' ' * 9}a batch of {made.largest_batch(fit):,} trains within {fit} ({optimizer})")
+        if train_cost:
+            out(made.train_cost(*train_cost, device_flops, devices))
+        if proof:
+            out(proof)
+    if proof and not proof.ok:
+        sys.exit(1)

@@ -1,0 +1,208 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import neocog
+from neocog.api.wording import memory_bytes
+from neocog.errors import UserError
+
+LECTURE = [
+    "conv1",
+    "pool1",
+    "conv2",
+    "pool2",
+    "conv3",
+    "conv4",
+    "conv5",
+    "pool5",
+    "flatten",
+    "fc6",
+    "fc7",
+    "fc8",
+]
+KEYS = [
+    "layer", "module", "kind", "output_size", "receptive_field", "effective_stride", "effective_padding",
+    "memory_bytes", "params", "macs",
+]  # fmt: skip
+
+
+class Stack(nn.Module):
+    """Pools that need 37 pixels, with functions in place of layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 5, 2)
+        self.second = nn.Conv2d(4, 4, 3)
+        self.last = nn.Linear(4 * 2 * 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(self.second(F.relu(self.first(x))), 8)
+        return self.last(x.flatten(1))
+
+
+def test_json_has_the_lecture_s_rows_and_the_promised_keys() -> None:
+    given = neocog.summary("alexnet", input_size=(3, 227, 227)).to_json()
+    assert list(given) == ["model", "input_size", "convention", "partial", "rows", "totals"]
+    assert [row["layer"] for row in given["rows"]] == LECTURE
+    assert all(list(row) == KEYS for row in given["rows"])
+    assert list(given["totals"]) == [
+        "params", "macs", "activation_bytes", "inference_peak_bytes", "training_bytes",
+    ]  # fmt: skip
+    first, last = given["rows"][0], given["rows"][-1]
+    assert first["output_size"] == [64, 56, 56] and first["receptive_field"] == [11, 11]
+    assert last["output_size"] == [1000] and last["effective_padding"] == [66, 66]
+    json.dumps(given)
+
+
+def test_totals_are_those_that_torchvision_and_the_lecture_print() -> None:
+    given = neocog.summary("alexnet", input_size=(3, 227, 227)).summary
+    assert (given.params, given.macs, given.units) == (61_100_840, 716_767_232, 501_288)
+    assert not given.partial
+    two_towers = neocog.summary("alexnet_2012", input_size=(3, 227, 227)).summary
+    assert (two_towers.params, two_towers.units) == (60_965_224, 659_272)
+
+
+def test_attention_is_global_in_json_and_names_its_operation_in_text() -> None:
+    made = neocog.summary("vit_tiny_patch16_224")
+    fields = [row["receptive_field"] for row in made.to_json()["rows"]]
+    assert fields[0] == [16, 16] and fields[-1] == "global"
+    assert "blocks.0.attn" in str(made)
+
+
+@pytest.mark.parametrize(
+    "name", ["googlenet_2014", "resnet50", "efficientnet_lite0", "vit_tiny_patch16_224", "lenet5"]
+)
+def test_every_parameter_is_in_one_row(name: str) -> None:
+    made = neocog.summary(name)
+    net = neocog.create_model(name)
+    total = sum(p.numel() for p in net.parameters())
+    unused = dict(net.named_parameters())
+    left = sum(unused[key].numel() for key in made.summary.trace.unused)
+    assert sum(row.params for row in made.rows) + left == total
+
+
+def test_modules_of_a_depth_add_up_to_the_layers() -> None:
+    fine, coarse = neocog.summary("resnet18"), neocog.summary("resnet18", depth=1)
+    assert [row.layer for row in coarse.rows] == [
+        "conv1", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc",
+    ]  # fmt: skip
+    for name in ("params", "macs", "memory_bytes", "work"):
+        assert sum(getattr(r, name) for r in coarse.rows) == sum(getattr(r, name) for r in fine.rows)
+    assert coarse.rows[5].receptive_field == (435, 435)
+
+
+def test_memory_follows_batch_and_precision() -> None:
+    one = neocog.summary("lenet5_modern").summary
+    eight = neocog.summary("lenet5_modern", batch_size=8).summary
+    half = neocog.summary("lenet5_modern", dtype="float16").summary
+    assert eight.activation_bytes == 8 * one.activation_bytes == 16 * half.activation_bytes
+    assert eight.macs == 8 * one.macs and eight.rows[0].receptive_field == one.rows[0].receptive_field
+
+
+def test_a_picture_too_small_names_the_layer_and_a_size_that_would_do() -> None:
+    net = Stack()
+    with pytest.raises(UserError, match=r"does not run on 3x20x20.*3x(\d+)x\1 would do") as caught:
+        neocog.summary(net, input_size=(3, 20, 20))
+    side = int(str(caught.value).split("would do")[0].rsplit("x", 1)[1])
+    assert net(torch.zeros(1, 3, side, side)).shape == (1, 3)
+    with pytest.raises(RuntimeError):
+        net(torch.zeros(1, 3, side - 1, side - 1))
+
+
+def test_what_cannot_be_traced_is_said_with_the_layer() -> None:
+    class Decides(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    class Raises(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise KeyError("no such head")
+
+    with pytest.raises(UserError, match=r"inner \(Decides\) decides on values"):
+        neocog.summary(Named(Decides()), input_size=(3, 8, 8))
+    with pytest.raises(UserError, match=r"inner \(Raises\) does not run on 3x8x8: KeyError"):
+        neocog.summary(Named(Raises()), input_size=(3, 8, 8))
+
+
+class Named(nn.Module):
+    def __init__(self, inner: nn.Module):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inner(x)
+        return y
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": ("mac",)}, "unknown column 'mac'; did you mean macs"),
+        ({"dtype": "float23"}, "unknown dtype"),
+        ({"convention": "macs"}, "unknown convention 'macs'; did you mean mac"),
+        ({"depth": 0}, "depth must be 1 or more, got 0"),
+        ({"input_size": (3, 0, 5)}, "each 1 or more"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        neocog.summary("lenet5_modern", **options)  # type: ignore[arg-type]
+
+
+def test_memory_is_read_with_its_unit() -> None:
+    assert memory_bytes("8GB") == 8_000_000_000
+    assert memory_bytes("1.5 GiB") == 3 * 2**29
+    assert memory_bytes(4096) == 4096
+    with pytest.raises(UserError, match="8GB or 24GiB, got 'lots'"):
+        memory_bytes("lots")
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "neocog", "summary", *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_takes_a_file_and_says_which_functions_it_has(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\ndef net():\n    return nn.Sequential(nn.Conv2d(3, 5, 3))\n"
+    )
+    done = run(
+        "mine.py:net", "--input-size", "3", "9", "9", "--columns", "layer,output_size,params", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].split() == ["conv1", "5x7x7", "140"]
+    wrong = run("mine.py:nett", cwd=tmp_path)
+    assert wrong.returncode == 2 and "did you mean net" in wrong.stderr
+
+
+def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
+    done = run("resnet_50", cwd=tmp_path)
+    if done.returncode:  # an alias may be added one day
+        assert done.returncode == 2 and "resnet50" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert run("alexnett", cwd=tmp_path).returncode == 2
+
+
+def test_rows_are_those_of_the_corrected_lecture() -> None:
+    """Size, memory, parameters and multiply-adds; typed from the lecture's slide with its misprints put right."""
+    path = Path(__file__).parent / "golden" / "alexnet_lecture.csv"
+    with path.open(encoding="utf-8") as file:
+        wanted = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    rows = neocog.summary("alexnet", input_size=(3, 227, 227)).rows
+    for row, line in zip(rows, wanted, strict=True):
+        assert row.layer == line["layer"]
+        assert row.output_size[-1] == int(line["size"])
+        assert row.receptive_field == (int(line["field"]),) * 2
+        assert row.effective_stride == (int(line["stride"]),) * 2
+        assert row.effective_padding == (int(line["padding"]),) * 2
+        assert int(row.memory_bytes / 1024 + 0.5) == int(line["memory_kib"])
+        assert int((row.params - row.biases) / 1000 + 0.5) == int(line["params_k"])
+        assert int(row.macs / 1e6 + 0.5) == int(line["mflop"])
