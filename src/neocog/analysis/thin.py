@@ -25,12 +25,14 @@ COUNTS = (
 
 
 def thinned(net: nn.Module, size: Sequence[int]) -> nn.Module:
-    """A copy with channels divided by the largest of 32 to 2 for which it runs and every position sees the same.
+    """A copy with channels divided by that of 32, 16, 8, 4 and 2 that leaves the fewest weights.
 
-    Its weights are those of `neutral`. `net` itself where no factor goes, and `net` is never changed.
+    It runs, makes the same calls on the same positions, and every position sees the same. Its weights are those of
+    `neutral`. `net` itself where no factor goes; `net` is never changed.
     """
     full = trace(net, size)
     seen = receptive_fields(full)
+    best, fewest = net, _weights(full)
     for factor in FACTORS:
         twin = on_meta(net)
         try:
@@ -38,9 +40,13 @@ def thinned(net: nn.Module, size: Sequence[int]) -> nn.Module:
             small = trace(twin, size)
         except (UserError, ValueError, RuntimeError):
             continue
-        if same_map(full, small, seen):
-            return neutral(twin, net)
-    return net
+        if _weights(small) < fewest and same_map(full, small, seen):
+            best, fewest = twin, _weights(small)
+    return net if best is net else neutral(best, net)
+
+
+def _weights(ops: Trace) -> int:
+    return sum(prod(ref.shape) for ref in ops.parameters.values())
 
 
 def narrow(net: nn.Module, factor: int) -> None:
