@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
+from neocog.analysis.kinds import CONSTANT, IDENTITIES
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.errors import UserError
@@ -107,7 +108,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         kind = kind_of(func)
-        if calls_for_values(kind):
+        if calls_for_values(func):
             self.refuse_values(kind, args)
         in_place = writes_in_place(func, kwargs)
         tensors = tensors_in((args, kwargs))
@@ -136,7 +137,7 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         refs = {id(t): self.ref(t) for t in tensors}
         inputs = tuple(dict.fromkeys(ref.op for ref in refs.values() if ref.op is not None))
-        seen = any(self.ops[i].from_picture for i in inputs)
+        seen = kind not in CONSTANT and any(self.ops[i].from_picture for i in inputs)
         weights = tuple(ref for key, ref in refs.items() if key in self.unread)
         self.unread -= refs.keys()
         args, kwargs = replaced(given, lambda t: refs.get(id(t)) or self.ref(t))
@@ -158,7 +159,7 @@ class Recorder(TorchFunctionMode):
                 seen,
             )
             self.keep(tensor, op)
-            if in_place and tensor._is_view() and tensor._base is not None:
+            if in_place and kind not in IDENTITIES and tensor._is_view() and tensor._base is not None:
                 self.write_through(tensor._base)
 
     def keep(self, tensor: Tensor, op: Op) -> None:
@@ -168,6 +169,8 @@ class Recorder(TorchFunctionMode):
 
     def write_through(self, base: Tensor) -> None:
         """What is written into a view is written into what it is a view of."""
+        if id(base) not in self.made and id(base) not in self.names:
+            return  # made within one call: nobody else has it
         before, now = self.ref(base).op, len(self.ops) - 1
         if before != now:
             inputs = (now,) if before is None else (before, now)
