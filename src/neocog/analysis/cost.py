@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import isqrt, prod
 
 from neocog.analysis.call import Ref
 from neocog.analysis.kinds import (
@@ -28,7 +28,7 @@ from neocog.errors import unknown
 
 CONVENTIONS = {
     "mac": "multiply-adds of convolutions, linear layers and attention, without biases",
-    "flop": "2 for each multiply-add, as torch's flop counter",
+    "flop": "exactly 2 for each multiply-add, no biases, as torch's flop counter",
     "paper": "multiply-adds of layers with weights only, without attention's products, called FLOPs in most papers",
     "fvcore": "fvcore's flops: multiply-adds, norms and average pools; none for the attention it cannot see",
 }
@@ -83,19 +83,20 @@ def _paper(op: Op, count: int) -> int:
 
 
 def _fvcore(op: Op, count: int) -> int:
-    if op.kind in ("scaled_dot_product_attention", *RECURRENT):
-        return 0
-    if op.kind == "multi_head_attention_forward":
-        return 0
+    """The counters of fvcore 0.1.5, `flop_count.py` and `jit_handles.py`; its own table, not what would be right."""
     made = prod(op.shape)
+    if op.kind in UNSEEN_BY_FVCORE:
+        return 0
     if op.kind == "batch_norm":
-        return 2 * made if isinstance(op.arg(3, "weight"), Ref) else made
+        return made * (2 if isinstance(op.arg(3, "weight"), Ref) else 1)
     if op.kind in ("layer_norm", "group_norm", "instance_norm"):
         weight = op.arg(3 if op.kind == "instance_norm" else 2, "weight")
         return made * (5 if isinstance(weight, Ref) else 4)
-    if op.kind.startswith("adaptive_avg_pool"):
+    if op.kind == "adaptive_avg_pool2d":
         return prod(op.tensors[0].shape)
-    return count
+    if op.kind in ("interpolate", "upsample") and len(op.shape) == 4:
+        return made * {"nearest": 1, "bilinear": 4}.get(op.arg(3, "mode", "nearest"), 0)
+    return 4 * made if op.kind == "grid_sample" else count
 
 
 def _convolution(op: Op) -> int:
@@ -115,15 +116,52 @@ def _matmul(op: Op) -> int:
     return prod(op.shape) * factors[0].shape[-1]
 
 
+def _addbmm(op: Op) -> int:
+    left, right = op.tensors[-2:]
+    return prod(left.shape) * right.shape[-1]
+
+
+def _contracted(op: Op) -> int:
+    """Of two tensors without a common batch: left * right = out * contracted^2, where each is a count of numbers."""
+    left, right = op.tensors[:2]
+    return isqrt(prod(left.shape) * prod(right.shape) * prod(op.shape))
+
+
 def _einsum(op: Op) -> int | None:
+    """Operands are multiplied from left to right, as torch does; a letter of one operand alone is summed before.
+
+    A product in which nothing is summed is element-wise.
+    """
     equation, operands = op.args[0], op.tensors
-    if not isinstance(equation, str) or "." in equation or len(operands) != 2:
+    if not isinstance(equation, str):
         return None
-    letters = equation.replace(" ", "").partition("->")[0].split(",")
-    sizes = {
-        c: n for own, ref in zip(letters, operands, strict=True) for c, n in zip(own, ref.shape, strict=True)
-    }
-    return prod(sizes.values())
+    given, arrow, result = equation.replace(" ", "").partition("->")
+    names = [_named(own, len(ref.shape)) for own, ref in zip(given.split(","), operands, strict=True)]
+    letters = "".join(names)
+    kept = (
+        _named(result, len(op.shape))
+        if arrow
+        else {c for c in letters if letters.count(c) == 1 or c.isdigit()}
+    )
+    sizes: dict[str, int] = {}
+    for own, ref in zip(names, operands, strict=True):
+        for letter, side in zip(own, ref.shape, strict=True):
+            sizes[letter] = max(side, sizes.get(letter, 1))
+    total, left = 0, set(names[0])
+    for i, own in enumerate(names[1:], 2):
+        later = set(kept).union(*names[i:])
+        left, right = left & (later | set(own)), set(own) & (later | left)
+        if (left & right) - later:
+            total += prod(sizes[letter] for letter in left | right)
+        left = (left | right) & later
+    return total
+
+
+def _named(letters: str, rank: int) -> str:
+    """An operand's letters, digits in the place of three dots; the last side of these is always 0."""
+    before, dots, after = letters.partition("...")
+    count = rank - len(before) - len(after)
+    return before + "".join(map(str, reversed(range(count)))) + after if dots else letters
 
 
 def _attention(op: Op) -> int:
@@ -138,8 +176,10 @@ def _multi_head(op: Op) -> int:
 
 
 def _attended(op: Op) -> int:
-    (steps, batch, dim), keys = op.arg(0, "query").shape, op.arg(1, "key").shape[0]
-    return int(2 * batch * steps * keys * dim)
+    """The two products of attention; one key more for a bias of the keys, and for a key of zeros."""
+    query, keys = op.arg(0, "query").shape, op.arg(1, "key").shape[0]
+    keys += (op.arg(7, "bias_k") is not None) + bool(op.arg(9, "add_zero_attn", False))
+    return int(2 * prod(query) * keys)
 
 
 def _recurrent(op: Op) -> int:
@@ -153,14 +193,32 @@ _MACS: dict[str, Callable[[Op], int | None]] = {
     **dict.fromkeys(CONVOLUTIONS, _convolution),
     **dict.fromkeys(TRANSPOSED, _transposed),
     "linear": _linear,
-    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm"), _matmul),
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "addmm", "addmv", "baddbmm"), _matmul),
+    "addbmm": _addbmm,
+    **dict.fromkeys(("tensordot", "inner"), _contracted),
     "einsum": _einsum,
     "scaled_dot_product_attention": _attention,
     "multi_head_attention_forward": _multi_head,
     **dict.fromkeys(RECURRENT, _recurrent),
 }
+UNSEEN_BY_FVCORE = {
+    "scaled_dot_product_attention", "multi_head_attention_forward", "baddbmm", "addbmm", "addmv", "mv", "dot",
+    *RECURRENT,
+}  # fmt: skip
 FREE = (
-    {"input", "embedding", "glu", "interpolate", "upsample", "one_hot"}
+    {
+        "input",
+        "embedding",
+        "glu",
+        "interpolate",
+        "upsample",
+        "one_hot",
+        "meshgrid",
+        "bernoulli",
+        "topk",
+        "gather",
+    }
+    | {"fold", "col2im", "grid_sample", "scatter", "index_put", "cross", "dist"}
     | IDENTITIES
     | POINTWISE
     | REDUCTIONS

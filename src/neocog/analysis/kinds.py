@@ -4,7 +4,7 @@ IDENTITIES = {
     "contiguous", "clone", "to", "float", "half", "double", "bfloat16", "type", "type_as", "detach", "requires_grad",
     "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout",
     "data", "real", "as_subclass", "alias", "identity", "positive", "cpu", "cuda", "lift_fresh", "view_as_real",
-    "set_grad_enabled", "pin_memory", "long", "int",
+    "set_grad_enabled", "pin_memory", "long", "int", "as_tensor",
 }  # fmt: skip
 """the same numbers again, in evaluation"""
 
@@ -65,9 +65,9 @@ PRODUCTS = {
 RECURRENT = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """with their number of gates"""
 CONSTANT = {
-    "empty", "zeros", "ones", "full", "arange", "linspace", "eye", "tensor", "as_tensor", "rand", "randn", "randint",
+    "empty", "zeros", "ones", "full", "arange", "linspace", "eye", "tensor", "rand", "randn", "randint",
     "randperm", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros",
-    "new_ones", "new_empty", "new_full", "new_tensor", "bernoulli", "uniform", "normal", "meshgrid", "scalar_tensor",
+    "new_ones", "new_empty", "new_full", "new_tensor", "uniform", "normal", "scalar_tensor",
     "logspace", "from_numpy", "shape_as_tensor",
 }  # fmt: skip
 """numbers that do not depend on the picture, though its type or shape may be an argument"""

@@ -114,11 +114,7 @@ def summarize(
         for label, group in zip(names, groups, strict=True)
     )
     missing = [op.kind for op in ops.ops if counted(op, convention) is None]
-    missing += [
-        op.kind
-        for i, op in enumerate(plain.ops)
-        if _inexact(seen[i]) and not any(_inexact(seen[j]) for j in op.inputs)
-    ]
+    missing += [plain.ops[i].kind for i in without_rule(plain, seen)]
     return Summary(
         name or ops.name,
         tuple(size),
@@ -131,8 +127,15 @@ def summarize(
     )
 
 
-def _inexact(seen: Field | None) -> bool:
-    return seen is not None and not seen.exact
+def without_rule(trace: Trace, seen: Sequence[Field | None]) -> list[int]:
+    """Where bounds first become upper bounds, among operations whose result is read or returned."""
+    read = {j for op in trace.ops for j in op.inputs}
+    loose = {i for i, field in enumerate(seen) if field is not None and not field.exact}
+    return [
+        i
+        for i in sorted(loose)
+        if (i in read or trace.ops[i].output) and not loose & set(trace.ops[i].inputs)
+    ]
 
 
 def _row(label: str, group: Sequence[int], trace: Trace, seen: Field | None, convention: str) -> Row:

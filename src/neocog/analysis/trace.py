@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
-from neocog.analysis.kinds import CONSTANT, LIKENESSES
+from neocog.analysis.kinds import CONSTANT, IDENTITIES, LIKENESSES
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.errors import UserError
@@ -114,7 +114,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         kind = kind_of(func)
-        if calls_for_values(kind):
+        if calls_for_values(func):
             self.refuse_values(kind, args)
         in_place = writes_in_place(func, kwargs)
         tensors = tensors_in((args, kwargs))
@@ -171,7 +171,7 @@ class Recorder(TorchFunctionMode):
                 seen,
             )
             self.keep(tensor, op)
-            if in_place and tensor._is_view() and tensor._base is not None:
+            if in_place and kind not in IDENTITIES and tensor._is_view() and tensor._base is not None:
                 self.write_through(tensor._base)
 
     def keep(self, tensor: Tensor, op: Op) -> None:
@@ -181,6 +181,8 @@ class Recorder(TorchFunctionMode):
 
     def write_through(self, base: Tensor) -> None:
         """What is written into a view is written into what it is a view of."""
+        if id(base) not in self.made and id(base) not in self.names:
+            return  # made within one call: nobody else has it
         before, now = self.ref(base).op, len(self.ops) - 1
         if before != now:
             inputs = (now,) if before is None else (before, now)

@@ -270,7 +270,13 @@ def recurrent(op: Op, given: Given) -> Field:
     return made_global(op, out) if crosses(field, (time,)) else out
 
 
+def largest(op: Op, given: Given) -> Field:
+    """The largest along one side: which they are depends on all."""
+    return spread(op, given.first[1], (int(op.arg(2, "dim", -1)),))
+
+
 MIXING: dict[str, Rule] = {
+    "topk": largest,
     "linear": linear,
     **dict.fromkeys(("matmul", "mm", "bmm", "addmm", "baddbmm", "addbmm"), matmul),
     "einsum": einsum,

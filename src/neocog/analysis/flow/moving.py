@@ -31,7 +31,8 @@ def replayed(op: Op, field: Field, shape: Sequence[int]) -> tuple[Array, ...]:
     def rule(bound: Array) -> Array:
         full = torch.from_numpy(np.ascontiguousarray(bound)).expand(*shape)
         args, kwargs = replaced((op.args, dict(op.kwargs)), lambda ref: full)
-        out = torch.reshape(args[0], op.shape) if op.kind in ("view", "view_as") else op.call(*args, **kwargs)
+        viewed = op.kind in ("view", "view_as")  # what is spread without being copied can only be reshaped
+        out = full.reshape(op.shape) if viewed else op.call(*args, **kwargs)
         return unspread(out[op.part] if isinstance(out, tuple | list) else out)
 
     return tuple(rule(bound) for bound in field.bounds)
@@ -271,9 +272,8 @@ def assign(op: Op, given: Given) -> Field:
         else:
             full[op.args[1]] = NOTHING
         bounds.append(compact(full.numpy()))
-    places = (
-        tuple(frozenset(range(1, len(op.shape))) for _ in range(field.axes)) if not target else field.places
-    )
+    everywhere = frozenset(range(1, len(op.shape)))
+    places = field.places if target else (everywhere,) * field.axes
     same = target is not None and source is None
     return replace(
         field, bounds=tuple(bounds), places=places, affine=field.affine if same else (None,) * field.axes
