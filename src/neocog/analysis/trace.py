@@ -18,6 +18,7 @@ from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.errors import UserError
 
+LIKE_ANOTHER = {"to", "type_as", "view_as", "expand_as", "reshape_as"}  # take only type or shape from the second
 LARGE = 100_000  # numbers in a tensor that is an attribute: beyond it the trace keeps no copy
 
 
@@ -135,7 +136,8 @@ class Recorder(TorchFunctionMode):
         in_place: bool,
     ) -> None:
         refs = {id(t): self.ref(t) for t in tensors}
-        inputs = tuple(dict.fromkeys(ref.op for ref in refs.values() if ref.op is not None))
+        read = [refs[id(t)] for t in (tensors[:1] if kind in LIKE_ANOTHER else tensors)]
+        inputs = tuple(dict.fromkeys(ref.op for ref in read if ref.op is not None))
         seen = any(self.ops[i].from_picture for i in inputs)
         weights = tuple(ref for key, ref in refs.items() if key in self.unread)
         self.unread -= refs.keys()
