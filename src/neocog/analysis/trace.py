@@ -18,7 +18,13 @@ from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.errors import UserError
 
-LIKE_ANOTHER = {"to", "type_as", "view_as", "expand_as", "reshape_as"}  # take only type or shape from the second
+LIKE_ANOTHER = {
+    "to",
+    "type_as",
+    "view_as",
+    "expand_as",
+    "reshape_as",
+}  # take only type or shape from the second
 LARGE = 100_000  # numbers in a tensor that is an attribute: beyond it the trace keeps no copy
 
 
