@@ -231,7 +231,7 @@ def _stage_label(size: tuple[int, ...], rank: int) -> tuple[str, ...]:
         return ("vector", f"{prod(size):,} numbers")
     if len(size) == rank:
         return (" × ".join(map(str, side)), f"{size[0]:,} channels")
-    return (f"{' × '.join(map(str, side))} tokens", f"{size[-1]:,} numbers each")
+    return (f"{' × '.join(map(str, side))} tokens", f"{size[-1]:,} wide")
 
 
 def bars_of(summary: Summary, column: str) -> list[Bar]:

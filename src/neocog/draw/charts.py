@@ -9,7 +9,7 @@ from itertools import groupby
 from neocog.draw.network import KINDS
 from neocog.draw.text import fit, safe, short
 
-WIDTH, NAMES, VALUES, ROW, TOP = 360.0, 96.0, 64.0, 20.0, 34.0
+WIDTH, NAMES, VALUES, ROW, TOP = 320.0, 96.0, 64.0, 20.0, 34.0
 MOST = 30  # bars of one chart; beyond it layers of one module share a bar
 STYLE = """
 .ncb{--i:#1c2126;--s:#59626b;--t:#ebe8e1;--conv:#2a6a9c;--pool:#5b9a8b;--linear:#c2752f;--attention:#9a6fb0;

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from neocog.draw.layout import GAP, LANE, Layout, passing, place, ranks_of
 from neocog.draw.network import KINDS, Block, Graph, Node, condensed, folded, inner
-from neocog.draw.text import fit, safe, short, size_text
+from neocog.draw.text import fit, length, safe, short, size_text
 
-BOX, LINE, PAD = 184.0, 16.0, 9.0  # width of a box, height of its lines, room around them
+BOX, LINE, PAD = 200.0, 16.0, 9.0  # width of a box, height of its lines, room around them
+ROOM = BOX - 26  # for its text
 ROUND = 14.0  # radius of a join
 BETWEEN = 34.0  # height between two layers, where the curves run
 STEP = 18.0  # more of it where a stage or a block begins
-NAME = 78.0  # room left of a block for its name
-GUTTER = 112.0  # for the stages' names
+NAME = 88.0  # room left of a block for its name
+GUTTER = 96.0  # for the stages' names
 MARGIN = 20.0
+NARROWEST = 356.0  # of a picture
 LARGEST = 160  # boxes beyond which blocks, then whole stages, are drawn as one box each
 CROWDED = 1500  # lanes beyond which they are
 SIGNS = {"add": "+", "mul": "×", "sub": "−", "div": "÷", "cat": "cat", "concat": "cat", "stack": "stk"}
@@ -62,7 +65,7 @@ def draw(graph: Graph, fold: bool = True) -> str:
     """The picture of `graph` for a browser or a file. Names are untrusted and escaped. Equal graphs, equal text."""
     shown = readable(with_picture(graph), fold)
     head = _header(graph, shown)
-    scene = arranged(shown, 64.0 + LINE * sum(map(len, head[1:])) + 24)
+    scene = arranged(shown, 64.0 + LINE * (len(head[1]) + len(legend(head[2]))) + 8)
     body = (_bands(scene), _frames(scene), _edges(scene), _nodes(scene), _heading(head))
     label = safe(f"Graph of {graph.name}: {len(graph.nodes)} layers")
     w, h = f"{scene.width:.0f}", f"{scene.height:.0f}"
@@ -98,7 +101,7 @@ def height_of(node: Node) -> float:
         return 2 * ROUND
     if node.op == "input":
         return 2 * LINE
-    return 2 * PAD + LINE * (2 + bool(node.params or node.macs)) - 3
+    return 2 * PAD + LINE * (1 + len(_lines(node))) - 3
 
 
 def arranged(graph: Graph, top: float) -> Scene:
@@ -120,7 +123,7 @@ def arranged(graph: Graph, top: float) -> Scene:
     left = min(min(layout.x) - BOX / 2, min(lanes, default=0.0) - LANE) - NAME * bool(framed(graph, layout))
     right = max(max(layout.x) + BOX / 2, max(lanes, default=0.0) + LANE)
     left -= MARGIN + (GUTTER if graph.stages else 0)
-    width = max(right - left + 2 * MARGIN, 372.0)
+    width = max(right - left + 2 * MARGIN, NARROWEST)
     return Scene(graph, layout, tuple(tops), tuple(heights), left, width, y + MARGIN + STEP)
 
 
@@ -228,9 +231,7 @@ def _box(node: Node, x: float, y: float, label: str) -> str:
     if node.op == "input":
         body = _rect("box", x - 70, top, 140, height, LINE)
         return body + _text(x, y + 4, fit(size_text(node.output_size), 124, 12.5), "n", "middle")
-    lines = [(fit(label, BOX - 26, 12.5), "n"), (fit(_shape(node), BOX - 26, 11), "s")]
-    if node.params or node.macs:
-        lines.append((fit(_cost(node), BOX - 26, 11), "s"))
+    lines = [(fit(label, ROOM, 12.5), "n"), *((fit(line, ROOM, 11), "s") for line in _lines(node))]
     body = _rect("box", left, top, BOX, height, 7)
     body += _rect(f"k-{node.kind}", left + 6, top + 7, 4, height - 14, 2)
     return body + "".join(
@@ -246,11 +247,13 @@ def _join(node: Node, x: float, y: float, label: str) -> str:
     return body + (_text(x + ROUND + 5, y + 3.5, then, "w") if then else "")
 
 
-def _shape(node: Node) -> str:
-    kernel = (
-        f"{node.window.replace('x', '×', 1 if node.window.count('x') < 2 else 2)} → " if node.window else ""
-    )
-    return kernel + size_text(node.output_size)
+def _lines(node: Node) -> list[str]:
+    """What a box says below its name: kernel, size and cost."""
+    window = re.sub(r"(?<=\d)x(?=\d)", "×", node.window)
+    size = size_text(node.output_size).replace(" ", "")
+    whole = f"{window} → {size}" if window else size
+    shape = [whole] if length(whole, 11) <= ROOM else [window, f"→ {size}"]
+    return shape + ([_cost(node)] if node.params or node.macs else [])
 
 
 def _cost(node: Node) -> str:
@@ -278,10 +281,25 @@ def _heading(head: tuple[str, list[str], list[str]]) -> str:
     parts = [_text(MARGIN, 38, fit(title, 330, 20), "t")]
     parts += [_text(MARGIN, 60 + LINE * n, line, "s") for n, line in enumerate(facts)]
     y = 60 + LINE * len(facts)
-    for n, kind in enumerate(kinds):
-        parts.append(_rect(f"k-{kind}", MARGIN, y + LINE * n - 3, 10, 10, 2))
-        parts.append(_text(MARGIN + 17, y + LINE * n + 6, WORDS[kind], "s"))
+    for n, row in enumerate(legend(kinds)):
+        for x, kind in row:
+            parts.append(_rect(f"k-{kind}", x, y + LINE * n - 3, 10, 10, 2))
+            parts.append(_text(x + 16, y + LINE * n + 6, WORDS[kind], "s"))
     return "".join(parts)
+
+
+def legend(kinds: Sequence[str]) -> list[list[tuple[float, str]]]:
+    """Lines of (x, kind) that fit into the narrowest picture."""
+    rows: list[list[tuple[float, str]]] = [[]]
+    x = MARGIN
+    for kind in kinds:
+        room = length(WORDS[kind], 11) + 30
+        if x + room > NARROWEST - MARGIN + 14:
+            rows.append([])
+            x = MARGIN
+        rows[-1].append((x, kind))
+        x += room
+    return rows
 
 
 def _rect(css: str, x: float, y: float, width: float, height: float, corner: float) -> str:

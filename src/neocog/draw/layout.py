@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 GAP = 22.0  # between neighbours of a layer
 LANE = 14.0  # width of what passes a layer
-SKIP = 0.01  # weight of an edge that only passes by: it gives way
+SKIP = 1e-4  # weight of an edge that only passes by: it gives way
 SWEEPS = 4
 
 
@@ -65,6 +65,8 @@ def place(widths: Sequence[float], edges: Sequence[tuple[int, int]]) -> Layout:
             _settle(row, items, upward)
     for row in rows:
         _settle(row, items, upward=False)
+    for route in sorted(routes.values(), key=len):
+        _straighten(route[1:-1], items, rows)
     paths = {edge: tuple((items[i].x, items[i].rank) for i in route) for edge, route in routes.items()}
     return Layout(tuple(items[i].x for i in range(len(widths))), tuple(ranks), paths)
 
@@ -122,3 +124,16 @@ def _settle(row: Sequence[int], items: Sequence[Item], upward: bool) -> None:
     means = [mean for mean, _, members in pools for _ in range(members)]
     for i, mean, start in zip(row, means, starts, strict=True):
         items[i].x = mean + start
+
+
+def _straighten(lane: Sequence[int], items: Sequence[Item], rows: Sequence[Sequence[int]]) -> None:
+    """Moves the lane of one edge out to its outermost place where nothing lies there, so that it bends only twice."""
+    if len(lane) < 2:
+        return
+    x = max(items[i].x for i in lane)
+    for i in lane:
+        others = [items[j] for j in rows[items[i].rank] if j != i and items[j].x > items[i].x]
+        if any(other.x - (other.width + LANE) / 2 - GAP < x - 1e-6 for other in others):
+            return
+    for i in lane:
+        items[i].x = x

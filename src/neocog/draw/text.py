@@ -8,21 +8,22 @@ from html import escape
 
 from neocog.draw.table import printable
 
-NARROW, WIDE = "fijlrtI.,:;|!'()[]/ ", "mwMW%@"
+EMS = {"ijlI|'": 0.3, " .,:;·": 0.33, "frt()[]/!-_": 0.42, "0123456789": 0.64, "×→−÷…": 0.84, "mwMW%@": 0.99}
 UNREADABLE = re.compile("[\ufffe\uffff]")  # no text in XML, beside control characters
 
 
 def length(text: str, size: float) -> float:
-    """About how wide `text` is in a sans-serif face of `size`, rather too wide than too narrow."""
+    """About how wide `text` is in a sans-serif face of `size`: in DejaVu Sans, wider than most."""
     return size * sum(_em(c) for c in text)
 
 
 def _em(c: str) -> float:
-    if c in NARROW:
-        return 0.36
-    if unicodedata.east_asian_width(c) in "WF" or c in WIDE:
+    for letters, em in EMS.items():
+        if c in letters:
+            return em
+    if unicodedata.east_asian_width(c) in "WF":
         return 1.0
-    return 0.72 if c.isupper() else 0.6
+    return 0.72 if c.isupper() else 0.63
 
 
 def fit(text: str, room: float, size: float) -> str:
