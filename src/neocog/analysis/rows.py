@@ -45,7 +45,7 @@ def is_layer(op: Op, trace: Trace) -> bool:
         return False
     before = trace.ops[op.inputs[0]].shape if op.inputs else ()
     if op.kind in POOLING:
-        return op.shape != before
+        return op.kind in POOLS or op.shape != before
     if op.kind in LAYERS or op.kind in ("cat", "untraced"):
         return op.kind != "cat" or len(_pictures(op, trace)) > 1
     if op.kind in ("flatten", "reshape", "view"):

@@ -123,7 +123,7 @@ def render(report: Report) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_readable
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=readable
     )
     environment.filters.update(percent=percent, count=count, duration=duration, uri=data_uri)
     environment.globals.update(bar=svg.bar, dot=partial(svg.dot, scale=_scale(report)))
@@ -203,7 +203,7 @@ def _drawings(report: Report) -> dict[str, str]:
     return {
         "accuracy": svg.accuracy_bar(report.top1, report.interval, _largest_share(report)),
         "heat": svg.heat_map("Confusion matrix, true classes from top to bottom", report.confusion),
-        "times": svg.stacked(str(_readable(steps)), [seconds for _, seconds in report.seconds], COLOURS),
+        "times": svg.stacked(str(readable(steps)), [seconds for _, seconds in report.seconds], COLOURS),
         "loss": _loss_curves(report.epochs) if report.epochs else "",
         "learned": _accuracy_curve(report.epochs) if report.epochs else "",
     }
@@ -243,6 +243,6 @@ def _by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     return dict(sorted(paths.items(), key=lambda item: -len(item[1])))
 
 
-def _readable(value: object) -> object:
+def readable(value: object) -> object:
     """`value`, but a path may hold bytes that are no text, and a browser must still read the page."""
     return UNREADABLE.sub("\ufffd", value) if isinstance(value, str) and UNREADABLE.search(value) else value

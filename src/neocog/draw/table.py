@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
+
+from neocog.errors import UserError
+
+MARKUP = re.compile(r"[\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])")  # what Markdown would not show as it stands
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,34 @@ class Table:
     def to_json(self) -> list[dict[str, Any]]:
         return list(self)
 
+    def to_csv(self) -> str:
+        """The cells as they are, for other programs: no thousands apart, nothing where there is no value."""
+        file = io.StringIO()
+        rows = csv.writer(file, lineterminator="\n")
+        for row in (self.header, *self.rows):
+            rows.writerow([printable(cell) if isinstance(cell, str) else cell for cell in row])
+        return file.getvalue()
+
+    def to_markdown(self) -> str:
+        """A table for GitHub and its like, numbers to the right."""
+        right = [
+            bool(self.rows) and all(isinstance(row[i], int | float) for row in self.rows)
+            for i in range(len(self.header))
+        ]
+        lines = [[unmarked(name) for name in self.header], ["---:" if r else "---" for r in right]]
+        lines += [[unmarked(shown(cell)) for cell in row] for row in self.rows]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+    def to_pandas(self) -> Any:
+        """A pandas.DataFrame; UserError where pandas is not installed."""
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise UserError(
+                "a DataFrame needs pandas, which is not installed; pip install pandas, or use to_csv()"
+            ) from error
+        return pandas.DataFrame(list(self.rows), columns=list(self.header))
+
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.header)
         body = "".join(
@@ -48,6 +84,11 @@ def shown(cell: object) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     return f"{cell:.4g}" if isinstance(cell, float) else printable(str(cell))
+
+
+def unmarked(text: str) -> str:
+    """`text` so that Markdown shows it letter by letter."""
+    return MARKUP.sub(r"\\\g<0>", printable(text).replace("&", "&amp;"))
 
 
 def printable(text: str) -> str:

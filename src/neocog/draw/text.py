@@ -1,0 +1,54 @@
+"""Text in pictures: how wide it is, cut where there is no more room, numbers in three digits."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from html import escape
+
+from neocog.draw.table import printable
+
+EMS = {"ijlI|'": 0.3, " .,:;·": 0.33, "frt()[]/!-_": 0.42, "0123456789": 0.64, "×→−÷…": 0.84, "mwMW%@": 0.99}
+UNREADABLE = re.compile("[\ufffe\uffff]")  # no text in XML, beside control characters
+
+
+def length(text: str, size: float) -> float:
+    """About how wide `text` is in a sans-serif face of `size`: in DejaVu Sans, wider than most."""
+    return size * sum(_em(c) for c in text)
+
+
+def _em(c: str) -> float:
+    for letters, em in EMS.items():
+        if c in letters:
+            return em
+    if unicodedata.east_asian_width(c) in "WF":
+        return 1.0
+    return 0.72 if c.isupper() else 0.63
+
+
+def fit(text: str, room: float, size: float) -> str:
+    """`text`, cut in the middle where it is wider than `room`: a layer's number stands at its end."""
+    if length(text, size) <= room:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        short = f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+        if length(short, size) <= room:
+            return short
+    return "…"
+
+
+def safe(text: str) -> str:
+    """Other people's words for XML and HTML."""
+    return escape(UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", printable(text)))
+
+
+def short(n: float) -> str:
+    """A count in three digits: 9.54 K, 37.8 M, 4.09 G."""
+    for power, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " K")):
+        if n >= power * 0.9995:
+            return f"{n / power:.3g}{unit}" if n < 999.5 * power else f"{n / power:.0f}{unit}"
+    return f"{n:.3g}" if n % 1 else f"{n:.0f}"
+
+
+def size_text(size: tuple[int, ...]) -> str:
+    return " × ".join(f"{side:,}" if len(size) == 1 else str(side) for side in size)
