@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from neocog.api.listing import list_models as list_models
     from neocog.api.listing import model_card as model_card
     from neocog.api.listing import models_table as models_table
+    from neocog.api.reproduce import Reproduction as Reproduction
+    from neocog.api.reproduce import reproduce as reproduce
     from neocog.api.train import Run as Run
     from neocog.api.train import train as train
     from neocog.api.verbs import evaluate as evaluate
@@ -38,6 +40,8 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
+    "Reproduction": "api.reproduce",
+    "reproduce": "api.reproduce",
     "Run": "api.train",
     "train": "api.train",
     "evaluate": "api.verbs",
