@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from neocog.api.listing import models_table as models_table
     from neocog.api.summary import ModelSummary as ModelSummary
     from neocog.api.summary import summary as summary
+    from neocog.api.reproduce import Reproduction as Reproduction
+    from neocog.api.reproduce import reproduce as reproduce
     from neocog.api.train import Run as Run
     from neocog.api.train import train as train
     from neocog.api.verbs import evaluate as evaluate
@@ -48,6 +50,8 @@ _PLACES = {
     "receptive_fields": "analysis.receptive_field",
     "summarize": "analysis.table",
     "trace": "analysis.trace",
+    "Reproduction": "api.reproduce",
+    "reproduce": "api.reproduce",
     "Run": "api.train",
     "train": "api.train",
     "evaluate": "api.verbs",

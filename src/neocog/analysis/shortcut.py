@@ -159,6 +159,15 @@ def _cat(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
     return _like(first, (*first.shape[:side], length, *first.shape[side + 1 :])) if len(rests) == 1 else None
 
 
+def _stack(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
+    tensors, dim = args[0], args[1] if len(args) > 1 else kwargs.get("dim", 0)
+    shape = tensors[0].shape
+    if len({(t.dtype, t.shape) for t in tensors}) > 1 or not -len(shape) - 1 <= dim <= len(shape):
+        return None
+    side = dim % (len(shape) + 1)
+    return _like(tensors[0], (*shape[:side], len(tensors), *shape[side:]))
+
+
 def _mean(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
     x, dim = args[0], args[1] if len(args) > 1 else kwargs.get("dim")
     if dim is None or not x.is_floating_point() or set(kwargs) - {"dim", "keepdim"}:
@@ -177,6 +186,7 @@ _RULES: dict[str, Rule] = {
     **{f"adaptive_avg_pool{axes}d": _adaptive(axes) for axes in (1, 2, 3)},
     "linear": _linear,
     "cat": _cat,
+    "stack": _stack,
     "mean": _mean,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,

@@ -126,10 +126,32 @@ class ModelSummary:
             },
         }
 
+    def graph(self) -> str:
+        """The network as an SVG picture: stages, branches and joins, equal blocks folded."""
+        from neocog.analysis.graph import graph_of
+        from neocog.draw.graph import draw
+
+        return draw(graph_of(self.summary))
+
+    def page(self) -> str:
+        """Totals, the lecture's three charts, table and graph as one HTML page that needs no other file."""
+        from neocog.analysis.graph import bars_of
+        from neocog.draw.charts import charts
+        from neocog.draw.summary import page
+
+        bars = charts(*(bars_of(self.summary, column) for column in ("memory_bytes", "params", "macs")))
+        return page(self.summary.model, list(self.totals().items()), self.table(), bars, self.graph())
+
     def save(self, path: str | Path) -> Path:
-        """Write the table as .csv or .md, the whole summary as .json."""
+        """Write what the file's ending says: table (.csv, .md), everything as .json or page (.html), graph (.svg)."""
+        writers = {
+            ".csv": lambda: self.table().to_csv(),
+            ".md": lambda: self.table().to_markdown(),
+            ".json": lambda: json.dumps(self.to_json(), indent=2),
+            ".html": self.page,
+            ".svg": self.graph,
+        }
         target = Path(path)
-        writers = {".json": lambda: json.dumps(self.to_json(), indent=2)}
         if target.suffix not in writers:
             raise UserError(f"the file's ending says its form: {', '.join(writers)}; got {target.name}")
         files.write_text(target, writers[target.suffix]())

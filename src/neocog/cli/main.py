@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 import typer
 
-from neocog.cli import bench, doctor, evaluate, models, predict, summary, train, verify
+from neocog.cli import bench, doctor, evaluate, models, predict, reproduce, summary, train, verify
 from neocog.cli.console import Console
 from neocog.errors import UserError
 
@@ -28,6 +28,7 @@ app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("summary")(summary.summary)
 app.command("verify")(verify.verify)
+app.command("reproduce")(reproduce.reproduce)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 
