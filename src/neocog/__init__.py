@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from neocog.api.listing import list_models as list_models
     from neocog.api.listing import model_card as model_card
     from neocog.api.listing import models_table as models_table
-    from neocog.api.summary import ModelSummary as ModelSummary
-    from neocog.api.summary import summary as summary
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
+    from neocog.api.summary import ModelSummary as ModelSummary
+    from neocog.api.summary import summary as summary
     from neocog.api.train import Run as Run
     from neocog.api.train import train as train
     from neocog.api.verbs import evaluate as evaluate
