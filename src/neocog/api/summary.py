@@ -140,7 +140,21 @@ class ModelSummary:
         from neocog.draw.summary import page
 
         bars = charts(*(bars_of(self.summary, column) for column in ("memory_bytes", "params", "macs")))
-        return page(self.summary.model, list(self.totals().items()), self.table(), bars, self.graph())
+        return page(self.summary.model, self._facts(), self.table(), bars, self.graph())
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """The totals in few digits, for the head of the page; the table below has them all."""
+        from neocog.draw.text import short
+
+        s = self.summary
+        return [
+            ("input", "x".join(map(str, s.input_size))),
+            ("parameters", short(s.params)),
+            (counted(s.convention), short(s.macs)),
+            ("units", short(s.units)),
+            ("activations", size_text(s.activation_bytes)),
+            ("inference peak", size_text(s.inference_peak_bytes)),
+        ]
 
     def save(self, path: str | Path) -> Path:
         """Write what the file's ending says: table (.csv, .md), everything as .json or page (.html), graph (.svg)."""
