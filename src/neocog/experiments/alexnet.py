@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from neocog.experiments.claims import Value
-from neocog.experiments.networks import Networks, depth, layer, one, weight
+from neocog.experiments.networks import Networks, depth, gathered, layer, one, weight
 from neocog.experiments.printed import Cells
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ SIZE = (3, 227, 227)
 def layers(networks: Networks) -> Cells:
     """The columns that describe each layer."""
     summary = networks.summary("alexnet", SIZE)
-    return {(row.layer, column): value for row in summary for column, value in _layer(row, summary.trace)}
+    return gathered(
+        ((row.layer, column), value) for row in summary for column, value in _layer(row, summary.trace)
+    )
 
 
 def _layer(row: Row, trace: Trace) -> Iterator[tuple[str, Value]]:
@@ -46,26 +48,29 @@ def _size(side: str, shape: tuple[int, ...]) -> Iterator[tuple[str, Value]]:
 
 def fields(networks: Networks) -> Cells:
     """What each layer sees of the picture."""
-    cells: dict[tuple[str, str], Value] = {}
-    for row in networks.summary("alexnet", SIZE):
+    return gathered(
+        ((row.layer, column), one(sides))
+        for row in networks.summary("alexnet", SIZE)
         for column, sides in (
             ("receptive field", row.receptive_field),
             ("effective stride", row.effective_stride),
             ("effective padding", row.effective_padding),
-        ):
-            if sides:
-                cells[row.layer, column] = one(sides)
-    return cells
+        )
+        if sides
+    )
 
 
 def costs(networks: Networks) -> Cells:
     """Bytes of each layer's output, its weights, its multiply-adds."""
-    cells: dict[tuple[str, str], Value] = {}
-    for row in networks.summary("alexnet", SIZE):
-        cells[row.layer, "memory (KB)"] = row.memory_bytes
-        cells[row.layer, "params (k)"] = row.params - row.biases
-        cells[row.layer, "flop (M)"] = row.macs
-    return cells
+    return gathered(
+        ((row.layer, column), value)
+        for row in networks.summary("alexnet", SIZE)
+        for column, value in (
+            ("memory (KB)", row.memory_bytes),
+            ("params (k)", row.params - row.biases),
+            ("flop (M)", row.macs),
+        )
+    )
 
 
 def statements(networks: Networks) -> Cells:

@@ -8,8 +8,8 @@ from neocog.experiments.printed import Cells
 HIDDEN = {"SuperVision (AlexNet)": "alexnet_2012", "Clarifai (ZFNet)": "zfnet"}
 LEARNED = {
     "AlexNet": "alexnet_2012",
-    "VGG, column D": "vgg16",
-    "VGG, column E": "vgg19",
+    "VGG D": "vgg16",
+    "VGG E": "vgg19",
     "plain net": "plain34",
     "ResNet": "resnet152_v1",
 }
@@ -24,8 +24,8 @@ def depths(networks: Networks) -> Cells:
     hidden = {(label, "layers"): of(name) - 1 for label, name in HIDDEN.items()}
     learned = {(label, "layers"): of(name) for label, name in LEARNED.items()}
     trend = {
-        ("trend, first", "layers"): of("alexnet_2012") - 1,
-        ("trend, second", "layers"): of("vgg19"),
-        ("trend, third", "layers"): of("resnet152_v1"),
+        ("trend 1", "layers"): of("alexnet_2012") - 1,
+        ("trend 2", "layers"): of("vgg19"),
+        ("trend 3", "layers"): of("resnet152_v1"),
     }
     return {**hidden, **learned, **trend}

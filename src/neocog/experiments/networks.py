@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
+
+from neocog.experiments.claims import Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +20,7 @@ class Networks:
 
     def __init__(self, build: Callable[..., nn.Module] | None = None):
         self.given = build
-        self.known: dict[object, Summary] = {}
+        self.known: dict[tuple[Any, ...], Summary] = {}
 
     def build(self, name: str, **options: Any) -> nn.Module:
         """The network on the meta device: shapes without values."""
@@ -86,6 +88,14 @@ def one(sides: Sequence[int]) -> int | str:
 
 def times(sides: Sequence[int]) -> str:
     return "×".join(map(str, sides))
+
+
+def gathered(cells: Iterable[tuple[tuple[str, str], Value]]) -> dict[tuple[str, str], Value]:
+    """Cells by place; where two layers claim one place, both values stand in it."""
+    found: dict[tuple[str, str], list[Value]] = {}
+    for place, value in cells:
+        found.setdefault(place, []).append(value)
+    return {place: v[0] if len(v) == 1 else " / ".join(map(str, v)) for place, v in found.items()}
 
 
 def agreed(values: Sequence[str | int]) -> str | int:
