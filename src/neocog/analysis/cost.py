@@ -48,7 +48,7 @@ def counted(op: Op, convention: str) -> int | None:
     if convention not in CONVENTIONS:
         raise unknown("convention", convention, CONVENTIONS)
     count = macs(op)
-    if count is None or convention == "mac":
+    if count is None or op.part or convention == "mac":
         return count
     if convention == "flop":
         return 2 * count
@@ -83,8 +83,13 @@ def _paper(op: Op, count: int) -> int:
 
 
 def _fvcore(op: Op, count: int) -> int:
-    """The counters of fvcore 0.1.5, `flop_count.py` and `jit_handles.py`; its own table, not what would be right."""
+    """The counters of fvcore 0.1.5, `flop_count.py` and `jit_handles.py`; its own table, not what would be right.
+
+    nn.MultiheadAttention is as with gradients enabled, fvcore's default; without, torch takes one kernel unseen by it.
+    """
     made = prod(op.shape)
+    if op.kind == "multi_head_attention_forward":
+        return count if op.arg(15, "need_weights", True) else count - _attended(op)
     if op.kind in UNSEEN_BY_FVCORE:
         return 0
     if op.kind == "batch_norm":
@@ -202,7 +207,7 @@ _MACS: dict[str, Callable[[Op], int | None]] = {
     **dict.fromkeys(RECURRENT, _recurrent),
 }
 UNSEEN_BY_FVCORE = {
-    "scaled_dot_product_attention", "multi_head_attention_forward", "baddbmm", "addbmm", "addmv", "mv", "dot",
+    "scaled_dot_product_attention", "baddbmm", "addbmm", "addmv", "mv", "dot",
     *RECURRENT,
 }  # fmt: skip
 FREE = (

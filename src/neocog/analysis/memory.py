@@ -50,11 +50,16 @@ def saved_for_backward(
 ) -> int:
     """Bytes that torch's autograd keeps between forward and backward, without parameters and buffers.
 
-    Counted by hooks while the network runs on the meta device; a tensor that is kept twice counts once. Attention by
-    `scaled_dot_product_attention` counts as its plain form, which keeps the attention weights. `train=False` takes
-    the network in evaluation, without dropout's masks.
+    Counted by hooks while the network runs on the meta device; a tensor that is kept twice counts once. In training
+    mode that is what a CPU keeps, to the byte, but for `scaled_dot_product_attention`: it counts as its plain form,
+    which keeps the attention weights, where a fused kernel keeps one number a row. `train=False` takes the network in
+    evaluation, without dropout's masks; batch norms then count the statistics that a GPU keeps and a CPU does not.
     """
-    twin = on_meta(net, dtype).train(train)
+    return _saved(on_meta(net, dtype).train(train), size, batch)
+
+
+def _saved(twin: nn.Module, size: Sequence[int], batch: int) -> int:
+    """What a network on the meta device keeps for its backward."""
     own = {t.untyped_storage()._cdata for t in [*twin.parameters(), *twin.buffers()]}
     kept: dict[int, Tensor] = {}
 
@@ -65,11 +70,12 @@ def saved_for_backward(
         return tensor
 
     x = picture(twin, size, batch)
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), hooks:
         try:
             out = twin(x)
         except Exception as error:
-            raise UserError(f"{type(net).__name__} does not run for training: {error}") from error
+            raise UserError(f"{type(twin).__name__} does not run for training: {error}") from error
         del out
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
@@ -82,13 +88,20 @@ def training_bytes(
     dtype: torch.dtype | None = None,
 ) -> int:
     """Bytes for one step: parameters, their gradients, the optimizer's numbers, and what is saved for backward."""
+    return constant_bytes(net, optimizer, dtype) + saved_for_backward(net, size, batch, dtype)
+
+
+def constant_bytes(net: nn.Module, optimizer: str = "momentum", dtype: torch.dtype | None = None) -> int:
+    """Of these, the bytes that do not depend on the batch; parameters that are not trained have no gradient."""
     if optimizer not in STATES:
         raise unknown("optimizer", optimizer, STATES)
-    width = dtype.itemsize if dtype else 0
-    trained = sum(p.numel() * (width or p.element_size()) for p in net.parameters() if p.requires_grad)
-    frozen = sum(p.numel() * (width or p.element_size()) for p in net.parameters() if not p.requires_grad)
-    saved = saved_for_backward(net, size, batch, dtype)
-    return trained * (2 + STATES[optimizer]) + frozen + saved
+    copies = 2 + STATES[optimizer]
+    return sum(
+        p.numel()
+        * (dtype.itemsize if dtype and p.is_floating_point() else p.element_size())
+        * (copies if p.requires_grad else 1)
+        for p in net.parameters()
+    )
 
 
 def largest_batch(
@@ -98,9 +111,29 @@ def largest_batch(
     optimizer: str = "momentum",
     dtype: torch.dtype | None = None,
 ) -> int:
-    """The most pictures a training step can take within `memory` bytes; 0 where not even one fits."""
-    one, two = (training_bytes(net, size, batch, optimizer, dtype) for batch in (1, 2))
-    guess = max(int((memory - one) / max(two - one, 1)) + 1, 0)
-    while guess > 0 and training_bytes(net, size, guess, optimizer, dtype) > memory:
+    """The most pictures that a training step can take within `memory` bytes; 0 where not even one fits.
+
+    What is saved grows by the same bytes with each picture, so two batches tell the answer, and it is checked: it
+    fits, and one more does not. A network that needs several pictures to train, as batch norm behind a global pool
+    does, is never asked for fewer than two.
+    """
+    left = memory - constant_bytes(net, optimizer, dtype)
+    twin = on_meta(net, dtype).train()
+    if left < 0:
+        return 0
+    two, four = (_saved(twin, size, batch) for batch in (2, 4))
+    each = (four - two) // 2
+    if each < 1:
+        raise UserError(
+            f"{type(net).__name__} keeps nothing for a picture, so every batch fits; it has no weights"
+        )
+    guess = max(2 + (left - two) // each, 0)
+    while guess > 0 and _fits(twin, size, guess, left) is False:
         guess -= 1
+    while _fits(twin, size, guess + 1, left):
+        guess += 1
     return guess
+
+
+def _fits(twin: nn.Module, size: Sequence[int], batch: int, left: int) -> bool:
+    return _saved(twin, size, batch) <= left

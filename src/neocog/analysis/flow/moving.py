@@ -30,9 +30,10 @@ def replayed(op: Op, field: Field, shape: Sequence[int]) -> tuple[Array, ...]:
 
     def rule(bound: Array) -> Array:
         full = torch.from_numpy(np.ascontiguousarray(bound)).expand(*shape)
+        if op.kind in ("view", "view_as"):  # what is spread without being copied can only be reshaped
+            return unspread(full.reshape(op.shape))
         args, kwargs = replaced((op.args, dict(op.kwargs)), lambda ref: full)
-        viewed = op.kind in ("view", "view_as")  # what is spread without being copied can only be reshaped
-        out = full.reshape(op.shape) if viewed else op.call(*args, **kwargs)
+        out = op.call(*args, **kwargs)
         return unspread(out[op.part] if isinstance(out, tuple | list) else out)
 
     return tuple(rule(bound) for bound in field.bounds)
@@ -274,10 +275,8 @@ def assign(op: Op, given: Given) -> Field:
         bounds.append(compact(full.numpy()))
     everywhere = frozenset(range(1, len(op.shape)))
     places = field.places if target else (everywhere,) * field.axes
-    same = target is not None and source is None
-    return replace(
-        field, bounds=tuple(bounds), places=places, affine=field.affine if same else (None,) * field.axes
-    )
+    affine = field.affine if target is not None and source is None else (None,) * field.axes
+    return replace(field, bounds=tuple(bounds), places=places, affine=affine)
 
 
 def tensor_unfold(op: Op, given: Given) -> Field:
