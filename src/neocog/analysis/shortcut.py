@@ -188,10 +188,13 @@ _RULES: dict[str, Rule] = {
     "cat": _cat,
     "stack": _stack,
     "mean": _mean,
+    "sum": _mean,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
     "local_response_norm": _same,
     "softmax": _same,
+    "square": _same,
+    "neg": _same,
     "scaled_dot_product_attention": _attention,
 }
