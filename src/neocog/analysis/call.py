@@ -10,8 +10,8 @@ from torch import Tensor
 
 # methods that turn a tensor into a Python value, or show its values
 VALUES = {
-    "bool", "int", "float", "index", "item", "tolist", "numpy", "array", "nonzero", "contains", "complex", "equal",
-    "allclose", "unique", "masked_select", "is_nonzero",
+    "__bool__", "__int__", "__float__", "__index__", "__complex__", "__contains__", "__array__", "item", "tolist",
+    "numpy", "nonzero", "equal", "allclose", "unique", "masked_select", "is_nonzero",
 }  # fmt: skip
 REVERSED = {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"}
 SAME = {"truediv": "div", "true_divide": "div", "divide": "div", "multiply": "mul", "subtract": "sub"}
@@ -52,8 +52,9 @@ def writes_in_place(func: Callable[..., Any], kwargs: dict[str, Any]) -> bool:
     return name.endswith("_") or bool(kwargs.get("inplace")) or kwargs.get("out") is not None
 
 
-def calls_for_values(kind: str) -> bool:
-    return kind in VALUES
+def calls_for_values(func: Callable[..., Any]) -> bool:
+    """Whether a call's result depends on values: `float(x)` does, `x.float()` does not."""
+    return getattr(func, "__name__", "") in VALUES
 
 
 def tensors_in(value: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The proof of a table: receptive fields against two witnesses that run the network, counts and shapes against torch."""
+"""The proof of a table: receptive fields against two witnesses that run the network, counts and shapes by torch."""
 
 from __future__ import annotations
 
@@ -83,17 +83,23 @@ class Probed:
         """Everything that differs, a line each."""
         lines = [*map(str, self.mismatches), *self.wrong_shapes]
         if self.macs_of_torch not in (None, self.macs):
-            lines.append(f"{self.macs:,} multiply-adds by closed form, {self.macs_of_torch:,} by torch's counter")
+            lines.append(
+                f"{self.macs:,} multiply-adds by closed form, {self.macs_of_torch:,} by torch's counter"
+            )
         return lines if self.probes else [*lines, "no probe could run"]
 
     def __str__(self) -> str:
         size = "x".join(map(str, self.input_size))
         lines = [f"{self.model} at {size}: {'proven' if self.ok else 'NOT proven'}"]
-        lines.append(f"  receptive fields: {self.indices:,} checked by {' and '.join(self.probes) or 'no'} probe")
+        lines.append(
+            f"  receptive fields: {self.indices:,} checked by {' and '.join(self.probes) or 'no'} probe"
+        )
         counted = "torch counts other operations" if self.macs_of_torch is None else "as torch's counter"
         lines.append(f"  multiply-adds: {self.macs:,}, {counted if self.ok else 'see below'}")
         lines.append(f"  shapes: {self.shapes:,} as torch's")
-        return "\n".join([*lines, *(f"  differs: {fault}" for fault in self.faults), *(f"  {s}" for s in self.skipped)])
+        return "\n".join(
+            [*lines, *(f"  differs: {fault}" for fault in self.faults), *(f"  {s}" for s in self.skipped)]
+        )
 
 
 def check(net: nn.Module, size: Sequence[int], progress: Progress | None = None, name: str = "") -> Probed:
@@ -105,14 +111,15 @@ def check(net: nn.Module, size: Sequence[int], progress: Progress | None = None,
     full = trace(net, size)
     thin = thinned(net, size)
     ops = full if thin is net else trace(thin, size)
-    sides, axes = batch_sides(thin, size, ops), len(size) - 1
+    axes = len(size) - 1
     found, skipped, ran, checked = list[Mismatch](), list[str](), list[str](), 0
     with progress.step("probe", len(WITNESSES) * axes) as advance:
         for witness in WITNESSES:
             try:
-                live = neutral(thin, thin, witness.dtype)
+                live, typed = neutral(thin, thin, witness.dtype), trace(thin, size, dtype=witness.dtype)
+                sides = batch_sides(live, size, typed)
                 for axis in range(axes):
-                    count, wrong = confront(witness, live, ops, axis, sides)
+                    count, wrong = confront(witness, live, typed, axis, sides)
                     checked, found = checked + count, found + wrong
                     advance(1)
                 ran.append(witness.name)
@@ -135,7 +142,7 @@ def confront(
     fields = receptive_fields(ops)
     blind = blinded(ops, witness)
     count, wrong = _compare(witness, ops, axis, (fields, blind, testify(witness, live, ops, axis, sides)))
-    if wrong and sides is not None:  # a batch may lie in another order than taken for granted
+    if wrong and sides is not None and entangled(ops, sides):
         return _compare(witness, ops, axis, (fields, blind, testify(witness, live, ops, axis, None)))
     return count, wrong
 
@@ -198,6 +205,11 @@ def batch_sides(net: nn.Module, size: Sequence[int], ops: Trace) -> list[int | N
             return None
         sides.append(longer[0] if longer else None)
     return sides
+
+
+def entangled(ops: Trace, sides: Sequence[int | None]) -> bool:
+    """Whether pictures and positions share a side somewhere, perhaps in another order than taken for granted."""
+    return any(side is not None and op.shape[side] > 1 for side, op in zip(sides, ops.ops, strict=True))
 
 
 def blinded(ops: Trace, witness: type[Witness]) -> set[int]:

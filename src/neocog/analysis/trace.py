@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
+from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.errors import UserError
@@ -107,7 +108,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         kind = kind_of(func)
-        if calls_for_values(kind):
+        if calls_for_values(func):
             self.refuse_values(kind, args)
         in_place = writes_in_place(func, kwargs)
         tensors = tensors_in((args, kwargs))
@@ -141,7 +142,7 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         refs = {id(t): self.ref(t) for t in tensors}
         inputs = tuple(dict.fromkeys(ref.op for ref in refs.values() if ref.op is not None))
-        seen = any(self.ops[i].from_picture for i in inputs)
+        seen = any(self.ops[i].from_picture for i in value_sources(kind, tensors, refs))
         weights = tuple(ref for key, ref in refs.items() if key in self.unread)
         self.unread -= refs.keys()
         args, kwargs = replaced(given, lambda t: refs.get(id(t)) or self.ref(t))
@@ -249,6 +250,18 @@ class Recorder(TorchFunctionMode):
 
     def leaving(self, *_: Any) -> None:
         self.layers.pop()
+
+
+def value_sources(kind: str, tensors: list[Tensor], refs: dict[int, Ref]) -> list[int]:
+    """The ops whose values a call reads; from some tensors it only takes the shape, the type or the device."""
+    read = tensors
+    if kind in CONSTANT or kind == "zero":
+        read = []
+    elif kind in IDENTITIES | RESHAPING:
+        read = tensors[:1]
+    elif kind in ("copy", "fill"):
+        read = tensors[1:]
+    return [op for op in (refs[id(t)].op for t in read) if op is not None]
 
 
 def _ref(tensor: Tensor, op: int | None, name: str) -> Ref:
