@@ -53,6 +53,7 @@ def writes_in_place(func: Callable[..., Any], kwargs: dict[str, Any]) -> bool:
 
 
 def calls_for_values(func: Callable[..., Any]) -> bool:
+    """Whether a call's result depends on values: `float(x)` does, `x.float()` does not."""
     return getattr(func, "__name__", "") in VALUES
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,9 +17,9 @@ from neocog.errors import UserError
 FACTORS = (32, 16, 8, 4, 2)
 CONVOLUTION = (nn.modules.conv._ConvNd,)
 COUNTS = (
-    "num_features", "num_channels", "in_features", "out_features", "embed_dim", "kdim", "vdim", "head_dim",
+    "num_features", "num_channels", "in_features", "out_features", "embed_dim", "kdim", "vdim", "head_dim", "extra",
 )  # fmt: skip
-"""attributes of torch's layers that count channels"""
+"""attributes of layers that count channels; `extra` are those of zeros in a shortcut"""
 
 
 def thinned(net: nn.Module, size: Sequence[int]) -> nn.Module:
@@ -58,22 +56,27 @@ def narrow(net: nn.Module, factor: int) -> None:
 
     shared: dict[int, Tensor] = {}
     for module in net.modules():
-        if isinstance(module, CONVOLUTION):
-            module.groups = cut(module.groups)
-            module.in_channels, module.out_channels = cut(module.in_channels), cut(module.out_channels)
-        if isinstance(module, nn.GroupNorm):
-            module.num_groups = max(1, module.num_groups // factor)
-        if isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1:
-            module.normalized_shape = (cut(module.normalized_shape[0]),)
-        for name in COUNTS:
-            value = vars(module).get(name)
-            if isinstance(value, int) and type(module).__module__.startswith("torch."):
-                setattr(module, name, cut(value))
+        _recount(module, factor, cut)
         for held in (module._parameters, module._buffers):
             for name, tensor in held.items():
                 if tensor is not None:
                     shape = _shape(module, tensor, channels, cut)
                     held[name] = shared.setdefault(id(tensor), _empty_like(tensor, shape))  # type: ignore[assignment]
+
+
+def _recount(module: nn.Module, factor: int, cut: Callable[[int], int]) -> None:
+    """The layer's own numbers of channels and groups."""
+    if isinstance(module, CONVOLUTION):
+        module.groups = cut(module.groups)
+        module.in_channels, module.out_channels = cut(module.in_channels), cut(module.out_channels)
+    if isinstance(module, nn.GroupNorm):
+        module.num_groups = max(1, module.num_groups // factor)
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm) and len(module.normalized_shape) == 1:
+        module.normalized_shape = (cut(module.normalized_shape[0]),)
+    for name in COUNTS:
+        value = vars(module).get(name)
+        if isinstance(value, int):
+            setattr(module, name, cut(value))
 
 
 def _counts(module: nn.Module) -> list[int]:
@@ -84,7 +87,9 @@ def _counts(module: nn.Module) -> list[int]:
     return []
 
 
-def _shape(module: nn.Module, tensor: Tensor, channels: set[int], cut: Any) -> tuple[int, ...]:
+def _shape(
+    module: nn.Module, tensor: Tensor, channels: set[int], cut: Callable[[int], int]
+) -> tuple[int, ...]:
     """The shape of a parameter or buffer with its channels cut."""
     shape = tuple(tensor.shape)
     if isinstance(module, CONVOLUTION) and tensor.ndim > 1:
@@ -125,12 +130,11 @@ def _same(shape: Sequence[int], other: Sequence[int], a: Field | None, b: Field 
     if a is None or b is None:
         return a is b
     channels = tuple(side for side, (n, m) in enumerate(zip(shape, other, strict=True)) if n != m)
-    return a.exact == b.exact and all(
-        np.array_equal(
-            *np.broadcast_arrays(one.min(axis=channels, keepdims=True), two.min(axis=channels, keepdims=True))
-        )
-        for one, two in zip(a.bounds, b.bounds, strict=True)
-    )
+    pairs = [
+        [bound.min(axis=channels, keepdims=True) for bound in both]
+        for both in zip(a.bounds, b.bounds, strict=True)
+    ]
+    return a.exact == b.exact and all(bool((one == other).all()) for one, other in pairs)
 
 
 def neutral(net: nn.Module, source: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -149,7 +153,7 @@ def neutral(net: nn.Module, source: nn.Module, dtype: torch.dtype = torch.float3
                 if tensor is not None and id(tensor) not in made:
                     full = f"{prefix}.{name}".strip(".")
                     made[id(tensor)] = _value(tensor, name, values.get(full), (dtype, dice))
-                held[name] = None if tensor is None else made[id(tensor)]  # type: ignore[assignment]
+                held[name] = None if tensor is None else made[id(tensor)]
         for name, value in list(vars(module).items()):
             if isinstance(value, Tensor) and value.is_meta and prefix in modules:
                 vars(module)[name] = _cast(vars(modules[prefix])[name].detach().cpu(), dtype)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from math import prod
 from typing import Any
 
@@ -73,7 +75,7 @@ class Witness(Recorder):
         elif side is None:
             mask = mask.expand(many, *mask.shape)
         else:
-            mask = mask.unflatten(side, (many, -1)).movedim(side, 0)
+            mask = mask.reshape(*mask.shape[:side], many, -1, *mask.shape[side + 1 :]).movedim(side, 0)
         found = mask.numpy()
         some = found.any(axis=0)
         first = self.lines.start + found.argmax(axis=0)
@@ -113,7 +115,8 @@ class Gradients(Witness):
 
     @classmethod
     def image(cls, plain: Tensor, lit: Tensor) -> Tensor:
-        return forward_ad.make_dual(plain.contiguous(), lit.to(plain.dtype).contiguous())
+        dual: Tensor = forward_ad.make_dual(plain.contiguous(), lit.to(plain.dtype))  # type: ignore[no-untyped-call]
+        return dual
 
     @classmethod
     def blind(cls, op: Op) -> bool:
@@ -138,7 +141,7 @@ class Gradients(Witness):
         return func(*args, **kwargs)
 
     def mask(self, tensor: Tensor) -> Tensor:
-        tangent = forward_ad.unpack_dual(tensor).tangent
+        tangent = forward_ad.unpack_dual(tensor).tangent  # type: ignore[no-untyped-call]
         return torch.zeros(tensor.shape, dtype=torch.bool) if tangent is None else tangent != 0
 
 
@@ -194,6 +197,32 @@ def chunks(trace: Trace, lines: int, batched: bool) -> Iterator[range]:
         yield range(start, min(start + many, lines))
 
 
+@contextmanager
+def slopes() -> Iterator[None]:
+    """torch's derivatives forward; loading them warns of how torch itself is built."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
+        level = forward_ad.dual_level()
+        level.__enter__()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        level.__exit__(None, None, None)
+
+
+@contextmanager
+def plain_kernels() -> Iterator[None]:
+    """Convolutions that sum window by window: oneDNN and NNPACK transform whole tiles, in which a NaN spreads."""
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)  # torch.backends.mkldnn.flags also sets TF32, and warns of it
+    try:
+        with torch.backends.nnpack.flags(enabled=False):
+            yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
+
+
 def _run(
     witness: type[Witness],
     net: nn.Module,
@@ -207,7 +236,11 @@ def _run(
     for i, line in enumerate(lines):
         lit[i].select(1 + axis, line).fill_(True)
     with ExitStack() as stack:
-        for setting in (torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), forward_ad.dual_level()):
+        for setting in (
+            torch.no_grad(),
+            plain_kernels(),
+            slopes(),
+        ):
             stack.enter_context(setting)
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         image = witness.image(plain.expand(len(lines), *size), lit)

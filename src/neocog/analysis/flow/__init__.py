@@ -3,14 +3,16 @@
 from neocog.analysis.flow.given import Rule
 from neocog.analysis.flow.mixing import MIXING
 from neocog.analysis.flow.moving import MOVING
-from neocog.analysis.flow.pointwise import halved, pointwise
+from neocog.analysis.flow.pointwise import halved, pointwise, unchanged, written
 from neocog.analysis.flow.windows import WINDOWS
 from neocog.analysis.kinds import IDENTITIES, POINTWISE
 
 __all__ = ["FLOWS"]
 
 FLOWS: dict[str, Rule] = {
-    **dict.fromkeys(IDENTITIES | POINTWISE, pointwise),
+    **dict.fromkeys(POINTWISE, pointwise),
+    **dict.fromkeys(IDENTITIES, unchanged),
+    **dict.fromkeys(("copy", "fill"), written),
     "glu": halved,
     **WINDOWS,
     **MIXING,

@@ -255,16 +255,22 @@ def multi_head_attention(op: Op, given: Given) -> Field:
 
 
 def recurrent(op: Op, given: Given) -> Field:
-    """A recurrent network's outputs see the steps before theirs, in both directions all."""
+    """A recurrent network's outputs see the steps before theirs; in both directions the second half those behind."""
     _, field = given.first
     batch_first, both_ways = bool(op.args[-1]), bool(op.args[-2])
     if op.part or not isinstance(op.args[0], Ref) or len(op.args[0].shape) != 3:
         return everything(op, given)
-    time = 1 if batch_first else 0
+    time, layers = 1 if batch_first else 0, int(op.args[-5])
 
     def rule(bound: Array) -> Array:
         low = mixed(bound, (2,))
-        return mixed(low, (time,)) if both_ways else np.minimum.accumulate(low, axis=time)
+        before = np.minimum.accumulate(low, axis=time)
+        if not both_ways:
+            return before
+        if layers > 1:
+            return mixed(low, (time,))
+        behind = np.flip(np.minimum.accumulate(np.flip(low, time), axis=time), time)
+        return compact(np.repeat(np.concatenate([before, behind], axis=2), op.shape[2] // 2, axis=2))
 
     out = replace(field, bounds=bounds_by(rule, field))
     return made_global(op, out) if crosses(field, (time,)) else out

@@ -23,6 +23,16 @@ def pointwise(op: Op, given: Given) -> Field:
     return joined(op, fields, bounds, places)
 
 
+def unchanged(op: Op, given: Given) -> Field:
+    """The first argument's own field; a second one only lends its type."""
+    return pointwise(op, Given(given.refs[:1], given.fields[:1]))
+
+
+def written(op: Op, given: Given) -> Field:
+    """What is written over the first argument; nothing of it stays."""
+    return pointwise(op, Given(given.refs[1:], given.fields[1:]))
+
+
 def halved(op: Op, given: Given) -> Field:
     """A gated linear unit: one half of a side times the sigmoid of the other."""
     _, field = given.first

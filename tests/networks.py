@@ -1,0 +1,225 @@
+"""Small networks made by hand, each with one thing that receptive fields are got wrong by."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Net(nn.Module):
+    """A forward pass given as a function of the module and the picture."""
+
+    def __init__(self, run: Callable[[Any, Tensor], Any], **layers: nn.Module):
+        super().__init__()
+        self.run = run
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.run(self, x)
+
+
+def shifted_window_attention(m: Any, x: Tensor) -> Tensor:
+    x = m.c(x)
+    b, c, h, w = x.shape
+    x = torch.roll(x, (-2, -2), (2, 3)).permute(0, 2, 3, 1)
+    x = x.view(b, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, c)
+    q, k, v = m.qkv(x).chunk(3, -1)
+    x = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+    x = x.view(b, h // 4, w // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(b, h, w, c)
+    return torch.roll(x, (2, 2), (1, 2)).permute(0, 3, 1, 2)
+
+
+def shuffled(m: Any, x: Tensor) -> Tensor:
+    x = m.a(x)
+    b, c, h, w = x.shape
+    out: Tensor = m.b(x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w))
+    return out
+
+
+def squeezed(m: Any, x: Tensor) -> Tensor:
+    x = m.c(x)
+    return x * torch.sigmoid(m.expand(F.relu(m.reduce(x.mean((2, 3), keepdim=True)))))
+
+
+def tokens(m: Any, x: Tensor) -> Tensor:
+    out: Tensor = m.c(x).flatten(2).transpose(1, 2)
+    return out
+
+
+def products(m: Any, x: Tensor) -> Tensor:
+    x = tokens(m, x)
+    return (x @ x.transpose(1, 2)).softmax(-1) @ x
+
+
+def fused(m: Any, x: Tensor) -> Tensor:
+    x = tokens(m, x)[:, None]
+    return F.scaled_dot_product_attention(x, x, x)
+
+
+def causal(m: Any, x: Tensor) -> Tensor:
+    x = tokens(m, x)[:, None]
+    return F.scaled_dot_product_attention(x, x, x, is_causal=True)
+
+
+def multi_head(m: Any, x: Tensor) -> Tensor:
+    x = tokens(m, x)
+    out: Tensor = m.a(x, x, x, need_weights=False)[0]
+    return out
+
+
+def cleared(m: Any, x: Tensor) -> Tensor:
+    y = m.a(x).clone()
+    y[:, 0:1] = 0
+    return y
+
+
+def two_by_turns(m: Any, x: Tensor) -> Tensor:
+    y = F.relu_(m.a(x) + 1).mul_(2).add_(m.b(x))
+    out: Tensor = m.r(m.r(y))
+    return out
+
+
+def conv(before: int, after: int, kernel: Any = 3, **how: Any) -> nn.Conv2d:
+    return nn.Conv2d(before, after, kernel, **how)
+
+
+def along_columns(m: Any, x: Tensor) -> Tensor:
+    out: Tensor = m.l(x.mean(2).transpose(1, 2))[0]
+    return out
+
+
+def interpolated(**how: Any) -> Net:
+    return Net(lambda m, x: F.interpolate(m.a(x), **how), a=conv(3, 4, stride=2))
+
+
+NETWORKS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+    "pools rounded up": (
+        nn.Sequential(
+            conv(3, 4, stride=2), nn.MaxPool2d(3, 2, ceil_mode=True), nn.AvgPool2d(2, 2, ceil_mode=True)
+        ),
+        (3, 23, 26),
+    ),
+    "dilation": (
+        nn.Sequential(
+            conv(3, 4, dilation=3, padding=2),
+            nn.MaxPool2d(3, 2, padding=1, dilation=2),
+            conv(4, 2, (1, 5), dilation=(1, 2)),
+        ),
+        (3, 31, 37),
+    ),
+    "a misaligned sum": (
+        Net(lambda m, x: m.a(F.pad(x, (0, 3, 0, 3))) + m.b(x), a=conv(3, 4, 4), b=conv(3, 4, 1)),
+        (3, 12, 15),
+    ),
+    "positions of padding only": (Net(lambda m, x: m.a(F.pad(x, (5, 4, 6, 0))), a=conv(3, 4)), (3, 12, 15)),
+    "a cross of branches, pooled to 5x3": (
+        Net(
+            lambda m, x: F.adaptive_max_pool2d(torch.cat([m.a(x), m.b(x), m.p(x)], 1), (5, 3)),
+            a=conv(3, 4, (1, 7), padding=(0, 3)),
+            b=conv(3, 4, (7, 1), padding=(3, 0)),
+            p=nn.MaxPool2d(3, 1, 1),
+        ),
+        (3, 17, 23),
+    ),
+    "transposed convolutions": (
+        nn.Sequential(
+            conv(3, 4, stride=2),
+            nn.ConvTranspose2d(4, 4, 3, 2, 1, 1, dilation=2),
+            nn.ConvTranspose2d(4, 2, 4, 3, groups=2),
+        ),
+        (3, 13, 15),
+    ),
+    "bilinear resizing": (interpolated(scale_factor=2, mode="bilinear"), (3, 13, 15)),
+    "nearest resizing": (interpolated(size=(11, 5)), (3, 13, 15)),
+    "bicubic resizing": (interpolated(size=(11, 5), mode="bicubic", align_corners=True), (3, 13, 15)),
+    "shifted windows of attention": (
+        Net(shifted_window_attention, c=conv(3, 4, 2, stride=2), qkv=nn.Linear(4, 12)),
+        (3, 16, 24),
+    ),
+    "squeeze and excite": (
+        Net(squeezed, c=conv(3, 8, padding=1), reduce=conv(8, 2, 1), expand=conv(2, 8, 1)),
+        (3, 9, 10),
+    ),
+    "group norm": (nn.Sequential(conv(3, 8), nn.GroupNorm(2, 8)), (3, 9, 10)),
+    "layer norm over space": (nn.Sequential(conv(3, 4), nn.LayerNorm((7, 8))), (3, 9, 10)),
+    "channel shuffle": (Net(shuffled, a=conv(3, 8), b=conv(8, 8, groups=4)), (3, 9, 10)),
+    "strided slices": (
+        Net(lambda m, x: torch.cat([m.a(x)[:, :, ::2, 1::2], m.a(x)[..., 1::2, :-1:2]], 1), a=conv(3, 4)),
+        (3, 14, 16),
+    ),
+    "space to depth": (Net(lambda m, x: m.a(F.pixel_unshuffle(x, 2)), a=conv(12, 4)), (3, 14, 16)),
+    "relu as function, in place and shared": (
+        Net(two_by_turns, a=conv(3, 4, padding=1), b=conv(3, 4, 5, padding=2), r=nn.ReLU(inplace=True)),
+        (3, 9, 10),
+    ),
+    "an LSTM of two layers": (Net(along_columns, l=nn.LSTM(3, 4, 2, batch_first=True)), (3, 9, 10)),
+    "an LSTM both ways": (
+        Net(along_columns, l=nn.LSTM(3, 4, batch_first=True, bidirectional=True)),
+        (3, 9, 10),
+    ),
+    "nn.MultiheadAttention": (
+        Net(multi_head, c=conv(3, 8, 4, stride=4), a=nn.MultiheadAttention(8, 2, batch_first=True)),
+        (3, 12, 16),
+    ),
+    "fused attention": (Net(fused, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
+    "attention by products": (Net(products, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
+    "causal attention": (Net(causal, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
+    "one axis": (
+        nn.Sequential(
+            nn.Conv1d(2, 4, 5, 2),
+            nn.MaxPool1d(3, 2, ceil_mode=True),
+            nn.BatchNorm1d(4),
+            nn.Conv1d(4, 4, 3, dilation=2),
+        ),
+        (2, 40),
+    ),
+    "three axes": (
+        nn.Sequential(
+            nn.Conv3d(2, 4, 3, (1, 2, 1), padding=(0, 1, 1)), nn.MaxPool3d(2), nn.Conv3d(4, 4, (1, 2, 2))
+        ),
+        (2, 7, 12, 9),
+    ),
+    "maxima of flipped maps": (
+        Net(lambda m, x: torch.maximum(m.a(x), m.a(x.flip(3))).amax(1, keepdim=True), a=conv(3, 4)),
+        (3, 9, 10),
+    ),
+    "a channel written over": (Net(cleared, a=conv(3, 4)), (3, 9, 10)),
+    "einsum": (
+        Net(lambda m, x: torch.einsum("bchw,dc->bdhw", m.a(x), m.w.weight), a=conv(3, 4), w=nn.Linear(4, 5)),
+        (3, 9, 10),
+    ),
+    "patches by unfold": (
+        Net(lambda m, x: m.w(F.unfold(x, 3, stride=2).transpose(1, 2)), w=nn.Linear(27, 5)),
+        (3, 9, 11),
+    ),
+    "zeros and ones beside the picture": (
+        Net(lambda m, x: torch.cat([x, torch.zeros_like(x), x.new_ones(x.shape)], 1)),
+        (3, 5, 6),
+    ),
+    "constants of the picture's type": (
+        Net(lambda m, x: x + m.w.weight[0, :, :1, :1].to(x).to(x.dtype), w=conv(3, 4)),
+        (3, 5, 6),
+    ),
+    "groups, depthwise and local norm": (
+        nn.Sequential(
+            conv(4, 8, groups=2),
+            conv(8, 8, (3, 1), padding=(2, 0), groups=8),
+            nn.LocalResponseNorm(3),
+            conv(8, 4, 1),
+        ),
+        (4, 9, 11),
+    ),
+    "same padding by reflection": (
+        nn.Sequential(
+            nn.Conv2d(3, 4, 4, padding="same", padding_mode="reflect"),
+            nn.BatchNorm2d(4),
+            nn.GELU(),
+            nn.ZeroPad2d((1, 0, 2, -1)),
+            nn.ReLU6(),
+        ),
+        (3, 9, 11),
+    ),
+}
