@@ -45,13 +45,13 @@ def kept_by_autograd(net: nn.Module, x: Tensor) -> int:
 class Net(nn.Module):
     """A function of tensors as a network, with layers by name."""
 
-    def __init__(self, function: Callable[["Net", Tensor], Tensor], **layers: nn.Module):
+    def __init__(self, function: Callable[..., object], **layers: nn.Module):
         super().__init__()
         self.function = function
         for name, layer in layers.items():
             self.add_module(name, layer)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> object:
         return self.function(self, x)
 
 
@@ -128,7 +128,12 @@ def reused_late(net: nn.Module, x: Tensor) -> Tensor:
     return y.cos().exp().sin() + x
 
 
-SCHEDULES: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], list[Step], int]] = {
+def returned_early(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    y = x.sin()
+    return y, y.cos().exp().sin()
+
+
+SCHEDULES: dict[str, tuple[Callable[..., object], list[Step], int]] = {
     "chain": (
         chain,
         [Step("x", 400), Step("a", 400, ("x",)), Step("b", 400, ("a",)), Step("c", 400, ("b",), True)],
@@ -165,6 +170,14 @@ SCHEDULES: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], list[Step], in
             Step("a", 400, ("a",)), Step("b", 400, ("a",), True),
         ],
         800,
+    ),
+    "returned early": (
+        returned_early,
+        [
+            Step("x", 400), Step("y", 400, ("x",), True), Step("a", 400, ("y",)), Step("b", 400, ("a",)),
+            Step("c", 400, ("b",), True),
+        ],
+        1200,
     ),
     "read again late": (
         reused_late,

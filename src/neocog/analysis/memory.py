@@ -31,7 +31,8 @@ def inference_peak(trace: Trace) -> int:
     for i, op in enumerate(trace.ops):
         size[op.storage] = max(size.get(op.storage, 0), prod(op.shape) * op.dtype.itemsize)
         for storage in {op.storage, *(trace.ops[j].storage for j in op.inputs)}:
-            last[storage] = len(trace.ops) if op.output and storage == op.storage else i
+            end = len(trace.ops) if op.output and storage == op.storage else i
+            last[storage] = max(end, last.get(storage, 0))
     alive, peak, seen = 0, 0, set[int]()
     ends: dict[int, list[int]] = {}
     for storage, i in last.items():
