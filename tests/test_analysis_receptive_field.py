@@ -17,7 +17,7 @@ from neocog.models import MODELS
 from networks import NETWORKS, Net, conv
 
 # (network, size of the picture, layer): receptive field, effective stride, effective padding.
-# AlexNet: the lecture's table, with its paddings of pool2 to conv4 and its fields of fc6 to fc8 (355, not 259) corrected.
+# AlexNet: the lecture's table, its paddings of pool2 to conv4 and its fields of fc6 to fc8 (355, not 259) corrected.
 # VGG 16 at pool5, AlexNet and ResNets v1 at the last block: github.com/google-research/receptive_field, table of the
 # README (212, 32, 90; 195, 32; 483, 32, 239 + 2; 1027; 1507). The other rows: r = 1 + sum of (k - 1) by strides.
 FIGURES = [

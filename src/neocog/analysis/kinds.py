@@ -84,6 +84,3 @@ ADAPTIVE_POOLS = {
     for indices in ("", "_with_indices")
 }
 POOLS = {**MAX_POOLS, **AVERAGE_POOLS, **POWER_POOLS}
-
-LIKENESSES = {"to", "type_as", "view_as", "reshape_as", "expand_as"}
-"""what takes only the type or the shape of its second tensor"""

@@ -11,7 +11,7 @@ from neocog.analysis.call import Ref
 from neocog.analysis.field import NOTHING, Affine, Field, whole
 from neocog.analysis.flow import FLOWS
 from neocog.analysis.flow.given import Given, everything
-from neocog.analysis.kinds import LIKENESSES
+from neocog.analysis.kinds import IDENTITIES, RESHAPING
 from neocog.analysis.op import Op, Trace
 
 
@@ -31,7 +31,7 @@ def receptive_fields(trace: Trace) -> list[Field | None]:
 
 
 def _field(op: Op, fields: Sequence[Field | None], size: Sequence[int]) -> Field:
-    refs = op.tensors[:1] if op.kind in LIKENESSES else op.tensors
+    refs = op.tensors[:1] if op.kind in IDENTITIES | RESHAPING else op.tensors
     given = Given(refs, [None if ref.op is None else fields[ref.op] for ref in refs])
     if not given.seen:  # written through a view, or made where the trace could not look
         seen = [f for f in (fields[i] for i in op.inputs) if f is not None] or fields[:1]

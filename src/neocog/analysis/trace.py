@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
-from neocog.analysis.kinds import CONSTANT, IDENTITIES, LIKENESSES
+from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.errors import UserError
@@ -147,8 +147,7 @@ class Recorder(TorchFunctionMode):
         in_place: bool,
     ) -> None:
         refs = {id(t): self.ref(t) for t in tensors}
-        read = () if kind in CONSTANT else tensors[:1] if kind in LIKENESSES else tensors
-        inputs = tuple(dict.fromkeys(ref.op for ref in (refs[id(t)] for t in read) if ref.op is not None))
+        inputs = tuple(dict.fromkeys(value_sources(kind, tensors, refs)))
         seen = any(self.ops[i].from_picture for i in inputs)
         weights = tuple(ref for key, ref in refs.items() if key in self.unread)
         self.unread -= refs.keys()
@@ -270,3 +269,15 @@ class Recorder(TorchFunctionMode):
 
 def _ref(tensor: Tensor, op: int | None, name: str) -> Ref:
     return Ref(op, tuple(tensor.shape), name, isinstance(tensor, nn.Parameter), tensor.element_size())
+
+
+def value_sources(kind: str, tensors: list[Tensor], refs: dict[int, Ref]) -> list[int]:
+    """The ops whose values a call reads; from some tensors it only takes the shape, the type or the device."""
+    read = tensors
+    if kind in CONSTANT or kind == "zero":
+        read = []
+    elif kind in IDENTITIES | RESHAPING:
+        read = tensors[:1]
+    elif kind in ("copy", "fill"):
+        read = tensors[1:]
+    return [op for op in (refs[id(t)].op for t in read) if op is not None]
