@@ -58,7 +58,7 @@ class Positions(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv, self.places = nn.Conv2d(3, 4, 1), nn.Parameter(torch.zeros(4, 8, 8))
+        self.conv, self.places = nn.Conv2d(3, 4, 1), nn.Parameter(torch.zeros(1, 4, 8, 8))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
@@ -256,6 +256,15 @@ def test_depth_one_shows_the_top_modules() -> None:
         sum(p.numel() for p in net.layer1.parameters())
     ]
     assert small.edges == tuple((i - 1, i) for i in range(8))
+
+
+def test_blocks_are_found_by_numbers_in_their_names() -> None:
+    """torchvision's ViT: encoder.layers.encoder_layer_0 and on."""
+    layers = nn.Sequential()
+    for i in range(3):
+        layers.add_module(f"layer_{i}", Residual(4))
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), layers)
+    assert [(b.name, b.repeat) for b in folded(graph(net)).blocks] == [("1.layer_0", 3)]
 
 
 def test_bars_have_the_kind_and_the_number_of_their_row() -> None:

@@ -82,6 +82,15 @@ def test_markdown_is_read_as_the_same_cells(rows: list[tuple[str, int, str]]) ->
     assert cells == ["name", "n", "note", *(cell for row in spaced for cell in row)]
 
 
+@pytest.mark.parametrize(
+    "name", ["*a*", "_a_", "`a`", "<b>a</b>", "[a](b)", "~~a~~", "a|b", "a\\|b", "&amp;", "![a](b)"]
+)
+def test_markdown_shows_marks_as_they_are(name: str) -> None:
+    found = Reader(MarkdownIt("gfm-like", {"linkify": False}).render(Table(("x",), ((name,),)).to_markdown()))
+    assert found.cells == ["x", name]
+    assert set(found.tags) == {"table", "thead", "tbody", "tr", "th", "td"}
+
+
 def test_markdown_sets_numbers_to_the_right() -> None:
     lines = TABLE.to_markdown().splitlines()
     assert lines[:3] == ["| layer | size | params |", "| --- | --- | ---: |", "| conv1 | 64x56x56 | 23,296 |"]

@@ -222,6 +222,15 @@ def test_every_edge_ends_at_its_two_boxes(graph: Graph) -> None:
     assert all(near(curve[0], feet) and near(curve[-1], heads) for curve in found)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bands_follow_each_other_and_hold_their_boxes(drawn: dict[str, str], name: str) -> None:
+    rects = [r for r in ElementTree.fromstring(drawn[name]).iter(f"{SVG}rect") if r.get("class") == "band"]
+    bands = [(y, y + h) for y, h in (numbers(r, "y", "height") for r in rects)]
+    assert all(above[1] <= below[0] for above, below in zip(bands, bands[1:], strict=False))
+    for _, top, _, bottom in shapes(drawn[name])[1:]:  # the first is the picture
+        assert any(start < top and bottom < end for start, end in bands)
+
+
 def test_text_stays_in_its_box(drawn: dict[str, str]) -> None:
     root = ElementTree.fromstring(drawn["efficientnet_b0"])
     for group in root.iter(f"{SVG}g"):
