@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from neocog.draw.network import Block, Graph, Node, condensed
 
 CONTAINERS = {"Sequential", "ModuleList", "ModuleDict"}
 """modules that only hold others, so that they are no block themselves"""
+NUMBERED = re.compile(r"[._]\d+$")  # layers.0, layers.encoder_layer_0
 JOINS = {
     "add",
     "sub",
@@ -191,9 +193,7 @@ def prefixes_of(layer: str) -> list[str]:
 
 def _holders(nodes: Counter[str]) -> set[str]:
     """Modules that hold, at any depth, at least two numbered siblings of several nodes each: stages, not blocks."""
-    numbered = Counter(
-        p.rpartition(".")[0] for p, n in nodes.items() if n > 1 and p.rpartition(".")[2].isdigit()
-    )
+    numbered = Counter(p.rpartition(".")[0] for p, n in nodes.items() if n > 1 and NUMBERED.search(p))
     return {outer for parent, n in numbered.items() if n > 1 for outer in prefixes_of(parent)}
 
 

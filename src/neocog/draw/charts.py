@@ -6,19 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from neocog.draw.network import KINDS
+from neocog.draw.palette import style
 from neocog.draw.text import fit, safe, short
 
 WIDTH, NAMES, VALUES, ROW, TOP = 320.0, 96.0, 64.0, 20.0, 34.0
 MOST = 30  # bars of one chart; beyond it layers of one module share a bar
-STYLE = """
-.ncb{--i:#1c2126;--s:#59626b;--t:#ebe8e1;--conv:#2a6a9c;--pool:#5b9a8b;--linear:#c2752f;--attention:#9a6fb0;
---norm:#98842c;--recurrent:#b0506a;--join:#59626b;--block:#3f7d8c;--other:#8b949c;
-font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans",Arial,sans-serif}
-@media screen and (prefers-color-scheme:dark){.ncb{--i:#e9e7e3;--s:#a4adb5;--t:#2a3036;--conv:#6cb0e2;--pool:#74bba9;
---linear:#e59a5c;--attention:#b98fd0;--norm:#cdb755;--recurrent:#e08aa2;--join:#a4adb5;--block:#6fb6c6;--other:#8b949c}}
+STYLE = style(
+    "ncb",
+    """
 .ncb text{fill:var(--s);font-size:12px}.ncb .h{fill:var(--i);font-size:14px;font-weight:650}.ncb .track{fill:var(--t)}
-""" + "".join(f".ncb .k-{kind}{{fill:var(--{kind})}}" for kind in KINDS)
+""",
+)
 GROUPS = {
     "conv": "convolutions",
     "pool": "pools",
@@ -163,6 +161,9 @@ def kind_sentence(what: str, layers: Sequence[Bar]) -> str:
     names = GROUPS | ({"linear": "linear layers"} if any(bar.kind == "attention" for bar in layers) else {})
     large = max(layers, key=lambda bar: bar.value)
     first = f"{percent(value, total)} of the {what} are in the {names.get(kind, 'other layers')}"
+    equals = sum(bar.value == large.value for bar in layers)
+    if equals > 1:
+        return f"{first}; the {equals} layers with the most have {percent(large.value, total)} each."
     return f"{first}; the layer with the most is {large.label}, {percent(large.value, total)}."
 
 

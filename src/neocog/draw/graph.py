@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from neocog.draw.layout import GAP, LANE, Layout, passing, place, ranks_of
 from neocog.draw.network import KINDS, Block, Graph, Node, condensed, folded, inner
+from neocog.draw.palette import MARGIN, NARROWEST, WORDS, legend, style
 from neocog.draw.text import fit, length, safe, short, size_text
 
 BOX, LINE, PAD = 200.0, 16.0, 9.0  # width of a box, height of its lines, room around them
@@ -17,29 +18,20 @@ BETWEEN = 34.0  # height between two layers, where the curves run
 STEP = 18.0  # more of it where a stage or a block begins
 NAME = 88.0  # room left of a block for its name
 GUTTER = 96.0  # for the stages' names
-MARGIN = 20.0
-NARROWEST = 356.0  # of a picture
 LARGEST = 160  # boxes beyond which blocks, then whole stages, are drawn as one box each
 CROWDED = 1500  # lanes beyond which they are
 SIGNS = {"add": "+", "mul": "×", "sub": "−", "div": "÷", "cat": "cat", "concat": "cat", "stack": "stk"}
-WORDS = {
-    "conv": "convolution", "pool": "pooling", "linear": "linear", "attention": "attention", "norm": "normalisation",
-    "recurrent": "recurrent", "join": "join", "block": "block of layers", "other": "other",
-}  # fmt: skip
-STYLE = """
-.ncg{--p:#faf9f6;--c:#fff;--i:#1c2126;--s:#59626b;--l:#d5d1c8;--b:#f1efe9;--e:#8b949c;--conv:#2a6a9c;--pool:#5b9a8b;
---linear:#c2752f;--attention:#9a6fb0;--norm:#98842c;--recurrent:#b0506a;--join:#59626b;--block:#3f7d8c;--other:#8b949c;
-font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans",Arial,sans-serif}
-@media screen and (prefers-color-scheme:dark){.ncg{--p:#14171a;--c:#1f252a;--i:#e9e7e3;--s:#a4adb5;--l:#3a434a;
---b:#1a1f23;--e:#77818a;--conv:#6cb0e2;--pool:#74bba9;--linear:#e59a5c;--attention:#b98fd0;--norm:#cdb755;
---recurrent:#e08aa2;--join:#a4adb5;--block:#6fb6c6;--other:#8b949c}}
+STYLE = style(
+    "ncg",
+    """
 .ncg text{fill:var(--s);font-size:11px}.ncg .t{fill:var(--i);font-size:20px;font-weight:680}
 .ncg .n{fill:var(--i);font-size:12.5px;font-weight:600}.ncg .r{fill:var(--i);font-size:17px;font-weight:680}
 .ncg .g{font-size:13px;font-weight:600;fill:var(--i)}.ncg .j{fill:var(--i);font-size:17px}.ncg .w{font-size:10px}
 .ncg .paper{fill:var(--p)}.ncg .band{fill:var(--b)}.ncg .frame{fill:none;stroke:var(--l);stroke-dasharray:4 3}
 .ncg .box{fill:var(--c);stroke:var(--l)}.ncg .edge{fill:none;stroke:var(--e);stroke-width:1.5}
 .ncg .head{fill:var(--e)}.ncg .circle{fill:var(--c);stroke:var(--join);stroke-width:1.75}
-""" + "".join(f".ncg .k-{kind}{{fill:var(--{kind})}}" for kind in KINDS)
+""",
+)
 
 
 @dataclass(frozen=True)
@@ -286,20 +278,6 @@ def _heading(head: tuple[str, list[str], list[str]]) -> str:
             parts.append(_rect(f"k-{kind}", x, y + LINE * n - 3, 10, 10, 2))
             parts.append(_text(x + 16, y + LINE * n + 6, WORDS[kind], "s"))
     return "".join(parts)
-
-
-def legend(kinds: Sequence[str]) -> list[list[tuple[float, str]]]:
-    """Lines of (x, kind) that fit into the narrowest picture."""
-    rows: list[list[tuple[float, str]]] = [[]]
-    x = MARGIN
-    for kind in kinds:
-        room = length(WORDS[kind], 11) + 30
-        if x + room > NARROWEST - MARGIN + 14:
-            rows.append([])
-            x = MARGIN
-        rows[-1].append((x, kind))
-        x += room
-    return rows
 
 
 def _rect(css: str, x: float, y: float, width: float, height: float, corner: float) -> str:

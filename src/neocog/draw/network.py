@@ -105,8 +105,9 @@ def folded(graph: Graph) -> Graph:
     before: object = None
     for block in graph.blocks:
         mark = _mark(graph, block, into, out_of)
-        joined = runs and runs[-1][-1].stop == block.start and mark is not None and mark == before
-        if joined:
+        inside = range(block.start, block.stop)
+        alone = runs and runs[-1][-1].stop == block.start and set(out_of[block.start - 1]) <= set(inside)
+        if alone and mark is not None and mark == before:
             runs[-1].append(block)
         else:
             runs.append([block])
