@@ -249,7 +249,7 @@ def multi_head_attention(op: Op, given: Given) -> Field:
     for i in range(2 * given.first[1].axes):
         terms = [mixed(query.bounds[i], (2,))] if query else []
         terms += [mixed(field.bounds[i], (0, 2)) for field in (key, value) if field]
-        bounds.append(union(terms, 3))
+        bounds.append(compact(union(terms, 3)))
     out = replace(query or given.first[1], bounds=tuple(bounds))
     return made_global(op, out) if key and crosses(key, (0,)) else out
 
