@@ -144,7 +144,7 @@ class Named(nn.Module):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"columns": ("mac",)}, "unknown column 'mac'; did you mean macs"),
+        ({"columns": ("mac",)}, "unknown column 'mac'; there are layer"),
         ({"dtype": "float23"}, "unknown dtype"),
         ({"convention": "macs"}, "unknown convention 'macs'; did you mean mac"),
         ({"depth": 0}, "depth must be 1 or more, got 0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isqrt, prod
 
-from neocog.analysis.call import Ref
+from neocog.analysis.call import Ref, tensors_in
 from neocog.analysis.kinds import (
     ADAPTIVE_POOLS,
     CONSTANT,
@@ -78,7 +78,7 @@ def work(op: Op) -> int:
 def _paper(op: Op, count: int) -> int:
     if op.kind == "multi_head_attention_forward":
         return count - _attended(op)
-    weighted = any(ref.name for ref in op.tensors)
+    weighted = op.kind == "linear" or any(ref.name for ref in op.tensors)
     return count if weighted or op.kind not in PRODUCTS else 0
 
 
@@ -189,8 +189,11 @@ def _attended(op: Op) -> int:
 
 def _recurrent(op: Op) -> int:
     """Each weight matrix once a step."""
-    data = op.args[0]
-    matrices = [ref for ref in op.tensors if ref.name and len(ref.shape) == 2]
+    data, weights = (
+        op.args[0],
+        next(arg for arg in op.args[2:] if isinstance(arg, tuple | list) and tensors_in(arg)),
+    )
+    matrices = [ref for ref in tensors_in(weights) if len(ref.shape) == 2]
     return int(prod(data.shape[:-1]) * sum(prod(ref.shape) for ref in matrices))
 
 

@@ -3,7 +3,7 @@
 IDENTITIES = {
     "contiguous", "clone", "to", "float", "half", "double", "bfloat16", "type", "type_as", "detach", "requires_grad",
     "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout",
-    "data", "real", "as_subclass", "alias", "identity", "positive", "cpu", "cuda", "lift_fresh", "view_as_real",
+    "data", "real", "as_subclass", "alias", "identity", "positive", "cpu", "cuda", "lift_fresh",
     "set_grad_enabled", "pin_memory", "long", "int", "as_tensor",
 }  # fmt: skip
 """the same numbers again, in evaluation"""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.analysis.op import Trace
-from neocog.analysis.trace import on_meta, picture
+from neocog.analysis.trace import Recorder
+from neocog.analysis.twin import on_meta, picture, unchanged_random
 from neocog.errors import UserError, unknown
 
 STATES = {"none": 0, "sgd": 0, "momentum": 1, "adam": 2}
@@ -72,7 +73,7 @@ def _saved(twin: nn.Module, size: Sequence[int], batch: int) -> int:
 
     x = picture(twin, size, batch)
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad(), hooks:
+    with unchanged_random(), torch.enable_grad(), hooks, Recorder(twin, x, fast=False):
         try:
             out = twin(x)
         except Exception as error:

@@ -16,12 +16,14 @@ from neocog.analysis.field import NOTHING, Array, Field
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.receptive_field import receptive_fields
 from neocog.analysis.thin import neutral, thinned
-from neocog.analysis.trace import on_meta, picture, record, trace
+from neocog.analysis.trace import Recorder, record, trace
+from neocog.analysis.twin import on_meta, picture, unchanged_random
 from neocog.analysis.witness import Gradients, NaNs, Reach, Witness, testify
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
 WITNESSES: tuple[type[Witness], ...] = (NaNs, Gradients)
+UNCOUNTED = {"mv", "dot", "addmv", "addbmm"}  # by torch's counter
 SHOWN = 20  # mismatches that are kept
 
 
@@ -107,7 +109,11 @@ def check(net: nn.Module, size: Sequence[int], progress: Progress | None = None,
 
     The probes run a copy with fewer channels (`thinned`) and neutral weights; counts and shapes are of `net` itself.
     """
-    progress = progress or Silent()
+    with unchanged_random():
+        return _checked(net, size, progress or Silent(), name)
+
+
+def _checked(net: nn.Module, size: Sequence[int], progress: Progress, name: str) -> Probed:
     full = trace(net, size)
     thin = thinned(net, size)
     ops = full if thin is net else trace(thin, size)
@@ -233,12 +239,18 @@ def _name(op: Op) -> str:
 
 def counted_by_torch(net: nn.Module, size: Sequence[int], ops: Trace) -> int | None:
     """Multiply-adds by torch's counter of operations on the meta device; None where we know no closed form."""
-    if any(macs(op) is None for op in ops.ops):
+    if any(macs(op) is None or op.kind in UNCOUNTED or _with_vector(op) for op in ops.ops):
         return None
     twin = on_meta(net).eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(picture(twin, size))
+    image = picture(twin, size)
+    # the recorder gives constants with values their twins on meta
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, Recorder(twin, image, fast=False):
+        twin(image)
     return int(counter.get_total_flops()) // 2
+
+
+def _with_vector(op: Op) -> bool:
+    return op.kind == "matmul" and any(len(ref.shape) < 2 for ref in op.tensors)
 
 
 def wrong_shapes(net: nn.Module, size: Sequence[int], ops: Trace) -> tuple[str, ...]:

@@ -39,7 +39,17 @@ def _field(op: Op, fields: Sequence[Field | None], size: Sequence[int]) -> Field
     rule = FLOWS.get(op.kind)
     if rule is None:
         return everything(op, given, exact=False)
-    return checked(rule(op, given), len(op.shape), size)
+    try:
+        field = rule(op, given)
+    except (
+        IndexError,
+        KeyError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ):  # the rule does not know this form
+        return everything(op, given, exact=False)
+    return checked(field, len(op.shape), size)
 
 
 def checked(field: Field, rank: int, size: Sequence[int]) -> Field:

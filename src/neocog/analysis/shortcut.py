@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neocog.analysis.call import tensors_in
 from neocog.analysis.kinds import ACTIVATIONS, CONVOLUTIONS
 from neocog.analysis.sizes import broadcast, conv_size, per_axis, pool_size
 
@@ -23,12 +24,17 @@ def shortcut(kind: str, args: Arguments, kwargs: Mapping[str, Any], in_place: bo
     first = args[0][0] if isinstance(args[0], tuple | list) and args[0] else args[0]
     if not isinstance(first, Tensor) or not first.is_meta:
         return None
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() or not (kind in LAYOUT_FREE or _plain(args)):
         return None
     out = rule(args, kwargs)
     if not in_place or out is None:
         return out
     return args[0] if out.shape == args[0].shape else None
+
+
+def _plain(args: Arguments) -> bool:
+    """Whether the result's layout in memory is plain too: it is where that of the arguments is."""
+    return all(t.is_contiguous() for t in tensors_in(args))
 
 
 def _like(x: Tensor, shape: Sequence[int]) -> Tensor:
@@ -95,7 +101,12 @@ def _linear(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
 def _activation(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
     if not args[0].is_floating_point() or any(isinstance(arg, Tensor) for arg in args[1:]):
         return None
-    return _like(args[0], args[0].shape)
+    x = args[0]
+    if x.is_contiguous():
+        return _like(x, x.shape)
+    dense = sorted(zip(x.stride(), x.shape, strict=True))
+    filled = all(a * n == b for (a, n), (b, _) in zip(dense, dense[1:], strict=False)) and dense[0][0] == 1
+    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta") if filled else None
 
 
 def _sum(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -176,6 +187,9 @@ def _mean(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
     kept = args[2] if len(args) > 2 else kwargs.get("keepdim", False)
     return _like(x, [1 if d in gone else n for d, n in enumerate(x.shape) if kept or d not in gone])
 
+
+# whatever the arguments' layout, torch gives these a plain one; activations keep theirs
+LAYOUT_FREE = {"linear", "layer_norm", "scaled_dot_product_attention", "mean", *ACTIVATIONS}
 
 _RULES: dict[str, Rule] = {
     **{kind: _convolution(axes) for kind, axes in CONVOLUTIONS.items()},

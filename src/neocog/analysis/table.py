@@ -62,9 +62,11 @@ class Summary:
     convention: str
     rows: tuple[Row, ...]
     partial: tuple[str, ...]
-    """operations without a rule, so that the totals are lower bounds; empty where every one is known"""
+    """operations without a rule for their cost or their field; empty where every one is known"""
     trace: Trace
     fields: tuple[Field | None, ...] = field(repr=False)
+    uncounted: tuple[str, ...] = ()
+    """of `partial`, those whose cost has no rule; the others only lack one for the receptive field"""
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -113,8 +115,8 @@ def summarize(
         _row(label, group, ops, seen[group[0]], convention)
         for label, group in zip(names, groups, strict=True)
     )
-    missing = [op.kind for op in ops.ops if counted(op, convention) is None]
-    missing += [plain.ops[i].kind for i in without_rule(plain, seen)]
+    uncounted = [op.kind for op in ops.ops if counted(op, convention) is None]
+    missing = uncounted + [plain.ops[i].kind for i in without_rule(plain, seen)]
     return Summary(
         name or ops.name,
         tuple(size),
@@ -124,6 +126,7 @@ def summarize(
         tuple(dict.fromkeys(missing)),
         ops,
         tuple(seen),
+        tuple(dict.fromkeys(uncounted)),
     )
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from neocog.analysis.field import Field
 from neocog.analysis.op import Trace
 from neocog.analysis.receptive_field import receptive_fields
-from neocog.analysis.trace import on_meta, trace
+from neocog.analysis.trace import trace
+from neocog.analysis.twin import on_meta
 from neocog.errors import UserError
 
 FACTORS = (32, 16, 8, 4, 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
 from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
+from neocog.analysis.twin import on_meta, picture, unchanged_random
 from neocog.errors import UserError
 
 
@@ -25,7 +24,7 @@ class DoesNotRun(UserError):
     """The network raised an error of its own at this size; the message names the layer."""
 
 
-LARGE = 100_000  # numbers in a tensor that is an attribute: beyond it the trace keeps no copy
+SPLITTING = {"chunk", "split", "split_with_sizes", "tensor_split", "unbind"}
 
 
 def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.dtype | None = None) -> Trace:
@@ -40,46 +39,10 @@ def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.d
         return record(twin, picture(twin, size, batch), type(net).__name__)
 
 
-def picture(net: nn.Module, size: Sequence[int], batch: int = 1) -> Tensor:
-    """An input of `size` without values, in the type of the parameters of `net`."""
-    if len(size) < 2 or any(side < 1 for side in size) or batch < 1:
-        given = "x".join(map(str, (batch, *size)))
-        raise UserError(
-            f"a size is channels and at least one axis, each 1 or more, behind a batch; got {given}"
-        )
-    dtypes = [p.dtype for p in net.parameters() if p.dtype.is_floating_point]
-    return torch.empty(batch, *size, device="meta", dtype=dtypes[0] if dtypes else torch.float32)
-
-
-def on_meta(net: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
-    """A copy of `net` with parameters and buffers that have a shape and no values; takes no memory for them."""
-    memo: dict[int, Any] = {}
-    for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
-        if isinstance(tensor, UninitializedBuffer | UninitializedParameter):
-            raise UserError(f"{name} has no shape yet; run the network once on a picture first")
-        bare = tensor.detach().to("meta", dtype if tensor.dtype.is_floating_point else None)
-        trained = isinstance(tensor, nn.Parameter)
-        memo[id(tensor)] = nn.Parameter(bare, tensor.requires_grad) if trained else bare
-    for module in net.modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise UserError(
-                f"{type(module).__name__} is compiled by torch.jit; give the module it was made from"
-            )
-        for value in vars(module).values():
-            if isinstance(value, Tensor) and (not value.is_leaf or value.numel() > LARGE):
-                memo[id(value)] = value.detach().to("meta")
-    net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
-    try:
-        twin: nn.Module = copy.deepcopy(net, memo)
-    except (TypeError, RuntimeError) as error:
-        raise UserError(f"{type(net).__name__} cannot be copied, so not traced: {error}") from error
-    return twin
-
-
 def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace:
     """The operations of `net`, a network on the meta device, on `image`; unless `fast`, torch makes every shape."""
     recorder = Recorder(net, image, fast)
-    with recorder.named_calls(net), torch.random.fork_rng(devices=[]):
+    with recorder.named_calls(net), unchanged_random():
         try:
             with recorder:
                 out = net(image)
@@ -104,6 +67,8 @@ class Recorder(TorchFunctionMode):
         self.unread = {id(p) for p in net.parameters()}
         self.storages: dict[int, int] = {}
         self.made = {id(image): 0}
+        self.sharing: dict[int, dict[int, Tensor]] = {}  # of each storage, the tensors that lie in it
+        self.sharing[self.storage(image)] = {id(image): image}
         self.meta: dict[int, Tensor] = {}  # twins of tensors that have values
         self.failed = ""
         self.classes = {name: type(module).__name__ for name, module in net.named_modules()}
@@ -170,29 +135,35 @@ class Recorder(TorchFunctionMode):
                 seen,
             )
             self.keep(tensor, op)
-            if in_place and kind not in IDENTITIES and tensor._is_view() and tensor._base is not None:
-                self.write_through(tensor._base)
+            if in_place and kind not in IDENTITIES:
+                for other in list(self.sharing[storage].values()):
+                    if other is not tensor and not self.apart(tensor, other):
+                        self.write_through(other, self.made[id(tensor)])
 
     def keep(self, tensor: Tensor, op: Op) -> None:
         self.made[id(tensor)] = len(self.ops)
         self.alive.append(tensor)
+        self.sharing.setdefault(op.storage, {})[id(tensor)] = tensor
         self.ops.append(op)
 
-    def write_through(self, base: Tensor) -> None:
-        """What is written into a view is written into what it is a view of."""
-        if id(base) not in self.made and id(base) not in self.names:
-            return  # made within one call: nobody else has it
-        before, now = self.ref(base).op, len(self.ops) - 1
-        if before != now:
-            inputs = (now,) if before is None else (before, now)
-            seen = any(self.ops[i].from_picture for i in inputs)
-            self.keep(
-                base,
-                Op(
-                    "written_through_a_view", self.layers[-1], inputs, tuple(base.shape), base.dtype,
-                    storage=self.storage(base), from_picture=seen,
-                ),
-            )  # fmt: skip
+    def apart(self, one: Tensor, other: Tensor) -> bool:
+        """Whether two tensors are different pieces of one call, which share memory and overlap nowhere."""
+        a, b = self.ops[self.made[id(one)]], self.ops[self.made[id(other)]]
+        origin = self.ops[a.inputs[0]] if a.inputs and a.kind not in SPLITTING else a
+        return (
+            origin.kind in SPLITTING
+            and b.kind == origin.kind
+            and b.inputs == origin.inputs
+            and b.part != origin.part
+        )
+
+    def write_through(self, other: Tensor, now: int) -> None:
+        """What op `now` wrote in place is seen by every `other` tensor in the same memory, as far as they overlap."""
+        before = self.made[id(other)]
+        seen = any(self.ops[i].from_picture for i in (before, now))
+        shape, storage = tuple(other.shape), self.storage(other)
+        op = Op("written_through_a_view", self.layers[-1], (before, now), shape, other.dtype)
+        self.keep(other, changed(op, storage=storage, from_picture=seen))
 
     def ref(self, tensor: Tensor) -> Ref:
         """Where a tensor comes from. One that came about unseen, in compiled code, becomes an op of its own."""

@@ -32,6 +32,7 @@ COLUMNS = (
 DEFAULT = (
     "layer", "output_size", "receptive_field", "effective_stride", "effective_padding", "memory", "params", "macs",
 )  # fmt: skip
+OPTIMIZERS = ("sgd", "momentum", "adam")
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
@@ -80,7 +81,13 @@ class ModelSummary:
         """Run the network and see whether receptive fields, sizes and multiply-adds are what the table says."""
         from neocog.analysis.probe import check
 
-        return check(self.net, self.summary.input_size, progress)
+        return check(self.net, self.summary.input_size, progress, self.summary.model)
+
+    def _training_bytes_or_none(self) -> int | None:
+        try:
+            return self.training_bytes
+        except UserError:  # it does not run for training: a batch norm that has one number, a loss inside
+            return None
 
     def totals(self) -> dict[str, str]:
         """The sums under the table, as text."""
@@ -89,7 +96,7 @@ class ModelSummary:
         lines = {
             "input": "x".join(map(str, s.input_size)) + (f", batch of {s.batch}" if s.batch > 1 else ""),
             "parameters": f"{s.params:,}, of them {biases:,} biases" if biases else f"{s.params:,}",
-            counted(s.convention): f"{s.macs:,}" + (" at least" if s.partial else ""),
+            counted(s.convention): f"{s.macs:,}" + (" at least" if s.uncounted else ""),
             "units": f"{s.units:,} put out by convolutions and linear layers",
             "activations": f"{size_text(s.activation_bytes)} in the rows above",
             "inference": f"{size_text(s.inference_peak_bytes)} at most at once, parameters included",
@@ -97,11 +104,18 @@ class ModelSummary:
         unused = sum(_numbers(s, name) for name in s.trace.unused)
         if unused:
             lines["unused"] = f"{unused:,} parameters that no operation reads, such as {s.trace.unused[0]}"
-        cause = next((row.cause for row in s.rows if row.cause), "")
+        cause = next((f.cause for f in s.fields if f is not None and f.cause), "")
         if cause:
             lines["global"] = f"each position sees the whole picture from {cause} on"
         if s.partial:
-            lines["partial"] = f"without a rule: {', '.join(s.partial)}; the counts are lower bounds"
+            loose = [kind for kind in s.partial if kind not in s.uncounted]
+            told = (
+                [f"{', '.join(s.uncounted)} not counted, so the count is a lower bound"]
+                if s.uncounted
+                else []
+            )
+            told += [f"receptive fields are upper bounds behind {', '.join(loose)}"] if loose else []
+            lines["partial"] = "; ".join(told)
         return lines
 
     def __str__(self) -> str:
@@ -122,7 +136,7 @@ class ModelSummary:
                 "macs": s.macs,
                 "activation_bytes": s.activation_bytes,
                 "inference_peak_bytes": s.inference_peak_bytes,
-                "training_bytes": self.training_bytes,
+                "training_bytes": self._training_bytes_or_none(),
             },
         }
 
@@ -199,7 +213,11 @@ def summary(
 
     for column in columns:
         if column not in COLUMNS:
-            raise unknown("column", column, COLUMNS)
+            raise UserError(f"unknown column {column!r}; there are {', '.join(COLUMNS)}")
+    if optimizer not in OPTIMIZERS:
+        raise unknown("optimizer", optimizer, OPTIMIZERS)
+    if input_size is not None and not all(isinstance(side, int) for side in input_size):
+        raise UserError(f"input_size is whole numbers such as (3, 224, 224), got {tuple(input_size)}")
     if dtype is not None and dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     kind: torch.dtype | None = getattr(torch, dtype) if dtype else None
@@ -221,7 +239,7 @@ def _runnable(make: Any, net: nn.Module, size: Sequence[int]) -> Summary:
         made: Summary = make()
     except DoesNotRun as error:
         enough = smallest_size(net, size)
-        if enough is None:
+        if enough is None or enough == tuple(size):
             raise
         raise UserError(f"{error}; {'x'.join(map(str, enough))} would do") from error
     return made

@@ -26,10 +26,9 @@ def memory_bytes(given: int | str) -> int:
     number = text.rstrip("KMGTIBkmgtib ")
     unit = text[len(number) :].strip().upper() or "B"
     try:
-        value = float(number) * {"B": 1, **UNITS}[unit]
-    except (ValueError, KeyError) as error:
+        return int(float(number) * {"B": 1, **UNITS}[unit])
+    except (ValueError, KeyError, OverflowError) as error:
         raise UserError(f"memory is a number with a unit such as 8GB or 24GiB, got {given!r}") from error
-    return int(value)
 
 
 def cell(row: Row, column: str) -> object:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 from typer import Argument, Option
 
 from neocog.cli.console import Console, out, out_json
+from neocog.errors import UserError
+
+FLOPS = 1e12
 
 
 def summary(
@@ -32,18 +36,20 @@ def summary(
         bool, Option("--check", help="run the network and prove the table; exit 1 if it is wrong")
     ] = False,
     fit: Annotated[str, Option(help="memory such as 8GB: the largest batch that trains in it")] = "",
-    optimizer: Annotated[str, Option(help="for --fit: sgd, momentum or adam")] = "momentum",
+    optimizer: Annotated[str, Option(help="of training memory: sgd, momentum or adam")] = "momentum",
     train_cost: Annotated[
         tuple[float, int] | None, Option("--train-cost", help="epochs and pictures: the work of training")
     ] = None,
     device_flops: Annotated[
         float, Option(help="for --train-cost: floating-point operations a second that one device sustains")
-    ] = 1e12,
+    ] = FLOPS,
     devices: Annotated[int, Option(help="for --train-cost")] = 1,
     output: Annotated[
         str,
         Option(
-            "-o", "--output", help="also write FILE.csv, .md, .html (table, charts, graph) or .svg (graph)"
+            "-o",
+            "--output",
+            help="also write FILE.csv, .md, .json, .html (table, charts, graph) or .svg (graph)",
         ),
     ] = "",
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
@@ -52,6 +58,8 @@ def summary(
     from neocog.api.summary import COLUMNS, DEFAULT
     from neocog.api.summary import summary as summarize
 
+    if train_cost is None and (device_flops != FLOPS or devices != 1):
+        raise UserError("--device-flops and --devices go with --train-cost EPOCHS PICTURES")
     wanted = COLUMNS if columns == "all" else tuple(c.strip() for c in columns.split(",") if c.strip())
     made = summarize(
         model,
@@ -67,14 +75,21 @@ def summary(
         made.save(output)
         Console().say(f"written {output}")
     proof = made.check(Console()) if check else None
+    largest = made.largest_batch(fit) if fit else None
+    cost = made.train_cost(*train_cost, device_flops, devices) if train_cost else None
     if as_json:
-        out_json(made.to_json() | ({"check": proof.to_json()} if proof else {}))
+        extra = {
+            "check": proof and proof.to_json(),
+            "largest_batch": largest,
+            "train_cost": cost and asdict(cost),
+        }
+        out_json(made.to_json() | {key: value for key, value in extra.items() if value is not None})
     else:
         out(made)
-        if fit:
-            out(f"fits{' ' * 9}a batch of {made.largest_batch(fit):,} trains within {fit} ({optimizer})")
-        if train_cost:
-            out(made.train_cost(*train_cost, device_flops, devices))
+        if largest is not None:
+            out(f"fits{' ' * 11}a batch of {largest:,} trains within {fit} ({optimizer})")
+        if cost:
+            out(cost)
         if proof:
             out(proof)
     if proof and not proof.ok:

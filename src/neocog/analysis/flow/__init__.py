@@ -1,5 +1,6 @@
 """How the receptive field passes through each operation: `FLOWS` has a rule for each of torch's functions."""
 
+from neocog.analysis.flow.attention import TOKENS
 from neocog.analysis.flow.given import Rule
 from neocog.analysis.flow.mixing import MIXING
 from neocog.analysis.flow.moving import MOVING
@@ -16,5 +17,6 @@ FLOWS: dict[str, Rule] = {
     "glu": halved,
     **WINDOWS,
     **MIXING,
+    **TOKENS,
     **MOVING,
 }

@@ -12,7 +12,7 @@ from neocog.analysis.field import Array, Field, compact, mixed
 from neocog.analysis.flow.given import Given, Rule, bounds_by, everything, made_global, nothing, union
 from neocog.analysis.flow.pointwise import pointwise
 from neocog.analysis.flow.windows import grouped
-from neocog.analysis.kinds import NORMS, RECURRENT, REDUCTIONS, RUNNING, SPREADING
+from neocog.analysis.kinds import NORMS, REDUCTIONS, RUNNING, SPREADING
 from neocog.analysis.op import Op
 from neocog.analysis.sizes import per_axis
 
@@ -102,7 +102,7 @@ def norm(op: Op, given: Given) -> Field:
     if op.kind in ("layer_norm", "rms_norm"):
         return spread(op, field, range(rank - len(op.arg(1, "normalized_shape")), rank))
     if op.kind == "instance_norm":
-        return spread(op, field, range(2, rank))
+        return spread(op, field, range(2, rank)) if op.arg(5, "use_input_stats", True) else field
     if op.kind == "batch_norm":  # its fifth argument: statistics of this batch, not the stored ones
         return spread(op, field, (0, *range(2, rank))) if op.arg(5, "training", False) else field
     if op.kind == "group_norm":
@@ -136,7 +136,7 @@ def matmul(op: Op, given: Given) -> Field:
     factors = [leaf for leaf in op.tensors if leaf.shape][-2:]
     rank = max(len(factor.shape) for factor in factors)
     if any(len(factor.shape) < 2 for factor in factors):
-        return everything(op, given)  # with a vector
+        return everything(op, given, exact=False)  # with a vector
     fields = [given.of(factor) for factor in factors]
     bounds = []
     for i in range(2 * given.first[1].axes):
@@ -213,69 +213,6 @@ def _laid_out(bound: Array, own: str, result: str) -> Array:
     return low.reshape([sizes.get(letter, 1) for letter in result])
 
 
-def attention(op: Op, given: Given) -> Field:
-    """softmax(Q K^T) V: each token sees itself, all keys and all values; with a causal mask those before it."""
-    query, key, value = (given.of(op.arg(i, name)) for i, name in enumerate(("query", "key", "value")))
-    causal = bool(op.arg(5, "is_causal", False))
-    rank = len(op.shape)
-    bounds = []
-    for i in range(2 * given.first[1].axes):
-        terms = [mixed(query.bounds[i], (rank - 1,))] if query else []
-        for field, sides in ((key, (rank - 1,)), (value, ())):
-            if field:
-                low = mixed(field.bounds[i], sides)
-                before = np.minimum.accumulate(low, axis=-2) if causal else mixed(low, (rank - 2,))
-                terms.append(
-                    before if op.arg(0, "query").shape[1] == field_heads(op) else mixed(before, (1,))
-                )
-        bounds.append(compact(union(terms, rank)))
-    out = replace(query or given.first[1], bounds=tuple(bounds))
-    keys = key or value
-    return made_global(op, out) if keys and crosses(keys, (rank - 2,)) else out
-
-
-def field_heads(op: Op) -> int:
-    """Heads of the keys, which several heads of the queries may share."""
-    shape: tuple[int, ...] = op.arg(1, "key").shape
-    return shape[1]
-
-
-def multi_head_attention(op: Op, given: Given) -> Field:
-    """torch's leaf of projections and attention; tokens lie along side 0: (tokens, batch, dim)."""
-    query, key, value = (given.of(op.arg(i, name)) for i, name in enumerate(("query", "key", "value")))
-    if op.part:
-        return everything(op, given)
-    bounds = []
-    for i in range(2 * given.first[1].axes):
-        terms = [mixed(query.bounds[i], (2,))] if query else []
-        terms += [mixed(field.bounds[i], (0, 2)) for field in (key, value) if field]
-        bounds.append(compact(union(terms, 3)))
-    out = replace(query or given.first[1], bounds=tuple(bounds))
-    return made_global(op, out) if key and crosses(key, (0,)) else out
-
-
-def recurrent(op: Op, given: Given) -> Field:
-    """A recurrent network's outputs see the steps before theirs; in both directions the second half those behind."""
-    _, field = given.first
-    batch_first, both_ways = bool(op.args[-1]), bool(op.args[-2])
-    if op.part or not isinstance(op.args[0], Ref) or len(op.args[0].shape) != 3:
-        return everything(op, given)
-    time, layers = 1 if batch_first else 0, int(op.args[-5])
-
-    def rule(bound: Array) -> Array:
-        low = mixed(bound, (2,))
-        before = np.minimum.accumulate(low, axis=time)
-        if not both_ways:
-            return before
-        if layers > 1:
-            return mixed(low, (time,))
-        behind = np.flip(np.minimum.accumulate(np.flip(low, time), axis=time), time)
-        return compact(np.repeat(np.concatenate([before, behind], axis=2), op.shape[2] // 2, axis=2))
-
-    out = replace(field, bounds=bounds_by(rule, field))
-    return made_global(op, out) if crosses(field, (time,)) else out
-
-
 def largest(op: Op, given: Given) -> Field:
     """The largest along one side: which they are depends on all."""
     return spread(op, given.first[1], (int(op.arg(2, "dim", -1)),))
@@ -286,9 +223,6 @@ MIXING: dict[str, Rule] = {
     "linear": linear,
     **dict.fromkeys(("matmul", "mm", "bmm", "addmm", "baddbmm", "addbmm"), matmul),
     "einsum": einsum,
-    "scaled_dot_product_attention": attention,
-    "multi_head_attention_forward": multi_head_attention,
-    **dict.fromkeys(RECURRENT, recurrent),
     **dict.fromkeys(SPREADING, softmax),
     **dict.fromkeys(RUNNING, running),
     **dict.fromkeys(NORMS, norm),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,10 @@ from neocog.analysis.call import Ref, replaced
 from neocog.analysis.field import NOTHING, Affine, Array, Field, compact
 from neocog.analysis.flow.given import Given, Rule, everything, joined, nothing
 from neocog.analysis.flow.mixing import gathered, without_sides
+from neocog.analysis.flow.sides import Places, carried
 from neocog.analysis.flow.windows import unfold
 from neocog.analysis.kinds import CUTTING, PERMUTING, RESHAPING, SHUFFLING
 from neocog.analysis.op import Op
-
-Places = tuple[frozenset[int], ...]
 
 
 def replayed(op: Op, field: Field, shape: Sequence[int]) -> tuple[Array, ...]:
@@ -30,7 +28,11 @@ def replayed(op: Op, field: Field, shape: Sequence[int]) -> tuple[Array, ...]:
 
     def rule(bound: Array) -> Array:
         full = torch.from_numpy(np.ascontiguousarray(bound)).expand(*shape)
-        if op.kind in ("view", "view_as"):  # what is spread without being copied can only be reshaped
+        if op.kind in (
+            "view",
+            "view_as",
+            "reshape_as",
+        ):  # what is spread without being copied can only be reshaped
             return unspread(full.reshape(op.shape))
         args, kwargs = replaced((op.args, dict(op.kwargs)), lambda ref: full)
         out = op.call(*args, **kwargs)
@@ -62,38 +64,6 @@ def reshape(op: Op, given: Given) -> Field:
     return out if whole else replace(out, affine=(None,) * field.axes)
 
 
-def carried(places: Places, before: Sequence[int], after: Sequence[int]) -> tuple[Places, bool]:
-    """Where positions lie after a reshape, and whether they were not mixed with other sides."""
-    moved: dict[int, frozenset[int]] = {}
-    pure = True
-    for old, new in blocks(before, after):
-        held = [side for side in old if any(side in place for place in places)]
-        for side in held:
-            moved[side] = frozenset(new)
-        pure = pure and (not held or all(side in held or before[side] == 1 for side in old))
-    return tuple(
-        frozenset[int]().union(*(moved.get(s, frozenset()) for s in place)) for place in places
-    ), pure
-
-
-def blocks(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """The smallest runs of sides of two shapes that hold the same numbers."""
-    found: list[tuple[list[int], list[int]]] = []
-    i = j = 0
-    while i < len(before) or j < len(after):
-        old, new = [i] if i < len(before) else [], [j] if j < len(after) else []
-        i, j = i + len(old), j + len(new)
-        while prod(before[s] for s in old) != prod(after[s] for s in new):
-            if prod(before[s] for s in old) < prod(after[s] for s in new):
-                old.append(i)
-                i += 1
-            else:
-                new.append(j)
-                j += 1
-        found.append((old, new))
-    return found
-
-
 def permute(op: Op, given: Given) -> Field:
     """The sides in another order, found out on a tensor whose sides all differ."""
     ref, field = given.first
@@ -116,9 +86,11 @@ def cut(op: Op, given: Given) -> Field:
     if op.kind in ("unbind", "select"):
         side = int(op.arg(1, "dim", 0)) % len(ref.shape)
         places = without_sides(places, {side})
+        touched = any(side in place for place in field.places)
     elif len(op.shape) != len(ref.shape):
         return replace(everything(op, given), bounds=bounds, cause=field.cause, exact=field.exact)
-    touched = _touched(op, ref, field) if field.places == places else field.places != field.places
+    else:
+        touched = _touched(op, ref, field)
     affine = (None,) * field.axes if touched else field.affine
     return replace(field, bounds=bounds, places=places, affine=affine)
 

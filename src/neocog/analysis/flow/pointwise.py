@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from neocog.analysis.field import Array, Field, compact
@@ -20,7 +22,14 @@ def pointwise(op: Op, given: Given) -> Field:
     for axis in range(fields[0].axes):
         sides = [{s + rank - len(ref.shape) for s in field.places[axis]} for ref, field in given.seen]
         places.append(frozenset[int]().union(*sides))
-    return joined(op, fields, bounds, places)
+    field = joined(op, fields, bounds, places)
+    lying = [
+        [frozenset(s + rank - len(ref.shape) for s in place) for place in own.places]
+        for ref, own in given.seen
+        if max(own.counts) > 1
+    ]
+    same = all(one == lying[0] for one in lying)  # a map plus its own transpose: height meets width
+    return field if same else replace(field, affine=(None,) * field.axes, aligned=False)
 
 
 def unchanged(op: Op, given: Given) -> Field:

@@ -179,10 +179,11 @@ def _support(op: Op, axis: int, inputs: int, outputs: int) -> Taps:
     if options:
         options["antialias"] = bool(op.kwargs.get("antialias", False))
     if scale is None or op.kwargs.get("recompute_scale_factor"):
-        options["size"] = (outputs, 1)
+        options["size"] = (outputs, 2)
     else:
         options["scale_factor"] = (float(scale[axis] if isinstance(scale, tuple | list) else scale), 1.0)
-    units = torch.eye(inputs, dtype=torch.float64).reshape(1, inputs, inputs, 1)
+    # two columns: torch's smoothed bicubic resize is wrong for one
+    units = torch.eye(inputs, dtype=torch.float64).reshape(1, inputs, inputs, 1).repeat(1, 1, 1, 2)
     weights = F.interpolate(units, mode=mode, **options)[0, :, :, 0]  # input, output
     valid = (weights != 0).numpy().T
     return np.broadcast_to(np.arange(inputs), valid.shape).astype(np.int64), valid

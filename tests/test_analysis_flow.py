@@ -1,0 +1,216 @@
+"""Fields of awkward networks against what really moves their outputs, and what a trace leaves untouched."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import neocog
+from neocog.analysis.field import NOTHING, Field
+from neocog.errors import UserError
+
+SIZE = (4, 12, 12)
+
+
+class Fn(nn.Module):
+    def __init__(self, run: Callable[[Any, Tensor], Tensor], **modules: nn.Module):
+        super().__init__()
+        self.run = run
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self, x)
+
+
+def conv(kernel: int = 3) -> nn.Conv2d:
+    return nn.Conv2d(4, 4, kernel, padding=kernel // 2)
+
+
+def support(net: nn.Module, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last line of the picture with a derivative in each number of the output, by finite steps."""
+    torch.manual_seed(1)
+    net = net.double().eval()
+    x = torch.rand(1, *SIZE, dtype=torch.float64)
+    with torch.no_grad():
+        plain = net(x)
+        low, high = np.full(plain.shape, NOTHING), np.full(plain.shape, -1)
+        for line in range(SIZE[1 + axis]):
+            moved = x.clone()
+            moved.select(2 + axis, line).add_(torch.rand(1, 4, 12, dtype=torch.float64))
+            changed = (net(moved) != plain).numpy()
+            low[changed] = np.minimum(low[changed], line)
+            high[changed] = line
+    return low, high
+
+
+def field_of(net: nn.Module) -> tuple[Field, tuple[int, ...]]:
+    trace = neocog.trace(net, SIZE)
+    last = max(i for i, op in enumerate(trace.ops) if op.output)
+    field = neocog.receptive_fields(trace)[last]
+    assert field is not None
+    return field, trace.ops[last].shape
+
+
+def attend(s: Any, x: Tensor) -> Tensor:
+    tokens = s.c(x).flatten(2)[:, None]
+    return F.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+def view_before_writing(s: Any, x: Tensor) -> Tensor:
+    y = s.c(x)
+    z = y.flatten(2)
+    y.add_(F.adaptive_avg_pool2d(y, 1))
+    return z * 1.0
+
+
+def sibling_views(s: Any, x: Tensor) -> Tensor:
+    y = s.c(x)
+    a, b = y[:, :2], y[:, 1:3]
+    a += s.d(y)[:, :2]
+    return b * 1.0
+
+
+def pieces_of_a_split(s: Any, x: Tensor) -> Tensor:
+    a, b = s.c(x).chunk(2, 1)
+    a.add_(1.0)
+    return torch.cat([s.d(torch.cat([a, a], 1)), b], 1)
+
+
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "a view taken before a write": lambda: Fn(view_before_writing, c=conv()),
+    "overlapping views": lambda: Fn(sibling_views, c=conv(), d=conv()),
+    "pieces of a split": lambda: Fn(pieces_of_a_split, c=conv(), d=conv()),
+    "a map plus its transpose": lambda: Fn(lambda s, x: s.c(x) + s.d(x).transpose(2, 3), c=conv(), d=conv(1)),
+    "attention among channels": lambda: Fn(attend, c=conv()),
+    "reshape_as": lambda: Fn(lambda s, x: s.d(s.c(x).flatten(2).reshape_as(x)), c=conv(), d=conv()),
+    "a column selected": lambda: Fn(lambda s, x: s.c(x).select(2, 5), c=conv()),
+    "smoothed resize": lambda: Fn(
+        lambda s, x: s.c(F.interpolate(x, size=(5, 5), mode="bilinear", antialias=True)), c=conv()
+    ),
+    "smoothed bicubic resize": lambda: Fn(
+        lambda s, x: s.c(F.interpolate(x, size=(5, 7), mode="bicubic", antialias=True)), c=conv()
+    ),
+    "instance norm with stored statistics": lambda: Fn(
+        lambda s, x: s.c(s.g(s.c(x))), c=conv(), g=nn.InstanceNorm2d(4, track_running_stats=True)
+    ),
+    "an index that the rule does not know": lambda: Fn(
+        lambda s, x: s.c(x.index_select(3, torch.tensor([3, 1, 2]))), c=conv()
+    ),
+    "a constant from the CPU": lambda: Fn(
+        lambda s, x: s.c(x + torch.linspace(0, 1, x.shape[-1], dtype=x.dtype)), c=conv()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_field_holds_all_that_moves_the_output_and_if_exact_no_more(name: str) -> None:
+    net = NETS[name]()
+    field, shape = field_of(net)
+    for axis in (0, 1):
+        low, high = support(net, axis)
+        ours = np.broadcast_to(field.low(axis), shape)
+        last = np.broadcast_to(np.where(field.bounds[2 * axis + 1] == NOTHING, -1, field.high(axis)), shape)
+        if field.exact:
+            assert (ours == low).all() and (last == high).all()
+        else:
+            assert (ours <= low).all() and (last >= high).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["a map plus its transpose", "attention among channels", "a column selected"]
+)
+def test_no_triple_is_given_where_positions_meet_other_positions(name: str) -> None:
+    field, _ = field_of(NETS[name]())
+    assert field.affine == (None, None)
+
+
+def test_pieces_of_a_split_stay_exact() -> None:
+    assert field_of(NETS["pieces of a split"]())[0].exact
+
+
+def test_multi_head_attention_is_global_from_the_first_layer() -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Conv2d(4, 16, 4, 4)
+            self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens: Tensor = self.encoder(self.embed(x).flatten(2).transpose(1, 2))
+            return tokens
+
+    made = neocog.summary(Tokens(), input_size=SIZE)
+    assert "from encoder.layers.0.self_attn" in str(made)
+
+
+def test_a_recurrent_layer_with_computed_weights_costs_what_a_plain_one_does() -> None:
+    class Same(nn.Module):
+        def forward(self, w: Tensor) -> Tensor:
+            return w * 1.0
+
+    def cost(parametrised: bool) -> int:
+        lstm = nn.LSTM(4, 5, batch_first=True)
+        if parametrised:
+            nn.utils.parametrize.register_parametrization(lstm, "weight_hh_l0", Same())
+        net = Fn(lambda s, x: s.l(x.mean(2).transpose(1, 2))[0], l=lstm)
+        return neocog.summary(net, input_size=SIZE).summary.macs
+
+    assert cost(True) == cost(False) == 12 * (4 * 5 * 4 + 4 * 5 * 5)
+
+
+def test_layouts_in_memory_are_those_of_torch() -> None:
+    runs = Fn(
+        lambda s, x: s.l(F.gelu(s.c(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2).view(x.shape[0], -1)),
+        c=conv(), l=nn.Linear(576, 3),
+    )  # fmt: skip
+    assert runs(torch.zeros(1, *SIZE)).shape == (1, 3)
+    assert neocog.summary(runs, input_size=SIZE).rows[-1].output_size == (3,)
+    refused = Fn(lambda s, x: F.relu(s.c(x).permute(0, 2, 3, 1)).view(x.shape[0], -1), c=conv())
+    with pytest.raises(RuntimeError):
+        refused(torch.zeros(1, *SIZE))
+    with pytest.raises(UserError, match="does not run"):
+        neocog.summary(refused, input_size=SIZE)
+
+
+def test_constants_of_the_forward_pass_do_not_stop_memory_and_proof() -> None:
+    made = neocog.summary(NETS["a constant from the CPU"](), input_size=SIZE)
+    assert made.to_json()["totals"]["training_bytes"] > 0
+    assert made.check().ok
+
+
+def test_training_memory_is_null_where_the_network_cannot_train() -> None:
+    net = nn.Sequential(nn.Conv2d(4, 8, 12), nn.BatchNorm2d(8))  # one number a channel
+    assert neocog.summary(net, input_size=SIZE).to_json()["totals"]["training_bytes"] is None
+
+
+def test_hooks_of_the_user_do_not_see_the_trace() -> None:
+    kept: dict[str, Tensor] = {}
+    net = nn.Sequential(conv(), nn.ReLU())
+    net[0].register_forward_hook(lambda module, args, out: kept.__setitem__("x", out))
+    net(torch.rand(1, *SIZE))
+    neocog.summary(net, input_size=SIZE)
+    assert kept["x"].device.type == "cpu"
+
+
+def test_no_random_generator_is_moved() -> None:
+    def draws(s: Any, x: Tensor) -> Tensor:
+        return s.c(x) * float(torch.rand(())) + random.random() + float(np.random.rand())  # noqa: NPY002
+
+    made = neocog.summary(Fn(draws, c=conv()), input_size=SIZE)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[2]  # noqa: NPY002
+    neocog.summary(made.net, input_size=SIZE)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert (random.getstate(), np.random.get_state()[2]) == before[1:]  # noqa: NPY002
+
+
+def test_counts_are_exact_where_only_the_field_has_no_rule() -> None:
+    net = Fn(lambda s, x: s.c(x).gather(3, torch.zeros(1, 4, 12, 12, dtype=torch.long)), c=conv())
+    told = neocog.summary(net, input_size=SIZE).totals()
+    assert told["multiply-adds"] == f"{12 * 12 * 4 * 4 * 9:,}"
+    assert told["partial"] == "receptive fields are upper bounds behind gather"
