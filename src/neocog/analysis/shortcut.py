@@ -164,6 +164,8 @@ def _cat(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
     first = tensors[0]
     if len({t.dtype for t in tensors}) > 1 or len({t.ndim for t in tensors}) > 1 or not first.ndim:
         return None
+    if first.ndim in (4, 5) and not _plain(args):  # may be laid out with channels last
+        return None
     side = dim % first.ndim
     rests = {(*t.shape[:side], *t.shape[side + 1 :]) for t in tensors}
     length = sum(t.shape[side] for t in tensors)
@@ -189,7 +191,7 @@ def _mean(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
 
 
 # whatever the arguments' layout, torch gives these a plain one; activations keep theirs
-LAYOUT_FREE = {"linear", "layer_norm", "scaled_dot_product_attention", "mean", *ACTIVATIONS}
+LAYOUT_FREE = {"linear", "cat", "layer_norm", "scaled_dot_product_attention", "mean", *ACTIVATIONS}
 
 _RULES: dict[str, Rule] = {
     **{kind: _convolution(axes) for kind, axes in CONVOLUTIONS.items()},
