@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -58,7 +58,7 @@ def calls_for_values(func: Callable[..., Any]) -> bool:
 
 
 def tensors_in(value: Any) -> list[Any]:
-    """The tensors (or `Ref`s in their place) in nested tuples, lists, dictionaries and objects' attributes."""
+    """The tensors (or `Ref`s in their place) in nested tuples, lists, dictionaries and dataclasses."""
     found: list[Any] = []
     _collect(value, found)
     return found
@@ -73,6 +73,9 @@ def _collect(value: Any, found: list[Any]) -> None:
     elif isinstance(value, dict):
         for item in value.values():
             _collect(item, found)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            _collect(getattr(value, item.name), found)
 
 
 def replaced(value: Any, new: Callable[[Any], Any]) -> Any:

@@ -13,6 +13,7 @@ from neocog.analysis.kinds import (
     IDENTITIES,
     MOVING,
     NORMS,
+    PICKING,
     POINTWISE,
     POOLS,
     PRODUCTS,
@@ -189,12 +190,9 @@ def _attended(op: Op) -> int:
 
 def _recurrent(op: Op) -> int:
     """Each weight matrix once a step."""
-    data, weights = (
-        op.args[0],
-        next(arg for arg in op.args[2:] if isinstance(arg, tuple | list) and tensors_in(arg)),
-    )
+    weights = next(arg for arg in op.args[2:] if isinstance(arg, tuple | list) and tensors_in(arg))
     matrices = [ref for ref in tensors_in(weights) if len(ref.shape) == 2]
-    return int(prod(data.shape[:-1]) * sum(prod(ref.shape) for ref in matrices))
+    return int(prod(op.args[0].shape[:-1]) * sum(prod(ref.shape) for ref in matrices))
 
 
 _MACS: dict[str, Callable[[Op], int | None]] = {
@@ -209,33 +207,10 @@ _MACS: dict[str, Callable[[Op], int | None]] = {
     "multi_head_attention_forward": _multi_head,
     **dict.fromkeys(RECURRENT, _recurrent),
 }
-UNSEEN_BY_FVCORE = {
-    "scaled_dot_product_attention", "baddbmm", "addbmm", "addmv", "mv", "dot",
-    *RECURRENT,
+UNSEEN_BY_FVCORE = {"scaled_dot_product_attention", "baddbmm", "addbmm", "addmv", "mv", "dot", *RECURRENT}
+FREE = {
+    "input", "embedding", "glu", "interpolate", "upsample", "one_hot", "meshgrid", "bernoulli", "topk", "fold",
+    "col2im", "grid_sample", "cross", "dist", *IDENTITIES, *POINTWISE, *REDUCTIONS, *NORMS, *SPREADING, *RUNNING,
+    *MOVING, *PICKING, *CONSTANT, *POOLS, *ADAPTIVE_POOLS,
 }  # fmt: skip
-FREE = (
-    {
-        "input",
-        "embedding",
-        "glu",
-        "interpolate",
-        "upsample",
-        "one_hot",
-        "meshgrid",
-        "bernoulli",
-        "topk",
-        "gather",
-    }
-    | {"fold", "col2im", "grid_sample", "scatter", "index_put", "cross", "dist"}
-    | IDENTITIES
-    | POINTWISE
-    | REDUCTIONS
-    | NORMS
-    | SPREADING
-    | RUNNING
-    | MOVING
-    | CONSTANT
-    | set(POOLS)
-    | set(ADAPTIVE_POOLS)
-)
 """what multiplies no weight with a number, or numbers without summing them"""

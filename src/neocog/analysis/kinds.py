@@ -4,7 +4,7 @@ IDENTITIES = {
     "contiguous", "clone", "to", "float", "half", "double", "bfloat16", "type", "type_as", "detach", "requires_grad",
     "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout",
     "data", "real", "as_subclass", "alias", "identity", "positive", "cpu", "cuda", "lift_fresh",
-    "set_grad_enabled", "pin_memory", "long", "int", "as_tensor",
+    "pin_memory", "long", "int", "as_tensor",
 }  # fmt: skip
 """the same numbers again, in evaluation"""
 
@@ -46,14 +46,17 @@ RESHAPING = {
 PERMUTING = {
     "permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "T", "mT", "H", "mH", "adjoint",
 }  # fmt: skip
-CUTTING = {
-    "chunk", "split", "split_with_sizes", "tensor_split", "unbind", "select", "narrow", "flip", "fliplr", "flipud",
-    "roll", "repeat", "tile", "repeat_interleave", "unfold", "diagonal", "index_select", "rot90", "hsplit", "vsplit",
-    "dsplit", "tril", "triu", "diag_embed", "take_along_dim",
+SPLITTING = {"chunk", "split", "split_with_sizes", "tensor_split", "unbind"}
+CUTTING = SPLITTING | {
+    "select", "narrow", "flip", "fliplr", "flipud",
+    "roll", "repeat", "tile", "repeat_interleave", "unfold", "diagonal", "rot90", "hsplit", "vsplit",
+    "dsplit", "tril", "triu", "diag_embed",
 }  # fmt: skip
+PICKING = {"index_select", "take_along_dim", "gather", "scatter", "index_put"}
+"""numbers at places that are values themselves: no rule for what they see"""
 SHUFFLING = {"pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle"}
 MOVING = RESHAPING | PERMUTING | CUTTING | SHUFFLING | {
-    "getitem", "setitem", "cat", "concat", "concatenate", "stack", "hstack", "vstack", "pad", "im2col",
+    "getitem", "setitem", "cat", "concat", "concatenate", "stack", "hstack", "vstack", "pad",
     "written_through_a_view",
 }  # fmt: skip
 """numbers at other places, none computed"""
@@ -62,8 +65,7 @@ PRODUCTS = {
     "linear", "bilinear", "matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addbmm", "einsum", "cdist", "inner",
     "outer", "tensordot", "scaled_dot_product_attention", "multi_head_attention_forward",
 }  # fmt: skip
-RECURRENT = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
-"""with their number of gates"""
+RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 CONSTANT = {
     "empty", "zeros", "ones", "full", "arange", "linspace", "eye", "tensor", "rand", "randn", "randint",
     "randperm", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros",

@@ -13,7 +13,7 @@ from neocog.analysis.trace import Recorder
 from neocog.analysis.twin import on_meta, picture, unchanged_random
 from neocog.errors import UserError, unknown
 
-STATES = {"none": 0, "sgd": 0, "momentum": 1, "adam": 2}
+STATES = {"sgd": 0, "momentum": 1, "adam": 2}
 """numbers that an optimizer keeps for each parameter: `sgd` without momentum keeps none"""
 
 

@@ -49,7 +49,7 @@ def is_layer(op: Op, trace: Trace) -> bool:
     if op.kind in LAYERS or op.kind in ("cat", "untraced"):
         return op.kind != "cat" or len(_pictures(op, trace)) > 1
     if op.kind in ("flatten", "reshape", "view"):
-        return len(op.shape) == 2 < len(before) and prod(before[2:]) > 1
+        return len(op.shape) == 2 < len(before) and op.shape[0] == before[0] and prod(before[2:]) > 1
     if op.kind == "mean":
         return len(op.shape) < len(before) or prod(before[2:]) > prod(op.shape[2:])
     return (

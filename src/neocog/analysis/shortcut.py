@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from neocog.analysis.call import tensors_in
-from neocog.analysis.kinds import ACTIVATIONS, CONVOLUTIONS
-from neocog.analysis.sizes import broadcast, conv_size, per_axis, pool_size
+from neocog.analysis.kinds import ACTIVATIONS, CONVOLUTIONS, TRANSPOSED
+from neocog.analysis.sizes import broadcast, conv_size, per_axis, pool_size, transposed_size
 
 Arguments = tuple[Any, ...]
 Rule = Callable[[Arguments, Mapping[str, Any]], Tensor | None]
@@ -41,6 +41,17 @@ def _like(x: Tensor, shape: Sequence[int]) -> Tensor:
     return torch.empty(tuple(shape), dtype=x.dtype, device="meta")
 
 
+def _ordered(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """A tensor of `shape` without gaps, its sides in memory in the order of those of `x`; as torch's empty_like."""
+    if x.is_contiguous():
+        return _like(x, shape)
+    strides, step = [0] * len(shape), 1
+    for side in sorted(range(len(shape)), key=lambda side: (x.stride()[side], -side)):
+        strides[side] = step
+        step *= max(shape[side], 1)
+    return torch.empty_strided(tuple(shape), strides, dtype=x.dtype, device="meta")
+
+
 def _convolution(axes: int) -> Rule:
     def rule(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
         names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
@@ -56,6 +67,29 @@ def _convolution(axes: int) -> Rule:
         steps = (per_axis(given[name], axes) for name in ("stride", "padding", "dilation"))
         sides = tuple(map(conv_size, x.shape[2:], weight.shape[2:], *steps))
         return _like(x, (x.shape[0], weight.shape[0], *sides)) if min(sides) > 0 else None
+
+    return rule
+
+
+def _transposed(axes: int) -> Rule:
+    names = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+
+    def rule(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
+        given: dict[str, Any] = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+        given |= {**dict(zip(names, args, strict=False)), **kwargs}
+        x, weight, groups = given["input"], given["weight"], given["groups"]
+        if (
+            x.ndim != axes + 2
+            or weight.ndim != axes + 2
+            or x.shape[1] != weight.shape[0]
+            or x.dtype != weight.dtype
+        ):
+            return None
+        steps = [per_axis(given[name], axes) for name in ("stride", "padding", "dilation", "output_padding")]
+        if any(extra >= max(s, d) for s, _, d, extra in zip(*steps, strict=True)):
+            return None
+        sides = tuple(map(transposed_size, x.shape[2:], weight.shape[2:], *steps))
+        return _like(x, (x.shape[0], weight.shape[1] * groups, *sides)) if min(sides) > 0 else None
 
     return rule
 
@@ -101,12 +135,7 @@ def _linear(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
 def _activation(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
     if not args[0].is_floating_point() or any(isinstance(arg, Tensor) for arg in args[1:]):
         return None
-    x = args[0]
-    if x.is_contiguous():
-        return _like(x, x.shape)
-    dense = sorted(zip(x.stride(), x.shape, strict=True))
-    filled = all(a * n == b for (a, n), (b, _) in zip(dense, dense[1:], strict=False)) and dense[0][0] == 1
-    return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta") if filled else None
+    return _ordered(args[0], args[0].shape)
 
 
 def _sum(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -154,9 +183,9 @@ def _attention(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
         return None
     query, key, value = args[:3]
     right = query.shape[:2] == key.shape[:2] == value.shape[:2] and query.shape[3] == key.shape[3]
-    return (
-        _like(query, (*query.shape[:3], value.shape[3])) if right and key.shape[2] == value.shape[2] else None
-    )
+    if not right or key.shape[2] != value.shape[2]:
+        return None
+    return _ordered(query, (*query.shape[:3], value.shape[3]))
 
 
 def _cat(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -190,11 +219,12 @@ def _mean(args: Arguments, kwargs: Mapping[str, Any]) -> Tensor | None:
     return _like(x, [1 if d in gone else n for d, n in enumerate(x.shape) if kept or d not in gone])
 
 
-# whatever the arguments' layout, torch gives these a plain one; activations keep theirs
+# whatever the arguments' layout, torch gives these a plain one; activations and attention keep theirs
 LAYOUT_FREE = {"linear", "cat", "layer_norm", "scaled_dot_product_attention", "mean", *ACTIVATIONS}
 
 _RULES: dict[str, Rule] = {
     **{kind: _convolution(axes) for kind, axes in CONVOLUTIONS.items()},
+    **{kind: _transposed(axes) for kind, axes in TRANSPOSED.items()},
     **dict.fromkeys(ACTIVATIONS - {"clamp", "clip", "clamp_min", "clamp_max", "prelu"}, _activation),
     **dict.fromkeys(("add", "sub", "mul", "div"), _sum),
     **{f"max_pool{axes}d": _pool(axes, True) for axes in (1, 2, 3)},

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neocog.analysis.cost import counted, work
+from neocog.analysis.cost import counted, macs, work
 from neocog.analysis.field import Field
 from neocog.analysis.kinds import CONVOLUTIONS
 from neocog.analysis.memory import inference_peak
@@ -92,6 +92,16 @@ class Summary:
         return sum(prod(op.shape[1:]) for op in mains if op.kind in CONVOLUTIONS or op.kind == "linear")
 
     @property
+    def macs_of_one(self) -> int:
+        """Multiply-adds of one picture, whatever the table's convention."""
+        return sum(macs(op) or 0 for op in self.trace.ops) // self.batch
+
+    @property
+    def unused(self) -> int:
+        """Parameters that no operation reads."""
+        return sum(prod(self.trace.parameters[name].shape) for name in self.trace.unused)
+
+    @property
     def inference_peak_bytes(self) -> int:
         return inference_peak(self.trace)
 
@@ -109,6 +119,10 @@ def summarize(
     plain = trace(net, size, dtype=dtype)
     seen = receptive_fields(plain)
     ops = plain if batch == 1 else trace(net, size, batch=batch, dtype=dtype)
+    if [op.kind for op in ops.ops] != [op.kind for op in plain.ops]:
+        raise UserError(
+            f"{ops.name} does other things with {batch} pictures than with one; take a batch of 1"
+        )
     groups = rows_of(ops)
     names = labels(ops, [group[0] for group in groups])
     rows = tuple(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
-from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING
+from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING, SPLITTING
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
 from neocog.analysis.twin import on_meta, picture, unchanged_random
@@ -24,15 +24,13 @@ class DoesNotRun(UserError):
     """The network raised an error of its own at this size; the message names the layer."""
 
 
-SPLITTING = {"chunk", "split", "split_with_sizes", "tensor_split", "unbind"}
-
-
 def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.dtype | None = None) -> Trace:
     """The operations of `net` in evaluation on a picture of `size`: (channels, height, width), or of 1 or 3 axes.
 
     Runs the network on the meta device, on a copy whose parameters are not copied, so nothing is computed or
-    allocated and `net` stays as it is. `dtype` is that of the network's parameters unless given. UserError where the
-    network cannot run: a size too small, a decision on values, a layer without a shape yet; it names the layer.
+    allocated and `net` stays as it is; hooks that are plain functions are not run, since they may write elsewhere.
+    `dtype` is that of the network's parameters unless given. UserError where the network cannot run: a size too
+    small, a decision on values, a layer without a shape yet; it names the layer.
     """
     twin = on_meta(net, dtype).eval()
     with torch.no_grad():
@@ -67,8 +65,8 @@ class Recorder(TorchFunctionMode):
         self.unread = {id(p) for p in net.parameters()}
         self.storages: dict[int, int] = {}
         self.made = {id(image): 0}
-        self.sharing: dict[int, dict[int, Tensor]] = {}  # of each storage, the tensors that lie in it
-        self.sharing[self.storage(image)] = {id(image): image}
+        # of each storage, the tensors that lie in it
+        self.sharing: dict[int, dict[int, Tensor]] = {self.storage(image): {id(image): image}}
         self.meta: dict[int, Tensor] = {}  # twins of tensors that have values
         self.failed = ""
         self.classes = {name: type(module).__name__ for name, module in net.named_modules()}
@@ -121,19 +119,9 @@ class Recorder(TorchFunctionMode):
             shape, storage = tuple(tensor.shape), self.storage(tensor)
             fresh = () if part else weights
             op = Op(
-                kind,
-                self.layers[-1],
-                inputs,
-                shape,
-                tensor.dtype,
-                func,
-                args,
-                kwargs,
-                fresh,
-                part,
-                storage,
-                seen,
-            )
+                kind, self.layers[-1], inputs, shape, tensor.dtype, func, args, kwargs,
+                weights=fresh, part=part, storage=storage, from_picture=seen,
+            )  # fmt: skip
             self.keep(tensor, op)
             if in_place and kind not in IDENTITIES:
                 for other in list(self.sharing[storage].values()):
@@ -225,9 +213,11 @@ class Recorder(TorchFunctionMode):
         for name, module in net.named_modules():
             hooks.append(module.register_forward_pre_hook(self.entering(name), prepend=True))
             hooks.append(module.register_forward_hook(self.leaving, always_call=True))
-        yield
-        for hook in hooks:
-            hook.remove()
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def entering(self, name: str) -> Callable[..., None]:
         return lambda *_: self.layers.append(name)

@@ -28,9 +28,7 @@ class TrainCost:
 
     def __str__(self) -> str:
         work = f"{self.macs:.4g} multiply-adds, {self.flops:.4g} FLOPs"
-        return (
-            f"training       {work}: {self.device_days:.4g} device-days, {self.days:.4g} days at full speed"
-        )
+        return f"{work}: {self.device_days:.4g} device-days, {self.days:.4g} days at full speed"
 
     def utilisation(self, device_days: float) -> float:
         """The share of the devices' full speed that a training of `device_days` reached."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from neocog import files
 from neocog.api import names
 from neocog.api.networks import find_run, rebuild
-from neocog.api.wording import HEADERS, cell, counted, memory_bytes, row_json, size_text
+from neocog.api.wording import HEADERS, cell, convention_name, memory_bytes, row_json
 from neocog.bundle import is_bundle, read_bundle
 from neocog.draw.table import Table
+from neocog.draw.text import kibibytes
 from neocog.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ COLUMNS = (
 DEFAULT = (
     "layer", "output_size", "receptive_field", "effective_stride", "effective_padding", "memory", "params", "macs",
 )  # fmt: skip
-OPTIMIZERS = ("sgd", "momentum", "adam")
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
@@ -74,8 +75,7 @@ class ModelSummary:
         """Work and days of a training run on devices that sustain `device_flops` floating-point operations a second."""
         from neocog.analysis.train_cost import train_cost
 
-        one = sum(_macs(op) for op in self.summary.trace.ops) // self.summary.batch
-        return train_cost(one, epochs, pictures, device_flops, devices)
+        return train_cost(self.summary.macs_of_one, epochs, pictures, device_flops, devices)
 
     def check(self, progress: Progress | None = None) -> Probed:
         """Run the network and see whether receptive fields, sizes and multiply-adds are what the table says."""
@@ -96,14 +96,13 @@ class ModelSummary:
         lines = {
             "input": "x".join(map(str, s.input_size)) + (f", batch of {s.batch}" if s.batch > 1 else ""),
             "parameters": f"{s.params:,}, of them {biases:,} biases" if biases else f"{s.params:,}",
-            counted(s.convention): f"{s.macs:,}" + (" at least" if s.uncounted else ""),
+            convention_name(s.convention): f"{s.macs:,}" + (" at least" if s.uncounted else ""),
             "units": f"{s.units:,} put out by convolutions and linear layers",
-            "activations": f"{size_text(s.activation_bytes)} in the rows above",
-            "inference": f"{size_text(s.inference_peak_bytes)} at most at once, parameters included",
+            "activations": f"{kibibytes(s.activation_bytes)} in the rows above",
+            "inference": f"{kibibytes(s.inference_peak_bytes)} at most at once, parameters included",
         }
-        unused = sum(_numbers(s, name) for name in s.trace.unused)
-        if unused:
-            lines["unused"] = f"{unused:,} parameters that no operation reads, such as {s.trace.unused[0]}"
+        if s.unused:
+            lines["unused"] = f"{s.unused:,} parameters that no operation reads, such as {s.trace.unused[0]}"
         cause = next((f.cause for f in s.fields if f is not None and f.cause), "")
         if cause:
             lines["global"] = f"each position sees the whole picture from {cause} on"
@@ -118,10 +117,14 @@ class ModelSummary:
             lines["partial"] = "; ".join(told)
         return lines
 
+    def text(self, more: Mapping[str, str] | None = None) -> str:
+        """Table and totals, with `more` lines of the same form."""
+        lines = {**self.totals(), **(more or {})}
+        wide = max(map(len, lines)) + 2
+        return f"{self.table()}\n\n" + "\n".join(f"{key:{wide}}{line}" for key, line in lines.items())
+
     def __str__(self) -> str:
-        totals = self.totals()
-        wide = max(map(len, totals)) + 2
-        return f"{self.table()}\n\n" + "\n".join(f"{key:{wide}}{text}" for key, text in totals.items())
+        return self.text()
 
     def to_json(self) -> dict[str, Any]:
         s = self.summary
@@ -164,10 +167,10 @@ class ModelSummary:
         return [
             ("input", "x".join(map(str, s.input_size))),
             ("parameters", short(s.params)),
-            (counted(s.convention), short(s.macs)),
+            (convention_name(s.convention), short(s.macs)),
             ("units", short(s.units)),
-            ("activations", size_text(s.activation_bytes)),
-            ("inference peak", size_text(s.inference_peak_bytes)),
+            ("activations", kibibytes(s.activation_bytes)),
+            ("inference peak", kibibytes(s.inference_peak_bytes)),
         ]
 
     def save(self, path: str | Path) -> Path:
@@ -193,6 +196,7 @@ class ModelSummary:
 def summary(
     model: str | Path | nn.Module,
     *,
+    run_model: str | None = None,
     input_size: Sequence[int] | None = None,
     columns: Sequence[str] = DEFAULT,
     depth: int | None = None,
@@ -203,25 +207,27 @@ def summary(
 ) -> ModelSummary:
     """The table of a network: a module, a run's folder, or a name in any form that `train -m` takes.
 
+    `run_model` names the FILE.py:FUNCTION of a run that has one, to trust it on this machine.
     `input_size` is (channels, height, width), the model's own unless given; a module of one or three axes takes
     (channels, length) or (channels, depth, height, width). `depth` gathers the rows by modules of that many names.
     UserError where the network does not run at this size, naming the layer and a size that would do.
     """
     import torch
 
+    from neocog.analysis.memory import STATES
     from neocog.analysis.table import gathered, summarize
 
     for column in columns:
         if column not in COLUMNS:
             raise UserError(f"unknown column {column!r}; there are {', '.join(COLUMNS)}")
-    if optimizer not in OPTIMIZERS:
-        raise unknown("optimizer", optimizer, OPTIMIZERS)
+    if optimizer not in STATES:
+        raise unknown("optimizer", optimizer, STATES)
     if input_size is not None and not all(isinstance(side, int) for side in input_size):
         raise UserError(f"input_size is whole numbers such as (3, 224, 224), got {tuple(input_size)}")
     if dtype is not None and dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     kind: torch.dtype | None = getattr(torch, dtype) if dtype else None
-    net, name, size = _network(model, input_size)
+    net, name, size = _network(model, run_model, input_size)
     made = _runnable(
         lambda: summarize(net, size, name=name, batch=batch_size, dtype=kind, convention=convention),
         net,
@@ -246,7 +252,7 @@ def _runnable(make: Any, net: nn.Module, size: Sequence[int]) -> Summary:
 
 
 def _network(
-    model: str | Path | nn.Module, size: Sequence[int] | None
+    model: str | Path | nn.Module, run_model: str | None, size: Sequence[int] | None
 ) -> tuple[nn.Module, str, tuple[int, ...]]:
     """The module, its name and the size of its pictures."""
     from torch import nn
@@ -255,16 +261,28 @@ def _network(
         if size is None:
             raise UserError("a module does not say what it reads; give input_size, such as (3, 224, 224)")
         return model, type(model).__name__, tuple(size)
-    if is_bundle(Path(model)) or Path(model).is_dir() or Path(model).name == "last":
-        folder = find_run(model)
-        assert folder is not None
+    folder = _run_folder(model)
+    if folder is not None:
         bundle = read_bundle(folder)
         own = bundle.card.preprocess
-        return rebuild(bundle), str(model), tuple(size or (own.channels, *own.size))
+        return rebuild(bundle, run_model), str(model), tuple(size or (own.channels, *own.size))
     reference = names.parse(str(model))
     own = names.default_preprocess(reference)
     size = tuple(size or (own.channels, *own.size))
     return _built(reference, size[0]), str(reference), size
+
+
+def _run_folder(model: str | Path) -> Path | None:
+    """The folder of a run; None for the name of a model, which may hold a slash too: ViT-L/16."""
+    if is_bundle(Path(model)):
+        return Path(model)
+    try:
+        names.parse(str(model))
+    except UserError:
+        if ".py" in str(model) or not (os.sep in str(model) or Path(model).exists()):
+            raise
+        return find_run(model)
+    return None
 
 
 def _built(reference: names.Reference, channels: int) -> nn.Module:
@@ -278,15 +296,3 @@ def _built(reference: names.Reference, channels: int) -> nn.Module:
             return names.build_module(reference, channels)
     except (NotImplementedError, RuntimeError):  # it draws numbers that it then looks at
         return names.build_module(reference, channels)
-
-
-def _macs(op: Any) -> int:
-    from neocog.analysis.cost import macs
-
-    return macs(op) or 0
-
-
-def _numbers(s: Summary, name: str) -> int:
-    from math import prod
-
-    return prod(s.trace.parameters[name].shape)

@@ -32,6 +32,7 @@ def memory_bytes(given: int | str) -> int:
 
 
 def cell(row: Row, column: str) -> object:
+    """A row's entry in one of the columns."""
     if column == "memory":
         kib = row.memory_bytes / 1024
         return kib if kib < 1000 else round(kib)
@@ -50,6 +51,7 @@ def _sides(value: tuple[int, ...] | None) -> str:
 
 
 def row_json(row: Row) -> dict[str, Any]:
+    """A row as `summary --json` prints it."""
     field = "global" if row.cause else row.receptive_field and list(row.receptive_field)
     return {
         "layer": row.layer,
@@ -65,13 +67,10 @@ def row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def counted(convention: str) -> str:
+def convention_name(convention: str) -> str:
+    """What a convention counts, in words."""
     return {
         "mac": "multiply-adds",
         "flop": "FLOPs (2 a multiply-add)",
         "paper": "FLOPs as papers print them",
     }.get(convention, "flops as fvcore counts them")
-
-
-def size_text(count: int) -> str:
-    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.1f} KiB"

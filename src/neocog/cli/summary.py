@@ -21,6 +21,10 @@ def summary(
             help="a model's name (timm: and torchvision: too), FILE.py:FUNCTION, or the folder of a run"
         ),
     ],
+    run_model: Annotated[
+        str | None,
+        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
+    ] = None,
     input_size: Annotated[
         tuple[int, int, int] | None,
         Option("--input-size", help="channels, height, width; the model's own if left out"),
@@ -63,6 +67,7 @@ def summary(
     wanted = COLUMNS if columns == "all" else tuple(c.strip() for c in columns.split(",") if c.strip())
     made = summarize(
         model,
+        run_model=run_model,
         input_size=input_size,
         columns=wanted or DEFAULT,
         depth=depth,
@@ -85,11 +90,10 @@ def summary(
         }
         out_json(made.to_json() | {key: value for key, value in extra.items() if value is not None})
     else:
-        out(made)
-        if largest is not None:
-            out(f"fits{' ' * 11}a batch of {largest:,} trains within {fit} ({optimizer})")
-        if cost:
-            out(cost)
+        more = (
+            {} if largest is None else {"fits": f"a batch of {largest:,} trains within {fit} ({optimizer})"}
+        )
+        out(made.text(more | ({"training": str(cost)} if cost else {})))
         if proof:
             out(proof)
     if proof and not proof.ok:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from neocog.draw.palette import style
-from neocog.draw.text import fit, safe, short
+from neocog.draw.text import fit, kibibytes, safe, short
 
 WIDTH, NAMES, VALUES, ROW, TOP = 320.0, 96.0, 64.0, 20.0, 34.0
 MOST = 30  # bars of one chart; beyond it layers of one module share a bar
@@ -104,15 +104,6 @@ def _joined(layers: Sequence[Bar], label: str = "") -> Bar:
     kinds = {bar.kind for bar in layers}
     name = label or f"{layers[0].label} to {layers[-1].label}"
     return Bar(name, kinds.pop() if len(kinds) == 1 else "block", sum(bar.value for bar in layers))
-
-
-def kibibytes(size: float) -> str:
-    """Bytes as the lecture prints them, in units of 1024."""
-    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if size >= 1024**power:
-            value = size / 1024**power
-            return f"{value:.0f} {unit}" if value >= 99.5 else f"{value:.3g} {unit}"
-    return f"{size:.0f} B"
 
 
 def memory_sentence(layers: Sequence[Bar]) -> str:

@@ -52,3 +52,12 @@ def short(n: float) -> str:
 
 def size_text(size: tuple[int, ...]) -> str:
     return " × ".join(f"{side:,}" if len(size) == 1 else str(side) for side in size)
+
+
+def kibibytes(size: float) -> str:
+    """Bytes as the lecture prints them, in units of 1024."""
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if size >= 1024**power:
+            value = size / 1024**power
+            return f"{value:.0f} {unit}" if value >= 99.5 else f"{value:.3g} {unit}"
+    return f"{size:.0f} B"

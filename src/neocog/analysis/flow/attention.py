@@ -26,18 +26,16 @@ def attention(op: Op, given: Given) -> Field:
             if field:
                 low = mixed(field.bounds[i], sides)
                 before = np.minimum.accumulate(low, axis=-2) if causal else mixed(low, (rank - 2,))
-                terms.append(
-                    before if op.arg(0, "query").shape[1] == field_heads(op) else mixed(before, (1,))
-                )
+                terms.append(before if op.arg(0, "query").shape[1] == _heads(op) else mixed(before, (1,)))
         bounds.append(compact(union(terms, rank)))
     out = replace(query or given.first[1], bounds=tuple(bounds))
-    out = _masked(op, out, op.arg(3, "attn_mask"))
+    out = _masked(out, op.arg(3, "attn_mask"))
     tokens = [field for field in (key, value) if field and crosses(field, (rank - 2,))]
     products = [field for field in (query, key) if field and crosses(field, (rank - 1,))]
     return made_global(op, out) if tokens or products else out
 
 
-def _masked(op: Op, field: Field, *masks: object) -> Field:
+def _masked(field: Field, *masks: object) -> Field:
     """With a mask of unknown values the field is an upper bound; sums of learned numbers (positions) mask nothing."""
     hidden = any(
         isinstance(mask, Ref) and not mask.trained and (mask.op is None or mask.itemsize == 1)
@@ -46,7 +44,7 @@ def _masked(op: Op, field: Field, *masks: object) -> Field:
     return replace(field, exact=field.exact and not hidden)
 
 
-def field_heads(op: Op) -> int:
+def _heads(op: Op) -> int:
     """Heads of the keys, which several heads of the queries may share."""
     shape: tuple[int, ...] = op.arg(1, "key").shape
     return shape[1]
@@ -63,7 +61,7 @@ def multi_head_attention(op: Op, given: Given) -> Field:
         terms += [mixed(field.bounds[i], (0, 2)) for field in (key, value) if field]
         bounds.append(compact(union(terms, 3)))
     out = replace(query or given.first[1], bounds=tuple(bounds))
-    out = _masked(op, out, op.kwargs.get("attn_mask"), op.kwargs.get("key_padding_mask"))
+    out = _masked(out, op.kwargs.get("attn_mask"), op.kwargs.get("key_padding_mask"))
     crossing = [field for field in (query, key, value) if field and crosses(field, (2,))]
     return made_global(op, out) if crossing or (key and crosses(key, (0,))) else out
 

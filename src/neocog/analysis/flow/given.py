@@ -47,11 +47,11 @@ def nothing(rank: int) -> Array:
 
 
 def bounds_by(rule: Callable[[Array], Array], field: Field) -> tuple[Array, ...]:
-    """What a rule makes of each of the field's bounds; of equal ones only once."""
+    """What a rule makes of each of the field's bounds."""
     return tuple(rule(bound) for bound in field.bounds)
 
 
-def everything(op: Op, given: Given, exact: bool = True, cause: str = "") -> Field:
+def everything(op: Op, given: Given, exact: bool = True) -> Field:
     """Every number of the result sees what all the arguments together see."""
     axes = given.first[1].axes
     rank = len(op.shape)
@@ -59,9 +59,8 @@ def everything(op: Op, given: Given, exact: bool = True, cause: str = "") -> Fie
     for i in range(2 * axes):
         low = min(int(field.bounds[i].min()) for _, field in given.seen)
         bounds.append(np.full((1,) * rank, low, np.int32))
-    name = cause or caused_by(op)
     places = tuple(frozenset(range(1, rank)) for _ in range(axes))
-    return Field(tuple(bounds), places, (None,) * axes, given.first[1].counts, False, name, exact)
+    return Field(tuple(bounds), places, (None,) * axes, given.first[1].counts, False, caused_by(op), exact)
 
 
 def caused_by(op: Op) -> str:

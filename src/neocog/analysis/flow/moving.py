@@ -28,11 +28,7 @@ def replayed(op: Op, field: Field, shape: Sequence[int]) -> tuple[Array, ...]:
 
     def rule(bound: Array) -> Array:
         full = torch.from_numpy(np.ascontiguousarray(bound)).expand(*shape)
-        if op.kind in (
-            "view",
-            "view_as",
-            "reshape_as",
-        ):  # what is spread without being copied can only be reshaped
+        if op.kind in ("view", "view_as", "reshape_as"):  # spread numbers can only be reshaped
             return unspread(full.reshape(op.shape))
         args, kwargs = replaced((op.args, dict(op.kwargs)), lambda ref: full)
         out = op.call(*args, **kwargs)
@@ -57,7 +53,7 @@ def reshape(op: Op, given: Given) -> Field:
         shift = len(op.shape) - len(ref.shape)
         places = tuple(frozenset(s + shift for s in place) for place in field.places)
         return replace(field, bounds=bounds, places=places)
-    if len(op.shape) == 2 and len(ref.shape) > 2:
+    if len(op.shape) == 2 < len(ref.shape) and op.shape[0] == ref.shape[0]:
         return replace(gathered(field, set(range(1, len(ref.shape)))), bounds=bounds)
     places, whole = carried(field.places, ref.shape, op.shape)
     out = replace(field, bounds=bounds, places=places)
@@ -193,7 +189,7 @@ def index(op: Op, given: Given) -> Field:
             continue
         start, stop, step = item.indices(ref.shape[side])
         for axis in axes:
-            affine[axis] = _sliced(affine[axis], start, step, field.places[axis] == {side}, stop - start)
+            affine[axis] = _sliced(affine[axis], start, step, field.places[axis] == {side})
             counts[axis] = len(range(start, stop, step)) if field.places[axis] == {side} else counts[axis]
         moved[side] = out
         out += 1
@@ -201,7 +197,7 @@ def index(op: Op, given: Given) -> Field:
     return replace(field, bounds=bounds, places=places, affine=tuple(affine), counts=tuple(counts))
 
 
-def _sliced(triple: Affine | None, start: int, step: int, alone: bool, length: int) -> Affine | None:
+def _sliced(triple: Affine | None, start: int, step: int, alone: bool) -> Affine | None:
     if triple is None or not alone:
         return triple if triple is not None and start == 0 and step == 1 else None
     return Affine(triple.size, triple.stride * step, triple.padding - start * triple.stride)
@@ -253,7 +249,7 @@ def assign(op: Op, given: Given) -> Field:
 
 def tensor_unfold(op: Op, given: Given) -> Field:
     """F.unfold makes columns of patches; the method of this name adds a side."""
-    if len(op.args) == 4 and all(isinstance(arg, int) for arg in op.args[1:]) and len(op.shape) != 3:
+    if op.call == Tensor.unfold:
         ref, field = given.first
         return replace(field, bounds=replayed(op, field, ref.shape), affine=(None,) * field.axes)
     return unfold(op, given)

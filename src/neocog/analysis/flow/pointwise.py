@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from neocog.analysis.field import Array, Field, compact
-from neocog.analysis.flow.given import Given, joined, union
+from neocog.analysis.flow.given import Given, bounds_by, joined, union
 from neocog.analysis.op import Op
 
 
@@ -52,5 +52,6 @@ def halved(op: Op, given: Given) -> Field:
             return bound
         return compact(np.minimum(*np.split(bound, 2, axis=side)))
 
-    bounds = tuple(rule(bound) for bound in field.bounds)
-    return Field(bounds, field.places, field.affine, field.counts, field.aligned, field.cause, field.exact)
+    halves_meet = any(side in place for place in field.places)
+    affine = (None,) * field.axes if halves_meet else field.affine
+    return replace(field, bounds=bounds_by(rule, field), affine=affine)
