@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -214,3 +215,63 @@ def test_counts_are_exact_where_only_the_field_has_no_rule() -> None:
     told = neocog.summary(net, input_size=SIZE).totals()
     assert told["multiply-adds"] == f"{12 * 12 * 4 * 4 * 9:,}"
     assert told["partial"] == "receptive fields are upper bounds behind gather"
+
+
+def test_tokens_without_a_batch_keep_their_own_patches() -> None:
+    """(1, tokens, dim) as (tokens, dim) is not one vector."""
+    net = Fn(
+        lambda s, x: s.l(s.c(x).flatten(2).transpose(1, 2).reshape(-1, 4)),
+        c=nn.Conv2d(4, 4, 4, 4), l=nn.Linear(4, 3),
+    )  # fmt: skip
+    assert [row.receptive_field for row in neocog.summary(net, input_size=SIZE).rows] == [(4, 4), (4, 4)]
+
+
+def test_attention_keeps_the_layout_of_its_queries() -> None:
+    """Heads cut out of one tensor: a CPU's result can be viewed as joined heads without a copy."""
+
+    def joins(s: Any, x: Tensor) -> Tensor:
+        tokens = s.c(x).flatten(2).transpose(1, 2)
+        q, k, v = s.qkv(tokens).unflatten(-1, (3, 2, 4)).unbind(2)
+        out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        return out.transpose(1, 2).view(len(x), -1, 8)
+
+    net = Fn(joins, c=nn.Conv2d(4, 8, 4, 4), qkv=nn.Linear(8, 24)).eval()
+    with torch.no_grad():
+        assert net(torch.zeros(1, *SIZE)).shape == (1, 9, 8)
+    assert neocog.summary(net, input_size=SIZE).rows[-1].cause == "scaled_dot_product_attention"
+
+
+def halves(s: Any, x: Tensor) -> Tensor:
+    return F.glu(s.c(x), dim=2)
+
+
+def overlapping_columns(s: Any, x: Tensor) -> Tensor:
+    return s.c(x).unfold(dimension=3, size=3, step=2)
+
+
+@pytest.mark.parametrize("run", [halves, overlapping_columns])
+def test_pieces_of_positions_are_exact_and_have_no_triple(run: Callable[[Any, Tensor], Tensor]) -> None:
+    net = Fn(run, c=conv())
+    field, shape = field_of(net)
+    assert field.exact and field.affine == (None, None)
+    for axis in (0, 1):
+        low, high = support(net, axis)
+        assert (np.broadcast_to(field.low(axis), shape) == low).all()
+        assert (np.broadcast_to(field.high(axis), shape) == high).all()
+
+
+def test_outputs_in_a_dataclass_are_outputs() -> None:
+    @dataclass
+    class Both:
+        first: Tensor
+        second: Tensor
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = conv(), conv()
+
+        def forward(self, x: Tensor) -> Both:
+            return Both(self.a(x), self.b(x))
+
+    assert [op.kind for op in neocog.trace(Two(), SIZE).ops if op.output] == ["conv2d", "conv2d"]
