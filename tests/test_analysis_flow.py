@@ -275,3 +275,47 @@ def test_outputs_in_a_dataclass_are_outputs() -> None:
             return Both(self.a(x), self.b(x))
 
     assert [op.kind for op in neocog.trace(Two(), SIZE).ops if op.output] == ["conv2d", "conv2d"]
+
+
+class Banded(nn.Module):
+    """Tokens of rows that attend to themselves and the row before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = conv()
+        self.register_buffer("mask", torch.ones(12, 12).tril().triu(-1).bool())
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.c(x).transpose(1, 2).flatten(2)[:, None]
+        return F.scaled_dot_product_attention(tokens, tokens, tokens, attn_mask=self.mask)
+
+
+def test_a_mask_of_unknown_values_makes_an_upper_bound() -> None:
+    field, shape = field_of(Banded())
+    low, high = support(Banded(), 0)
+    assert not field.exact
+    assert (np.broadcast_to(field.low(0), shape) <= low).all()
+    assert (np.broadcast_to(field.high(0), shape) >= high).all()
+    assert neocog.summary(Banded(), input_size=SIZE).summary.partial == ("scaled_dot_product_attention",)
+
+
+@pytest.mark.parametrize("narrow_first", [True, False])
+def test_a_sum_of_branches_has_the_window_around_both(narrow_first: bool) -> None:
+    """1x1 without padding and 5x5 with 2: the wider one; 4x4 with 3 at the start reaches from -3 to 0 instead."""
+    first, second = (conv(1), conv(5)) if narrow_first else (conv(5), conv(1))
+    row = neocog.summary(Fn(lambda s, x: s.a(x) + s.b(x), a=first, b=second), input_size=SIZE).rows[-1]
+    assert (row.receptive_field, row.effective_padding, row.aligned) == ((5, 5), (2, 2), True)
+    left, right = nn.Conv2d(4, 4, 4), conv(3)
+    pair = (lambda s, x: s.a(F.pad(x, (3, 0, 3, 0))), lambda s, x: s.b(x))
+    one, other = pair if narrow_first else pair[::-1]
+    row = neocog.summary(Fn(lambda s, x: one(s, x) + other(s, x), a=left, b=right), input_size=SIZE).rows[-1]
+    assert (row.receptive_field, row.effective_padding, row.aligned) == ((5, 5), (3, 3), False)
+
+
+def test_a_sum_keeps_its_layout_in_memory() -> None:
+    net = Fn(
+        lambda s, x: s.l((s.c(x).transpose(2, 3) + 1).transpose(2, 3).view(x.shape[0], -1)),
+        c=conv(), l=nn.Linear(576, 3),
+    )  # fmt: skip
+    assert net(torch.zeros(1, *SIZE)).shape == (1, 3)
+    assert neocog.summary(net, input_size=SIZE).rows[-1].output_size == (3,)
