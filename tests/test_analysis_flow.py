@@ -319,3 +319,12 @@ def test_a_sum_keeps_its_layout_in_memory() -> None:
     )  # fmt: skip
     assert net(torch.zeros(1, *SIZE)).shape == (1, 3)
     assert neocog.summary(net, input_size=SIZE).rows[-1].output_size == (3,)
+
+
+@pytest.mark.parametrize(("mode", "triple"), [("zeros", True), ("reflect", True), ("circular", False)])
+def test_a_triple_is_given_only_where_the_intervals_bear_it_out(mode: str, triple: bool) -> None:
+    """Around a circle the first position sees the last pixels too, which no window of three does."""
+    net = nn.Conv2d(4, 4, 3, padding=1, padding_mode=mode)
+    row = neocog.summary(net, input_size=SIZE).rows[-1]
+    assert row.effective_padding == ((1, 1) if triple else None)
+    assert row.receptive_field == ((3, 3) if triple else (12, 12))
