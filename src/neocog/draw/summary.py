@@ -15,7 +15,7 @@ def page(
 ) -> str:
     """The whole page. `graph` and the charts' pictures are SVG made here; every other word is untrusted and escaped."""
     from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=readable
@@ -25,6 +25,7 @@ def page(
     numeric = [all(isinstance(row[i], int | float) for row in table.rows) for i in range(len(table.header))]
     return environment.from_string(here.joinpath("summary.html").read_text("utf-8")).render(
         title=shown(title),
+        heading=escape(shown(title)).replace("_", Markup("_<wbr>")),  # long names break there on a phone
         facts=[(shown(name), shown(value)) for name, value in facts],
         header=[shown(name) for name in table.header],
         rows=[[shown(cell) for cell in row] for row in table.rows],
