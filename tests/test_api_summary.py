@@ -236,3 +236,25 @@ def test_rows_are_those_of_the_corrected_lecture() -> None:
         assert int(row.memory_bytes / 1024 + 0.5) == int(line["memory_kib"])
         assert int((row.params - row.biases) / 1000 + 0.5) == int(line["params_k"])
         assert int(row.macs / 1e6 + 0.5) == int(line["mflop"])
+
+
+def test_check_ends_with_1_where_the_table_is_not_proven(tmp_path: Path) -> None:
+    """No probe can run on a network that refuses double precision and NaN alike."""
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "class Picky(nn.Conv2d):\n"
+        "    def forward(self, x):\n"
+        "        if not x.is_meta:\n"
+        "            raise RuntimeError('only shapes here')\n"
+        "        return super().forward(x)\n"
+        "def net():\n"
+        "    return Picky(3, 4, 3)\n"
+    )
+    asked = ("--input-size", "3", "9", "9", "--check")
+    done = run("mine.py:net", *asked, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "NOT proven" in done.stdout and "only shapes here" in done.stdout
+    told = json.loads(run("mine.py:net", *asked, "--json", cwd=tmp_path).stdout)
+    assert told["check"]["ok"] is False
+    (tmp_path / "plain.py").write_text("from torch import nn\ndef net():\n    return nn.Conv2d(3, 4, 3)\n")
+    assert run("plain.py:net", *asked, cwd=tmp_path).returncode == 0
