@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 
 import neocog.data.builtin
 import zoo
-from neocog.data.source import ignored_files, list_pictures, natural, open_dataset, pictures_below
+from neocog.data.source import list_pictures, open_dataset
+from neocog.data.sources.folders import ignored_files, natural, pictures_below
 from neocog.errors import UserError
 
 PICTURE = zoo.good()["one-pixel.png"]

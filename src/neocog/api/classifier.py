@@ -15,9 +15,10 @@ from neocog.api import names
 from neocog.api.networks import Loaded, find_run, load_classifier
 from neocog.api.scored import Scored, score_dataset
 from neocog.bundle import Card
+from neocog.data.dataset import Dataset, judged_part
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
-from neocog.data.source import Dataset, judged_part, list_pictures, open_dataset
+from neocog.data.source import list_pictures, open_dataset
 from neocog.errors import UserError
 from neocog.inference.engines import Chosen, choose
 from neocog.inference.features import extract

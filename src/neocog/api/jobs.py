@@ -13,8 +13,8 @@ from neocog import files, runtime
 from neocog.api import names
 from neocog.api.networks import backbone_from, backbone_of
 from neocog.api.plan import Plan
+from neocog.data.dataset import Dataset
 from neocog.data.decode import Pixels
-from neocog.data.source import Dataset
 from neocog.data.split import stratified
 from neocog.errors import UserError
 from neocog.inference.engines import Chosen, choose, recheck

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from neocog.api import names
+from neocog.data.dataset import Dataset
 from neocog.data.preprocess import Preprocess
-from neocog.data.source import Dataset, ignored_files
+from neocog.data.sources.folders import ignored_files
 from neocog.errors import UserError, unknown
 from neocog.training.recipe import RECIPES, Recipe
 from neocog.training.recipe import recipe as recipe_named

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.networks import Loaded
-from neocog.data.source import Dataset
+from neocog.data.dataset import Dataset
 from neocog.errors import UserError
 from neocog.evaluation.metrics import Scores, score
 from neocog.inference.engines import Engine

@@ -15,7 +15,8 @@ from neocog.api.classifier import Classifier, load
 from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
-from neocog.data.source import Dataset, open_dataset
+from neocog.data.dataset import Dataset
+from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
 

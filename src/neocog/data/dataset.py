@@ -1,0 +1,75 @@
+"""Labelled pictures in a stable order, with the parts they come in and whatever else is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.samples import Samples, Subset
+from neocog.errors import UserError
+
+UNLABELLED = -1
+PARTS = ("train", "val", "test")
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures with labels, read by index; whatever is known of a picture lies in arrays of equal length."""
+
+    name: str
+    samples: Samples
+    labels: NDArray[np.int64]
+    """the class of each picture; `UNLABELLED` where it has none, or several (see `targets`)"""
+    classes: tuple[str, ...]
+    parts: NDArray[np.str_]
+    """train, val or test as the data say; `""` where they say nothing"""
+    root: Path | None = None
+    """the folder or file that names of pictures are shown relative to"""
+    targets: NDArray[np.bool_] | None = None
+    """(n, classes), of pictures that may show several classes at once; None where each has one"""
+    columns: Columns = field(default_factory=dict)
+    """what else is known, by name: `group` (n,), `box` (n, 4) as left, top, width, height in pixels, and so on"""
+    notes: tuple[str, ...] = ()
+    """what the reader of the data did or left out, a sentence each"""
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def short_name(self, index: int) -> str:
+        """The picture's path below `root`, with forward slashes."""
+        name = self.samples.name(index)
+        path = Path(name)
+        return (
+            path.relative_to(self.root).as_posix() if self.root and path.is_relative_to(self.root) else name
+        )
+
+    def select(self, indices: NDArray[np.int64], name: str | None = None) -> Dataset:
+        """The pictures at `indices`, in that order; the classes stay as they are."""
+        return replace(
+            self,
+            name=name or self.name,
+            samples=Subset(self.samples, indices),
+            labels=self.labels[indices],
+            parts=self.parts[indices],
+            targets=None if self.targets is None else self.targets[indices],
+            columns={key: values[indices] for key, values in self.columns.items()},
+        )
+
+
+def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:
+    """The pictures of one part; all of them where the data have no parts."""
+    there = [name for name in reversed(PARTS) if (dataset.parts == name).any()]
+    if not there:
+        if part is not None:
+            raise UserError(f"{dataset.name} has no {part} folder; leave --part out to score all of it")
+        return dataset
+    chosen = part or there[0]
+    if chosen not in there:
+        raise UserError(f"part must be one of {', '.join(there)}, got {chosen!r}")
+    return dataset.select(np.flatnonzero(dataset.parts == chosen), f"{dataset.name}/{chosen}")
