@@ -72,6 +72,8 @@ def score_dataset(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Pr
     rows: list[Floats] = []
     skipped: list[tuple[str, str]] = []
     trained, seen = training_hashes(loaded.folder), 0
+    for note in dataset.notes:
+        progress.say(note)
     with progress.step("pictures", len(dataset)) as advance:
         for part in stream(dataset.samples, loaded.network.preprocess, engine):
             if len(part.indices):

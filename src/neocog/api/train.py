@@ -16,7 +16,7 @@ from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.dataset import Dataset
-from neocog.data.source import open_dataset
+from neocog.data.source import opened
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
 
@@ -56,6 +56,8 @@ def train(
     epochs: int | None = None,
     lr: float | None = None,
     batch_size: int | None = None,
+    split: str | Path | None = None,
+    fold: int | None = None,
     seed: int = 0,
     engine: str = "auto",
     device: str = "auto",
@@ -65,13 +67,14 @@ def train(
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
-    weights of the model fetched over the network. Raises `UserError` in words.
+    weights of the model fetched over the network. `split` is a manifest that says which picture is in which part, or
+    a run whose split is to be taken again, and `fold` the one of its folds that judges. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
-        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        dataset = opened(data, split, fold)
         if len(dataset.classes) < 2:
             raise UserError(
                 f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"

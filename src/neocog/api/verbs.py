@@ -6,6 +6,7 @@ from pathlib import Path
 
 from neocog.api.classifier import Predictions, load
 from neocog.api.scored import Scored
+from neocog.data.source import opened
 from neocog.progress import Progress
 
 
@@ -30,6 +31,8 @@ def evaluate(
     data: str | Path,
     *,
     part: str | None = None,
+    split: str | Path | None = None,
+    fold: int | None = None,
     model: str | None = None,
     engine: str = "auto",
     device: str = "auto",
@@ -37,6 +40,8 @@ def evaluate(
 ) -> Scored:
     """Scores of a run on labelled `data`, labels matched by name.
 
-    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val.
+    Where the data come in train, val and test folders, or a manifest `split` gives them such parts, `part` is judged:
+    test if there is one, else val.
     """
-    return load(run, model=model, engine=engine, device=device).evaluate(data, part, progress)
+    classifier = load(run, model=model, engine=engine, device=device)
+    return classifier.evaluate(opened(data, split, fold), part, progress)

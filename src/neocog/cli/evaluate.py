@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
@@ -13,6 +14,11 @@ def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     data: Annotated[str, Argument(help="folder of class folders, or builtin/NAME")],
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    split: Annotated[
+        Path | None,
+        Option(help="manifest of data split, or a run: its split is taken again"),
+    ] = None,
+    fold: Annotated[int | None, Option(help="of --split: the fold that judges")] = None,
     model: Annotated[
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
@@ -26,7 +32,9 @@ def evaluate(
     from neocog.draw.table import Table
 
     told = Console()
-    scored = run_evaluate(run, data, part=part, model=model, engine=engine, device=device, progress=told)
+    scored = run_evaluate(
+        run, data, part=part, split=split, fold=fold, model=model, engine=engine, device=device, progress=told
+    )
     for path, reason in scored.skipped:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:

@@ -43,6 +43,11 @@ def train(
         Option("--resize-mode", "--crop-mode", help="crop, pad or squash pictures that are not square"),
     ] = None,
     val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
+    split: Annotated[
+        Path | None,
+        Option(help="manifest of data split, or a run: its split is taken again"),
+    ] = None,
+    fold: Annotated[int | None, Option(help="of --split: the fold that judges")] = None,
     epochs: Annotated[
         int | None, Option(help="passes over the pictures (recipes that train all weights)")
     ] = None,
@@ -66,6 +71,8 @@ def train(
         img_size=img_size,
         resize_mode=resize_mode,
         val_fraction=val_fraction,
+        split=split,
+        fold=fold,
         epochs=epochs,
         lr=lr,
         batch_size=batch_size,

@@ -21,6 +21,10 @@ class Reading:
     """where the files of a built-in data set lie, where that is not the usual place"""
     download: bool = False
     """fetch a built-in data set over the network, checked by its SHA-256, if it is not here"""
+    split: Path | None = None
+    """a manifest, or a run whose split is to be taken again: says which picture is in which part"""
+    fold: int | None = None
+    """of a manifest with folds, the one that judges; the others train"""
 
     def __post_init__(self) -> None:
         for role, column in self.columns.items():
@@ -28,3 +32,5 @@ class Reading:
                 raise unknown("role of a column", role, ROLES)
             if not column:
                 raise UserError(f"the column for {role} must have a name, got an empty one")
+        if self.fold is not None and self.split is None:
+            raise UserError("a fold is one of a split; name its manifest with --split")

@@ -9,9 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from neocog.data.builtin import BUILTIN
+from neocog.data.builtin import BUILTIN, HERE
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
+from neocog.data.manifest import apply_split
 from neocog.data.reading import Reading
 from neocog.data.samples import Files
 from neocog.data.sources import folders
@@ -35,6 +36,19 @@ SOURCES: tuple[Source, ...] = (folders,)
 
 def open_dataset(data: str | Path, reading: Reading = Reading()) -> Dataset:  # noqa: B008  # frozen
     """The data set called `data`: `builtin/NAME`, a folder of class folders, or one with train/val/test folders."""
+    dataset = _opened(data, reading)
+    return apply_split(dataset, reading.split, reading.fold) if reading.split else dataset
+
+
+def opened(data: str | Path | Dataset, split: str | Path | None = None, fold: int | None = None) -> Dataset:
+    """`data` with the parts that the manifest `split` gives it, where there is one."""
+    reading = Reading(split=None if split is None else Path(split), fold=fold)
+    if not isinstance(data, Dataset):
+        return open_dataset(data, reading)
+    return apply_split(data, reading.split, fold) if reading.split else data
+
+
+def _opened(data: str | Path, reading: Reading) -> Dataset:
     text = str(data)
     if text.startswith("builtin/"):
         return _builtin(text.removeprefix("builtin/"))
@@ -69,4 +83,5 @@ def _builtin(name: str) -> Dataset:
     if name not in BUILTIN:
         raise unknown("built-in data set", f"builtin/{name}", [f"builtin/{known}" for known in BUILTIN])
     samples, labels, classes = BUILTIN[name]()
-    return Dataset(name, samples, labels, classes, np.full(len(labels), ""))
+    root = HERE / "photos" if name == "photos" else None
+    return Dataset(name, samples, labels, classes, np.full(len(labels), ""), root)
