@@ -8,7 +8,19 @@ from io import TextIOWrapper
 
 import typer
 
-from neocog.cli import bench, data_split, doctor, evaluate, models, predict, reproduce, summary, train, verify
+from neocog.cli import (
+    bench,
+    data_split,
+    data_stats,
+    doctor,
+    evaluate,
+    models,
+    predict,
+    reproduce,
+    summary,
+    train,
+    verify,
+)
 from neocog.cli.console import Console
 from neocog.errors import UserError
 
@@ -34,6 +46,7 @@ app.command("doctor")(doctor.doctor)
 data = typer.Typer(no_args_is_help=True, help="Look at pictures before they are learned from.")
 app.add_typer(data, name="data")
 data.command("split")(data_split.split)
+data.command("stats")(data_stats.stats)
 
 
 @app.callback(invoke_without_command=True)
