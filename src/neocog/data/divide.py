@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import fsum
 from typing import Any
@@ -63,12 +62,12 @@ def divide(
     """The part of each picture, 0 to len(weights) - 1, so that every part has its share of every class.
 
     `classes` (n, classes) is 1 where a picture shows a class; pictures without one count as a class of their own.
-    `unit` (n,) is what stays together (`units_of`). Sechidis, Tsoumakas and Vlahavas 2011, section 3, algorithm 1:
-    the class with the fewest units left comes first, and each of its units goes where it is missed most. As units may
-    be many pictures of many classes, the largest come first, and each goes where the squares of what is missing,
-    relative to the size of each class, fall most. Where units are single pictures of one class, every part gets its
-    share of it to less than one picture, and at least one where there are as many as parts. The draw depends on
-    contents and seed alone, and is the same on every machine.
+    `unit` (n,) is what stays together (`units_of`). After the iterative stratification of Sechidis, Tsoumakas and
+    Vlahavas 2011 (section 3): units of rare classes come first, and each goes to the part that lacks its classes most.
+    Here a unit may be many pictures, so large ones come early, too: both follow from going down the sum over parts
+    and classes of (what is lacking / size of the class)^2. Where units are single pictures of one class, every part
+    gets its share of it to less than one picture, and at least one where there are as many as parts. The draw depends
+    on contents and seed alone, and is the same on every machine.
     """
     least = np.full(int(unit.max(initial=-1)) + 1, -1)
     order = np.lexsort(np.ascontiguousarray(hashes).view(">u8").T[::-1])
@@ -81,9 +80,22 @@ def divide(
     sizes = np.bincount(unit).tolist()
     wanted = _Wanted(rows, weights)
     parts = np.empty(len(rows), dtype=np.int64)
-    for u in _rarest_first(rows, sorted(range(len(rows)), key=lambda u: (-sizes[u], drawn[u]))):
+    for u in _in_turn(rows, wanted, drawn):
         parts[u] = wanted.take(rows[u], sizes[u], drawn[u])
     return parts[unit]
+
+
+def _in_turn(rows: Sequence[Row], wanted: _Wanted, drawn: Sequence[bytes]) -> list[int]:
+    """Units by how much of their classes they are; of equals those of one class after another, as drawn."""
+    first: dict[int, bytes] = {}
+    for row, draw in zip(rows, drawn, strict=True):
+        for label, _ in row:
+            first[label] = min(first.get(label, draw), draw)
+    keys = [
+        (-wanted.weight(row), min(first[label] for label, _ in row), draw)
+        for row, draw in zip(rows, drawn, strict=True)
+    ]
+    return sorted(range(len(rows)), key=keys.__getitem__)
 
 
 def class_table(labels: Indices, targets: NDArray[np.bool_] | None, classes: int) -> csr_array:
@@ -100,31 +112,6 @@ def _with_unlabelled(classes: csr_array) -> csr_array:
     return hstack([classes.astype(np.int64), csr_array(none.reshape(-1, 1))], format="csr")
 
 
-def _rarest_first(rows: Sequence[Row], order: Sequence[int]) -> Iterator[int]:
-    """Units by the class of which the fewest are left, and within it in the given order."""
-    members: dict[int, list[int]] = {}
-    for place, u in enumerate(order):
-        for label, _ in rows[u]:
-            members.setdefault(label, []).append(place)
-    ranks = {label: rank for rank, label in enumerate(sorted(members, key=members.__getitem__))}
-    left = {label: len(places) for label, places in members.items()}
-    waiting = [(count, ranks[label], label) for label, count in left.items()]
-    heapq.heapify(waiting)
-    done: set[int] = set()
-    while waiting:
-        count, _, label = heapq.heappop(waiting)
-        if count != left[label]:  # an entry from before other classes took some
-            continue
-        chosen = [u for u in (order[place] for place in members[label]) if u not in done]
-        yield from chosen
-        done.update(chosen)
-        taken = Counter(other for u in chosen for other, _ in rows[u])
-        for other, n in taken.items():
-            left[other] -= n
-            if left[other]:
-                heapq.heappush(waiting, (left[other], ranks[other], other))
-
-
 class _Wanted:
     """What each part still lacks of each class, in steps of a picture: whole numbers, so that ties are ties."""
 
@@ -137,6 +124,11 @@ class _Wanted:
             units.update(label for label, _ in row)
         self._lacking = {label: quotas(n, units[label], weights) for label, n in self._pictures.items()}
         self._behind = [0] * len(weights)
+
+    def weight(self, row: Row) -> float:
+        """How much of its classes a unit is: the sum of squares, so that rare classes and large units count."""
+        shares = [count / self._pictures[label] for label, count in row]
+        return fsum(share * share for share in shares)
 
     def take(self, row: Row, size: int, draw: bytes) -> int:
         """The part that a unit goes to, which now lacks that much less."""
