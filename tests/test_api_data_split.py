@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import neocog as nc
+from neocog.api.data_split import manifest_place
 from neocog.data.builtin import HERE
 from neocog.data.dataset import Dataset
 from neocog.data.reading import Reading
@@ -54,30 +55,24 @@ def test_the_command_writes_a_manifest_that_eval_and_train_take(photos: Path, tm
     assert copies.part.nunique() == 1
     assert copies.group.nunique() == 1
 
-    neocog("train", photos, "--split", "split.csv", cwd=tmp_path)
+    data = shutil.copytree(photos, tmp_path / "photos")
+    changed = frame.index[frame.part == "val"][0]
+    Image.new("RGB", (50, 50), "red").save(data / changed)
+    done = neocog("train", data, "--split", "split.csv", "--json", cwd=tmp_path)
+    (skipped,) = json.loads(done.stdout)["skipped"]
+    assert Path(skipped["path"]) == data / changed
+    assert skipped["reason"] == "changed since split.csv was made: its SHA-256 is another"
     own = pandas.read_csv(tmp_path / "runs" / "last" / "split.csv", index_col="path")
     assert own.columns.tolist() == frame.columns.tolist()
-    assert own.part.to_dict() == frame.drop("rocket/empty.jpg").part.to_dict()
-    again = neocog("train", photos, "--split", "runs/last", "--json", cwd=tmp_path)
-    assert json.loads(again.stdout)["n_val"] == (frame.part == "val").sum()
-    for part in ("val", "test"):
-        scored = neocog(
-            "eval", "runs/last", photos, "--split", "split.csv", "--part", part, "--json", cwd=tmp_path
-        )
-        assert json.loads(scored.stdout)["n"] == (frame.part == part).sum()
-        assert "trained the model" not in scored.stderr
-
-
-def test_a_changed_picture_is_named_and_left_out(photos: Path, tmp_path: Path) -> None:
-    data = shutil.copytree(photos, tmp_path / "photos")
-    made = nc.split_data(data, val=0.5)
-    made.save(tmp_path / "split.csv")
-    changed = next(row.path for row in made.rows if row.part == "val")
-    Image.new("RGB", (50, 50), "red").save(data / changed)
-    run = nc.train(data, split=tmp_path / "split.csv", output=tmp_path / "run")
-    skipped = {Path(row["path"]).name: row["reason"] for row in run.figures["skipped"]}
-    assert list(skipped) == [Path(changed).name]
-    assert "changed since" in skipped[Path(changed).name]
+    wanted = {**frame.part.to_dict(), changed: "skipped"}
+    assert own.part.to_dict() == {path: part for path, part in wanted.items() if path != "rocket/empty.jpg"}
+    again = open_dataset(data, Reading(split=tmp_path / "runs" / "last"))
+    assert {again.short_name(i): str(again.parts[i]) for i in range(len(again))} == {
+        path: part for path, part in wanted.items() if part != "skipped"
+    }
+    scored = neocog("eval", "runs/last", data, "--split", "split.csv", "--json", cwd=tmp_path)
+    assert json.loads(scored.stdout)["n"] == (frame.part == "test").sum()
+    assert "trained the model" not in scored.stderr
 
 
 def test_a_split_is_the_same_under_other_names_and_in_another_order(photos: Path, tmp_path: Path) -> None:
@@ -152,12 +147,17 @@ def test_a_split_shows_itself(photos: Path) -> None:
     assert made._repr_html_().count("<tr>") == 5
 
 
-def test_wrong_commands_say_the_way_out(photos: Path, tmp_path: Path) -> None:
-    assert "a manifest may not lie among the pictures" in refused("data", "split", photos, cwd=photos / "cat")
+def test_a_manifest_replaces_nothing_and_lies_among_no_pictures_unless_named(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos / "cat")
+    with pytest.raises(UserError, match="a manifest may not lie among the pictures"):
+        manifest_place(photos, None)
     (tmp_path / "split.csv").write_text("mine")
     assert "name it with -o to replace it" in refused("data", "split", photos, cwd=tmp_path)
     assert (tmp_path / "split.csv").read_text() == "mine"
-    assert "lacks path, part" in refused("train", photos, "--split", "split.csv", cwd=tmp_path)
+    nc.split_data(photos).save(tmp_path / "split.csv")
+    assert len(pandas.read_csv(tmp_path / "split.csv")) == 38
 
 
 def test_splits_and_figures_load_neither_torch_nor_scikit_learn() -> None:
