@@ -40,21 +40,26 @@ def train(
     ] = None,
     resize_mode: Annotated[
         str | None,
-        Option("--resize-mode", "--crop-mode", help="crop, pad or squash pictures that are not square"),
+        Option(
+            "--resize-mode",
+            "--crop-mode",
+            help="crop, pad or squash pictures that are not square",
+            hidden=True,
+        ),
     ] = None,
     val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
     split: Annotated[
         Path | None,
         Option(help="manifest of data split, or a run: its split is taken again"),
     ] = None,
-    fold: Annotated[int | None, Option(help="of --split: the fold that judges")] = None,
+    fold: Annotated[int | None, Option(help="of --split: the fold that judges", hidden=True)] = None,
     epochs: Annotated[
         int | None, Option(help="passes over the pictures (recipes that train all weights)")
     ] = None,
     lr: Annotated[float | None, Option(help="highest learning rate")] = None,
     batch_size: Annotated[int | None, Option("-b", "--batch-size", help="pictures per step")] = None,
     seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
-    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
+    engine: Annotated[str, Option(help="auto, openvino or torch", hidden=True)] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
