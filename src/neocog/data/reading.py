@@ -37,6 +37,17 @@ class Reading:
             raise unknown("consensus", str(self.consensus), CONSENSUS)
 
 
+def make_reading(
+    columns: Mapping[str, str] | None, classes: str | Path | None, consensus: str | None
+) -> Reading:
+    """What the verbs' arguments of these names say."""
+    return Reading(
+        columns=columns or {},
+        classes=Path(classes).expanduser() if classes is not None else None,
+        consensus=consensus,
+    )
+
+
 def columns_from(text: str) -> dict[str, str]:
     """`path=file,label=species` as a mapping from roles to columns."""
     pairs = [pair.partition("=") for pair in text.split(",")] if text else []

@@ -101,7 +101,7 @@ class Members:
         """`spans` (n, k) holds what `fetch` needs; the bytes lie in `bytes_in` where that is not the archive."""
         self._archive, self._names, self._spans = archive, Names(names), spans
         self._fetch, self._bytes_in = fetch, bytes_in or archive
-        self._state = _state(os.stat(self._bytes_in))
+        self._state = _state(self._bytes_in.stat())
 
     def __len__(self) -> int:
         return len(self._names)

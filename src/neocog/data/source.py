@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,7 @@ from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
 from neocog.data.reading import Reading
 from neocog.data.samples import Files
-from neocog.data.sources import folders
+from neocog.data.sources import archives, folders, memory, tables
 from neocog.data.sources.folders import pictures_below
 from neocog.errors import UserError, unknown
 
@@ -29,20 +30,42 @@ class Source(Protocol):
         """The data set there; raises `UserError` naming the file, and the line where there is one."""
 
 
-SOURCES: tuple[Source, ...] = (folders,)
+SOURCES: tuple[Source, ...] = (tables, archives, folders)
 """in the order in which they are asked; the first that recognises a path reads it"""
 
 
-def open_dataset(data: str | Path, reading: Reading = Reading()) -> Dataset:  # noqa: B008  # frozen
-    """The data set called `data`: `builtin/NAME`, a folder of class folders, or one with train/val/test folders."""
+def open_dataset(data: object, reading: Reading = Reading()) -> Dataset:  # noqa: B008  # frozen
+    """The data set called `data`, as the DATA grammar has it: a folder, a table, an archive, `builtin/NAME`, or `-`.
+
+    From Python also a pair (pictures, labels), a data frame with a column of paths, or a `Dataset`, as it is.
+    """
+    if not isinstance(data, str | Path):
+        return _from_memory(data, reading)
     text = str(data)
     if text.startswith("builtin/"):
         return _builtin(text.removeprefix("builtin/"))
+    if text == "-":
+        return tables.read_stdin(sys.stdin.buffer.read(), reading)
     path = existing(data)
     for source in SOURCES:
         if source.recognises(path):
             return source.read(path, reading)
-    raise UserError(f"DATA must be a folder of class folders or builtin/NAME, got the file {path}")
+    raise UserError(
+        f"DATA must be a folder, a table ({', '.join(tables.TABLES)}), an archive ({', '.join(archives.ARCHIVES)}) "
+        f"or builtin/NAME, got the file {path}"
+    )
+
+
+def _from_memory(data: object, reading: Reading) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tuple) and len(data) == 2:
+        return memory.read_pair(*data, reading)
+    if memory.is_frame(data):
+        return memory.read_frame(data, reading)
+    raise UserError(
+        f"DATA must be a path, a pair (pictures, labels), a data frame or a Dataset, got {type(data).__name__}"
+    )
 
 
 def list_pictures(places: Sequence[str | Path]) -> Files:
