@@ -207,7 +207,7 @@ def test_a_missing_path_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
 def test_a_file_is_no_data_set(tmp_path: Path) -> None:
     tree(tmp_path, "1.png")
-    with pytest.raises(UserError, match="DATA must be a folder .* got the file .*1.png"):
+    with pytest.raises(UserError, match="DATA must be a folder, a table .* got the file .*1.png"):
         open_dataset(tmp_path / "1.png")
 
 

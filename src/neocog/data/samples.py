@@ -165,9 +165,32 @@ class Subset:
         return self._samples.read(int(self._indices[index]))
 
 
+class Joined:
+    """The pictures of several `Samples`, one after the other."""
+
+    def __init__(self, several: Sequence[Samples]):
+        self._several = tuple(several)
+        self._ends = np.cumsum([len(samples) for samples in several], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def name(self, index: int) -> str:
+        samples, place = self._find(index)
+        return samples.name(place)
+
+    def read(self, index: int) -> Picture:
+        samples, place = self._find(index)
+        return samples.read(place)
+
+    def _find(self, index: int) -> tuple[Samples, int]:
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        return self._several[which], int(index - (self._ends[which - 1] if which else 0))
+
+
 def as_samples(pictures: object) -> Samples:
     """Paths, arrays (n, height, width[, channels]), PIL pictures, or a mix of them, as `Samples`."""
-    if isinstance(pictures, Files | Members | Arrays | Subset):
+    if isinstance(pictures, Files | Members | Arrays | Subset | Joined):
         return pictures
     if isinstance(pictures, str | Path):
         return Files([pictures])

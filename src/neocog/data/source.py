@@ -14,7 +14,7 @@ from neocog.data.builtin import BUILTIN
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
 from neocog.data.reading import Reading
-from neocog.data.samples import Files
+from neocog.data.samples import Files, Joined, Samples
 from neocog.data.sources import archives, folders, memory, tables
 from neocog.data.sources.folders import pictures_below
 from neocog.errors import UserError, unknown
@@ -68,15 +68,21 @@ def _from_memory(data: object, reading: Reading) -> Dataset:
     )
 
 
-def list_pictures(places: Sequence[str | Path]) -> Files:
-    """The pictures in the order given; a folder stands for every picture below it, classes or not."""
+def list_pictures(places: Sequence[str | Path]) -> Samples:
+    """The pictures in the order given; a folder, a table or an archive stands for every picture in it."""
+    found: list[Samples] = []
     paths: list[str] = []
     for place in places:
         path = existing(place)
-        paths += pictures_below(path) if path.is_dir() else [str(path)]
-    if not paths:
+        if tables.recognises(path) or archives.recognises(path):
+            found += [Files(paths), open_dataset(path).samples]
+            paths = []
+        else:
+            paths += pictures_below(path) if path.is_dir() else [str(path)]
+    samples = Joined([*found, Files(paths)]) if found else Files(paths)
+    if not len(samples):
         raise UserError(f"no picture found in {', '.join(map(str, places))}; known are {', '.join(SUFFIXES)}")
-    return Files(paths)
+    return samples
 
 
 def existing(place: str | Path) -> Path:

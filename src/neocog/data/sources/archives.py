@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,10 +11,13 @@ from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
 from neocog.data.reading import Reading
 from neocog.data.sources.listing import Inside
+from neocog.data.sources.roles import names_pictures
+from neocog.data.sources.rows import is_picture, read_rows
+from neocog.data.sources.tables import TABLES, as_dataset, from_table, read_table
 from neocog.data.sources.tars import open_tar
-from neocog.data.sources.tree import HIDDEN, PART_FOLDERS, arrange, folders_above, natural_path
+from neocog.data.sources.tree import HIDDEN, PART_FOLDERS, arrange, folders_above, is_sorted, natural_path
 from neocog.data.sources.zips import MAGIC, open_zip
-from neocog.errors import UserError
+from neocog.errors import Unreadable, UserError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
@@ -26,11 +30,15 @@ def read(root: Path, reading: Reading) -> Dataset:
     """The pictures in the archive, by class folders, by part folders, or without labels."""
     inside = open_archive(root)
     shown = [i for i, name in enumerate(inside.names) if not hidden(name)]
-    pictures = [i for i in shown if PurePosixPath(inside.names[i]).suffix.lower() in SUFFIXES]
+    pictures = [i for i in shown if is_picture(inside.names[i])]
     pictures.sort(key=lambda i: natural_path(inside.names[i]))
     if not pictures:
         raise UserError(f"no picture found in {root}; known are {', '.join(SUFFIXES)}")
     top = wrapper([inside.names[i] for i in pictures])
+    if not is_sorted(inside.names[i][len(top) :] for i in pictures):
+        table = _table(inside, [inside.names[i] for i in shown], top, reading)
+        if table is not None:
+            return table
     names = [inside.names[i][len(top) :] for i in pictures]
     found = arrange(names, folders_above(names), str(root))
     others = len(shown) - len(pictures)
@@ -44,6 +52,36 @@ def read(root: Path, reading: Reading) -> Dataset:
         root,
         notes=(*inside.notes, *ignored, *found.notes),
     )
+
+
+def _table(inside: Inside, shown: list[str], top: str, reading: Reading) -> Dataset | None:
+    """What the one table above the pictures says, if there is one and it names pictures."""
+    found = [
+        name
+        for name in shown
+        if PurePosixPath(name).suffix.lower() in TABLES and top.startswith(name[: name.rfind("/") + 1])
+    ]
+    if len(found) != 1:
+        return None
+    place = {name: i for i, name in enumerate(inside.names)}
+    try:
+        data = inside.members(np.array([place[found[0]]])).read(0)
+    except Unreadable as error:
+        raise UserError(f"{inside.archive}/{found[0]} cannot be read: {error}") from error
+    rows = read_rows(data, f"{inside.archive}/{found[0]}", PurePosixPath(found[0]).suffix.lower())
+    if not names_pictures(rows, reading.columns):
+        return None
+    folder = found[0][: found[0].rfind("/") + 1]
+
+    def find(path: str) -> str | None:
+        name = posixpath.normpath(folder + path)
+        return name if name in place else None
+
+    table = read_table(rows, reading, find)
+    chosen = np.array([place[path] for path in table.paths])
+    others = sum(is_picture(name) for name in shown) - len(chosen)
+    notes = (*inside.notes, *from_table(found[0], others), *table.notes)
+    return as_dataset(table, stem(inside.archive), inside.members(chosen), inside.archive, notes)
 
 
 def open_archive(path: Path) -> Inside:

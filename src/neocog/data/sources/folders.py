@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
 from neocog.data.reading import Reading
 from neocog.data.samples import Files
-from neocog.data.sources.tree import HIDDEN, arrange, natural
+from neocog.data.sources import tables
+from neocog.data.sources.roles import names_pictures
+from neocog.data.sources.tree import HIDDEN, arrange, is_sorted, natural
 from neocog.errors import UserError
 
 
@@ -23,6 +26,9 @@ def recognises(path: Path) -> bool:
 def read(root: Path, reading: Reading) -> Dataset:
     """The pictures of a folder of class folders, of one with train/val/test folders, or of a flat one."""
     pictures = list(relative_pictures(root))
+    table = None if is_sorted(pictures) else _table(root, pictures, reading)
+    if table is not None:
+        return table
     tops = _folders(root)
     folders = [top.name for top in tops]
     folders += [f"{top.name}/{folder.name}" for top in tops for folder in _folders(top)]
@@ -36,6 +42,20 @@ def read(root: Path, reading: Reading) -> Dataset:
         root,
         notes=found.notes,
     )
+
+
+def _table(root: Path, pictures: list[str], reading: Reading) -> Dataset | None:
+    """What the one table in the folder says, if there is one and it names pictures."""
+    found = [path for path in root.iterdir() if tables.recognises(path) and not path.name.startswith(HIDDEN)]
+    if len(found) != 1:
+        return None
+    rows = tables.read_file(found[0])
+    if not names_pictures(rows, reading.columns):
+        return None
+    dataset = tables.on_disk(rows, reading, root.resolve().name, root)
+    named = {os.path.normpath(dataset.samples.name(i)) for i in range(len(dataset))}
+    others = sum(os.path.normpath(root / path) not in named for path in pictures)
+    return replace(dataset, notes=(*tables.from_table(found[0].name, others), *dataset.notes))
 
 
 def pictures_below(folder: Path) -> Iterator[str]:

@@ -34,7 +34,7 @@ def find_roles(rows: Rows, given: Mapping[str, str]) -> Roles:
     """Role -> its columns: those that were given, else the one with a usual name."""
     roles = {role: _given(rows, role, text) for role, text in given.items()}
     taken = {name for names in roles.values() for name in names}
-    plain = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in rows.columns if name not in taken}
+    plain = {_plain(name): name for name in rows.columns if name not in taken}
     for role in ROLES:
         usual = next((plain[name] for name in USUAL[role].split() if name in plain), None)
         if role not in roles and usual is not None:
@@ -50,6 +50,11 @@ def find_roles(rows: Rows, given: Mapping[str, str]) -> Roles:
         if len(indicators) > 1 and all(is_flag(cell) for name in indicators for cell in rows.columns[name]):
             roles["label"] = indicators
     return roles
+
+
+def names_pictures(rows: Rows, given: Mapping[str, str]) -> bool:
+    """Whether a column holds paths, by its usual name or as given."""
+    return "path" in given or any(_plain(name) in USUAL["path"].split() for name in rows.columns)
 
 
 def is_flag(cell: Cell) -> bool:
@@ -102,6 +107,10 @@ def as_array(cells: Sequence[Cell]) -> NDArray[np.generic]:
     if max(map(len, texts), default=0) > SHORT_TEXT:
         return np.array(texts, dtype=np.dtypes.StringDType())
     return np.array(texts)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
 def _text(cell: Cell) -> str:

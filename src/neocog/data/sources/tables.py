@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neocog.data.annotators import RULES, krippendorff_alpha
 from neocog.data.dataset import Columns, Dataset
 from neocog.data.reading import Reading
-from neocog.data.samples import Files
+from neocog.data.samples import Files, Samples
 from neocog.data.sources.ballots import read_ballots
 from neocog.data.sources.labels import Labels, Said, as_labels, class_list, said
 from neocog.data.sources.roles import Roles, as_array, boxes, find_roles, is_empty, part_of
@@ -22,6 +22,7 @@ from neocog.errors import UserError
 
 TABLES = (".csv", ".tsv", ".jsonl")
 MAX_BYTES = 1 << 30
+Notes = tuple[str, ...]
 Find = Callable[[str], str | None]
 """a path as the table writes it -> as it can be opened; None where there is no such picture"""
 
@@ -44,14 +45,18 @@ def recognises(path: Path) -> bool:
 
 def read(root: Path, reading: Reading) -> Dataset:
     """The pictures that the table names, by paths relative to its folder, or absolute ones."""
+    return on_disk(read_file(root), reading, root.stem, root.parent)
+
+
+def read_file(root: Path) -> Rows:
+    """The table in a file."""
     try:
         if root.stat().st_size > MAX_BYTES:
             raise UserError(f"{root} must have at most {MAX_BYTES:,} bytes; split it")
         data = root.read_bytes()
     except OSError as error:
         raise UserError(f"cannot open {root}: {error.strerror}") from error
-    rows = read_rows(data, str(root), root.suffix.lower())
-    return on_disk(rows, reading, root.stem, root.parent)
+    return read_rows(data, str(root), root.suffix.lower())
 
 
 def read_stdin(data: bytes, reading: Reading) -> Dataset:
@@ -67,16 +72,27 @@ def on_disk(rows: Rows, reading: Reading, name: str, folder: Path) -> Dataset:
         return str(place) if "\0" not in path and place.is_file() else None
 
     table = read_table(rows, reading, find)
+    return as_dataset(table, name, Files(table.paths), folder, table.notes)
+
+
+def from_table(name: str, others: int) -> Notes:
+    """That a table among the pictures gives the labels, and how many pictures it does not name."""
+    left_out = (f"left out: {others:,} pictures that {name} does not name",) if others else ()
+    return (f"labels: from {name}", *left_out)
+
+
+def as_dataset(table: Table, name: str, samples: Samples, root: Path, notes: Notes) -> Dataset:
+    """The table's pictures, which `samples` reads."""
     return Dataset(
         name,
-        Files(table.paths),
+        samples,
         table.labels.labels,
         table.labels.classes,
         table.parts,
-        folder,
+        root,
         table.labels.targets,
         table.columns,
-        table.notes,
+        notes,
         listed=True,
     )
 

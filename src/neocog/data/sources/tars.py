@@ -29,7 +29,7 @@ XZ_MEMORY = 256 << 20  # bytes; level 9 of xz needs 65 MiB
 MAX_RATIO, NO_BOMB = 200, 1 << 30  # bytes unpacked per byte packed, and how many are always allowed
 FREE = 1 << 30  # bytes that stay free on the disk of the cache
 BLOCK = tarfile.BLOCKSIZE
-BROKEN = (tarfile.TarError, ValueError, OverflowError, EOFError, struct.error, RecursionError)
+BROKEN = (tarfile.TarError, ValueError, LookupError, OverflowError, EOFError, struct.error, RecursionError)
 """what tarfile raises on a damaged header"""
 
 

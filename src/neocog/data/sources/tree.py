@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,6 +66,12 @@ def arrange(pictures: Sequence[str], folders: Collection[str], where: str) -> Ar
     order = np.array([i for _, i, _ in kept], dtype=np.int64)
     named = np.array([parts.get(way[0], "") for _, _, way in kept])
     return Arranged(order, labels, tuple(classes), named, _left_out(pictures, order, where))
+
+
+def is_sorted(pictures: Iterable[str]) -> bool:
+    """Whether the pictures lie in two folders or more, or in a train, val or test folder."""
+    tops = {_top(path) for path in pictures if "/" in path}
+    return len(tops) > 1 or any(top.lower() in PART_FOLDERS for top in tops)
 
 
 def part_folders(folders: Collection[str], where: str) -> dict[str, str]:

@@ -24,6 +24,16 @@ STORED, DEFLATED, BZIP2 = 0, 8, 12  # methods of APPNOTE.TXT 4.4.5 that are read
 OTHER_METHODS = {9: "Deflate64", 14: "LZMA", 93: "Zstandard", 95: "XZ"}
 MAX_RATIO = 1100  # DEFLATE packs 1,032 bytes into one at most
 ENCRYPTED, UTF8 = 0x1, 0x800  # bits of the flags, APPNOTE.TXT 4.4.4
+BROKEN = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    struct.error,
+)
+"""what zipfile raises on a damaged index"""
 HEADER = struct.Struct("<4s22xHH")  # of a member: signature, lengths of its name and of what follows it
 
 
@@ -38,15 +48,7 @@ def open_zip(path: Path) -> Inside:
         raise
     except OSError as error:
         raise UserError(f"cannot open {path}: {error.strerror or error}") from error
-    # a damaged index makes zipfile raise any of these
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        struct.error,
-    ) as error:
+    except BROKEN as error:
         raise UserError(f"{path} is no whole zip archive: {error}; copy or download it again") from error
     return listing.finish(fetch_zipped)
 
@@ -83,7 +85,7 @@ def _unpack(packed: bytes, size: int, method: int) -> bytes:
 
 def _list(info: zipfile.ZipInfo, listing: Listing) -> None:
     name = _name(info)
-    if info.is_dir() or name.endswith("/"):
+    if name.endswith("/"):  # a folder
         return None
     if info.create_system == 3 and stat.S_ISLNK(info.external_attr >> 16):  # 3: made on Unix
         return listing.leave_out("links", name)
