@@ -15,7 +15,7 @@ from neocog.api import names
 from neocog.api.networks import Loaded, find_run, load_classifier
 from neocog.api.scored import Scored, score_dataset
 from neocog.bundle import Card
-from neocog.data.dataset import Dataset, judged_part
+from neocog.data.dataset import judged_part, labelled
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
 from neocog.data.source import list_pictures, open_dataset
@@ -124,11 +124,9 @@ class Classifier:
             raise UserError(f"{samples.name(index)} cannot be read: {reason}")
         return found.matrix
 
-    def evaluate(
-        self, data: str | Path | Dataset, part: str | None = None, progress: Progress | None = None
-    ) -> Scored:
+    def evaluate(self, data: object, part: str | None = None, progress: Progress | None = None) -> Scored:
         """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val."""
-        dataset = judged_part(data if isinstance(data, Dataset) else open_dataset(data), part)
+        dataset = labelled(judged_part(open_dataset(data), part))
         return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
 
     def module(self) -> Any:

@@ -86,7 +86,8 @@ def make_plan(
 def _about(dataset: Dataset) -> list[str]:
     """What there is to learn from, and what of the folder is no picture."""
     lines = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
-    ignored = ignored_files(dataset.root) if dataset.root else {}
+    lines += [f"data: {note}" for note in dataset.notes]
+    ignored = ignored_files(dataset.root) if dataset.root and not dataset.listed else {}
     if ignored:
         kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])
         lines.append(

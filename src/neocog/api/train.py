@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from neocog.api.classifier import Classifier, load
 from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import labelled
+from neocog.data.reading import make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -43,7 +44,7 @@ class Run:
 
 
 def train(
-    data: str | Path | Dataset,
+    data: object,
     model: str | None = None,
     *,
     recipe: str | None = None,
@@ -59,19 +60,24 @@ def train(
     seed: int = 0,
     engine: str = "auto",
     device: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    classes: str | Path | None = None,
+    consensus: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
-    weights of the model fetched over the network. Raises `UserError` in words.
+    weights of the model fetched over the network. `data` is a path of the DATA grammar, a pair (pictures, labels),
+    a data frame or a `Dataset`; of a table, `columns` says which column plays which role, `classes` is a file with
+    all class names, `consensus` how several annotators' labels become one. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
-        dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        dataset = labelled(open_dataset(data, make_reading(columns, classes, consensus)))
         if len(dataset.classes) < 2:
             raise UserError(
                 f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
@@ -83,7 +89,7 @@ def train(
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)
         settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
         plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
-        folder, is_default = new_run_folder(output, dataset.name, dataset.root)
+        folder, is_default = new_run_folder(output, dataset.name, None if dataset.listed else dataset.root)
     for line in plan.decisions:
         told.say(line)
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from neocog.api.classifier import Predictions, load
 from neocog.api.scored import Scored
-from neocog.progress import Progress
+from neocog.data.reading import make_reading
+from neocog.data.source import open_dataset
+from neocog.progress import Progress, Silent
 
 
 def predict(
@@ -27,16 +30,23 @@ def predict(
 
 def evaluate(
     run: str | Path,
-    data: str | Path,
+    data: object,
     *,
     part: str | None = None,
     model: str | None = None,
     engine: str = "auto",
     device: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    classes: str | Path | None = None,
+    consensus: str | None = None,
     progress: Progress | None = None,
 ) -> Scored:
     """Scores of a run on labelled `data`, labels matched by name.
 
-    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val.
+    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val. `data`,
+    `columns`, `classes` and `consensus` as for `train`.
     """
-    return load(run, model=model, engine=engine, device=device).evaluate(data, part, progress)
+    dataset = open_dataset(data, make_reading(columns, classes, consensus))
+    for note in dataset.notes:
+        (progress or Silent()).say(f"data: {note}")
+    return load(run, model=model, engine=engine, device=device).evaluate(dataset, part, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
@@ -11,7 +12,7 @@ from neocog.cli.console import Console, out, out_json
 
 def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
-    data: Annotated[str, Argument(help="folder of class folders, or builtin/NAME")],
+    data: Annotated[str, Argument(help="folder, table, archive, - for a list on stdin, or builtin/NAME")],
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
     model: Annotated[
         str | None,
@@ -19,14 +20,35 @@ def evaluate(
     ] = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    columns: Annotated[
+        str, Option(help="a table's columns by role: path=..,label=..,part=..,group=..,annotator=..")
+    ] = "",
+    classes: Annotated[
+        Path | None, Option(help="file with a class name a line, in order, for a table")
+    ] = None,
+    consensus: Annotated[
+        str | None, Option(help="majority or dawid-skene, where a table has several annotators")
+    ] = None,
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Score a classifier on labelled pictures; labels are matched by name."""
     from neocog.api.verbs import evaluate as run_evaluate
+    from neocog.data.reading import columns_from
     from neocog.draw.table import Table
 
     told = Console()
-    scored = run_evaluate(run, data, part=part, model=model, engine=engine, device=device, progress=told)
+    scored = run_evaluate(
+        run,
+        data,
+        part=part,
+        model=model,
+        engine=engine,
+        device=device,
+        columns=columns_from(columns),
+        classes=classes,
+        consensus=consensus,
+        progress=told,
+    )
     for path, reason in scored.skipped:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def train(
     data: Annotated[
-        str, Argument(help="folder of class folders (with or without train/val/test), or builtin/NAME")
+        str, Argument(help="folder of class folders, table, archive, - for a list on stdin, or builtin/NAME")
     ],
     model: Annotated[
         str | None,
@@ -51,10 +51,20 @@ def train(
     seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    columns: Annotated[
+        str, Option(help="a table's columns by role: path=..,label=..,part=..,group=..,annotator=..")
+    ] = "",
+    classes: Annotated[
+        Path | None, Option(help="file with a class name a line, in order, for a table")
+    ] = None,
+    consensus: Annotated[
+        str | None, Option(help="majority or dawid-skene, where a table has several annotators")
+    ] = None,
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
     from neocog.api.train import train as run_train
+    from neocog.data.reading import columns_from
 
     run = run_train(
         data,
@@ -72,6 +82,9 @@ def train(
         seed=seed,
         engine=engine,
         device=device,
+        columns=columns_from(columns),
+        classes=classes,
+        consensus=consensus,
         progress=Console(),
     )
     if as_json:

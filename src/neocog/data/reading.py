@@ -9,6 +9,7 @@ from pathlib import Path
 from neocog.errors import UserError, unknown
 
 ROLES = ("path", "label", "group", "part", "fold", "box", "annotator")
+CONSENSUS = ("majority", "dawid-skene")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,11 @@ class Reading:
     """How `open_dataset` reads: every field has a default that fits data which are as their format wants them."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    """for tables, which column plays a role: of `ROLES`, `{"path": "file", "label": "species"}`"""
+    """for tables, which column plays a role: of `ROLES`, `{"path": "file", "label": "species"}`; several joined by +"""
+    classes: Path | None = None
+    """a file with a class name a line, the classes of a table: labels are these names or their places from 0"""
+    consensus: str | None = None
+    """of `CONSENSUS`, how the labels of several annotators become one; majority where a table has annotators"""
     place: Path | None = None
     """where the files of a built-in data set lie, where that is not the usual place"""
     download: bool = False
@@ -28,3 +33,25 @@ class Reading:
                 raise unknown("role of a column", role, ROLES)
             if not column:
                 raise UserError(f"the column for {role} must have a name, got an empty one")
+        if self.consensus not in (None, *CONSENSUS):
+            raise unknown("consensus", str(self.consensus), CONSENSUS)
+
+
+def make_reading(
+    columns: Mapping[str, str] | None, classes: str | Path | None, consensus: str | None
+) -> Reading:
+    """What the verbs' arguments of these names say."""
+    return Reading(
+        columns=columns or {},
+        classes=Path(classes).expanduser() if classes is not None else None,
+        consensus=consensus,
+    )
+
+
+def columns_from(text: str) -> dict[str, str]:
+    """`path=file,label=species` as a mapping from roles to columns."""
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    odd = next((role for role, equals, _ in pairs if not equals), None)
+    if odd is not None:
+        raise UserError(f"columns must be given as ROLE=COLUMN,..., got {odd!r} without '='")
+    return {role.strip(): column.strip() for role, _, column in pairs}
