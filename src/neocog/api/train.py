@@ -16,6 +16,7 @@ from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.dataset import Dataset
+from neocog.data.loading.workers import parse_workers
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -59,13 +60,15 @@ def train(
     seed: int = 0,
     engine: str = "auto",
     device: str = "auto",
+    workers: int | str = "auto",
     progress: Progress | None = None,
 ) -> Run:
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
-    weights of the model fetched over the network. Raises `UserError` in words.
+    weights of the model fetched over the network. `workers`, a number, `threads:N` or `processes:N`, load the pictures
+    for recipes that train all weights; `auto` measures. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
@@ -82,7 +85,8 @@ def train(
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)
         settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
-        plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
+        loading = parse_workers(workers)
+        plan = replace(plan, preprocess=preprocess, workers=loading, **settings)  # type: ignore[arg-type]
         folder, is_default = new_run_folder(output, dataset.name, dataset.root)
     for line in plan.decisions:
         told.say(line)

@@ -51,6 +51,9 @@ def train(
     seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    workers: Annotated[
+        str, Option("-j", "--workers", help="auto, N or processes:N that decode (all weights)")
+    ] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
@@ -72,6 +75,7 @@ def train(
         seed=seed,
         engine=engine,
         device=device,
+        workers=workers,
         progress=Console(),
     )
     if as_json:
