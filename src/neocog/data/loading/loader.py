@@ -121,7 +121,7 @@ class Loader:
             index = int(picks.indices[row])
             name = self.pictures.source.name(int(self.pictures.places(picks.indices)[row]))
             if self._strict:
-                raise UserError(f"every picture must be readable, but {name} is not: {why}")
+                raise UserError(f"every picture must be readable here, but {name} is not: {why}; mend or remove it")
             if index not in self.skipped:
                 self.skipped[index] = why
                 self._say(f"skipped {name}: {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from shutil import disk_usage
 
 import numpy as np
 
@@ -191,21 +193,14 @@ def _await(worker: _Worker) -> None:
 
 def _shared(shape: tuple[int, ...]) -> tuple[Path, Ring]:
     """Memory as a file that processes map: in /dev/shm where that has room, else among the temporary files."""
-    places = [place for place in ("/dev/shm", tempfile.gettempdir()) if Path(place).is_dir()]
-    for i, folder in enumerate(places, 1):
-        handle, name = tempfile.mkstemp(prefix="neocog-load-", dir=folder)
-        try:
-            if hasattr(os, "posix_fallocate"):  # what is only promised would end a process when it is written
-                os.posix_fallocate(handle, 0, int(np.prod(shape)))
-            return Path(name), np.memmap(
-                name, np.uint8, "r+" if Path(name).stat().st_size else "w+", shape=shape
-            )
-        except OSError as error:
+    size = math.prod(shape)
+    for folder in ("/dev/shm", tempfile.gettempdir()):
+        if Path(folder).is_dir() and disk_usage(folder).free > size:
+            handle, name = tempfile.mkstemp(prefix="neocog-load-", dir=folder)
+            with os.fdopen(handle, "r+b") as file, suppress(OSError):
+                if hasattr(os, "posix_fallocate"):  # a process ends when it writes to memory only promised to it
+                    os.posix_fallocate(handle, 0, size)
+                file.truncate(size)
+                return Path(name), np.memmap(file, np.uint8, "r+", shape=shape)
             Path(name).unlink()
-            if i == len(places):
-                raise NotStarted(
-                    f"no room for {int(np.prod(shape)):,} bytes in {folder}: {error.strerror}"
-                ) from error
-        finally:
-            os.close(handle)
-    raise AssertionError("a system has a folder for temporary files")
+    raise NotStarted(f"there is no room for {size / 2**20:,.0f} MiB that processes share")
