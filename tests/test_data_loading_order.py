@@ -146,7 +146,9 @@ def test_a_shorter_epoch_of_repeats_is_timms_repeated_augmentation_sampler(
 
 
 def test_copies_of_a_picture_fall_to_different_ranks() -> None:
-    shares = [Order(size=20, batch_size=4, repeats=3, world=5, rank=rank).epoch(0).indices for rank in range(5)]
+    shares = [
+        Order(size=20, batch_size=4, repeats=3, world=5, rank=rank).epoch(0).indices for rank in range(5)
+    ]
     assert all(len(set(share)) == len(share) for share in shares)
 
 

@@ -196,7 +196,7 @@ def _shared(shape: tuple[int, ...]) -> tuple[Path, Ring]:
     size = math.prod(shape)
     for folder in ("/dev/shm", tempfile.gettempdir()):
         if Path(folder).is_dir() and disk_usage(folder).free > size:
-            handle, name = tempfile.mkstemp(prefix="neocog-load-", dir=folder)
+            handle, name = tempfile.mkstemp(prefix=f"neocog-load-{os.getpid()}-", dir=folder)
             with os.fdopen(handle, "r+b") as file, suppress(OSError):
                 if hasattr(os, "posix_fallocate"):  # a process ends when it writes to memory only promised to it
                     os.posix_fallocate(handle, 0, size)
