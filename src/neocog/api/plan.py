@@ -9,6 +9,7 @@ from typing import Any
 
 from neocog.api import names
 from neocog.data.dataset import Dataset
+from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.sources.folders import ignored_files
 from neocog.errors import UserError, unknown
@@ -35,6 +36,8 @@ class Plan:
     seed: int = 0
     engine: str = "auto"
     device: str = "auto"
+    workers: Workers | None = None
+    """that load pictures for a recipe that trains all weights; None measures what is best"""
     compare_pixels: bool = False
     """set the network beside support vector machines on the pixels"""
     decisions: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.dataset import labelled
+from neocog.data.loading.workers import parse_workers
 from neocog.data.reading import make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
@@ -63,6 +64,7 @@ def train(
     columns: Mapping[str, str] | None = None,
     classes: str | Path | None = None,
     consensus: str | None = None,
+    workers: int | str = "auto",
     progress: Progress | None = None,
 ) -> Run:
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
@@ -71,7 +73,8 @@ def train(
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
     weights of the model fetched over the network. `data` is a path of the DATA grammar, a pair (pictures, labels),
     a data frame or a `Dataset`; of a table, `columns` says which column plays which role, `classes` is a file with
-    all class names, `consensus` how several annotators' labels become one. Raises `UserError` in words.
+    all class names, `consensus` how several annotators' labels become one. `workers`, a number, `threads:N` or
+    `processes:N`, load the pictures for recipes that train all weights; `auto` measures. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
@@ -88,7 +91,8 @@ def train(
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)
         settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
-        plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
+        loading = parse_workers(workers)
+        plan = replace(plan, preprocess=preprocess, workers=loading, **settings)  # type: ignore[arg-type]
         folder, is_default = new_run_folder(output, dataset.name, None if dataset.listed else dataset.root)
     for line in plan.decisions:
         told.say(line)

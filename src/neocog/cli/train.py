@@ -60,6 +60,9 @@ def train(
     consensus: Annotated[
         str | None, Option(help="majority or dawid-skene, where a table has several annotators")
     ] = None,
+    workers: Annotated[
+        str, Option("-j", "--workers", help="auto, N or processes:N that decode (all weights)")
+    ] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
@@ -85,6 +88,7 @@ def train(
         columns=columns_from(columns),
         classes=classes,
         consensus=consensus,
+        workers=workers,
         progress=Console(),
     )
     if as_json:
