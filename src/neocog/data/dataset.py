@@ -37,6 +37,8 @@ class Dataset:
     """what else is known, by name: `group` (n,), `box` (n, 4) as left, top, width, height in pixels, and so on"""
     notes: tuple[str, ...] = ()
     """what the reader of the data did or left out, a sentence each"""
+    quarantined: tuple[tuple[str, str], ...] = ()
+    """(path, reason) of pictures that a quarantine list left out"""
 
     def __len__(self) -> int:
         return len(self.samples)
