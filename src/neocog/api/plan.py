@@ -35,6 +35,8 @@ class Plan:
     seed: int = 0
     engine: str = "auto"
     device: str = "auto"
+    strict: bool = False
+    """a picture that cannot be read is an error"""
     compare_pixels: bool = False
     """set the network beside support vector machines on the pixels"""
     decisions: tuple[str, ...] = ()
@@ -86,6 +88,8 @@ def make_plan(
 def _about(dataset: Dataset) -> list[str]:
     """What there is to learn from, and what of the folder is no picture."""
     lines = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
+    if dataset.quarantined:
+        lines.append(f"quarantine: {len(dataset.quarantined):,} left out")
     ignored = ignored_files(dataset.root) if dataset.root else {}
     if ignored:
         kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])

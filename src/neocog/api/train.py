@@ -16,6 +16,7 @@ from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.dataset import Dataset
+from neocog.data.quarantine import without_quarantined
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -57,6 +58,8 @@ def train(
     lr: float | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    quarantine: str | Path | None = None,
+    strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
@@ -65,13 +68,17 @@ def train(
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
-    weights of the model fetched over the network. Raises `UserError` in words.
+    weights of the model fetched over the network. `quarantine` is a list of pictures to leave out (`check_data` makes
+    one); with `strict` a picture that cannot be read is an error instead of being skipped and counted. Raises
+    `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
         dataset = data if isinstance(data, Dataset) else open_dataset(data)
+        if quarantine is not None:
+            dataset = without_quarantined(dataset, Path(quarantine).expanduser())
         if len(dataset.classes) < 2:
             raise UserError(
                 f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
@@ -81,7 +88,13 @@ def train(
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)
-        settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
+        settings = {
+            "val_fraction": val_fraction,
+            "seed": seed,
+            "engine": engine,
+            "device": device,
+            "strict": strict,
+        }
         plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
         folder, is_default = new_run_folder(output, dataset.name, dataset.root)
     for line in plan.decisions:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from neocog.api.classifier import Predictions, load
 from neocog.api.scored import Scored
+from neocog.data.reading import Reading
+from neocog.data.source import open_dataset
 from neocog.progress import Progress
 
 
@@ -31,12 +33,17 @@ def evaluate(
     *,
     part: str | None = None,
     model: str | None = None,
+    quarantine: str | Path | None = None,
+    strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Scored:
     """Scores of a run on labelled `data`, labels matched by name.
 
-    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val.
+    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val. `quarantine`
+    is a list of pictures to leave out; with `strict` a picture that cannot be read is an error.
     """
-    return load(run, model=model, engine=engine, device=device).evaluate(data, part, progress)
+    classifier = load(run, model=model, engine=engine, device=device)
+    reading = Reading(quarantine=Path(quarantine).expanduser() if quarantine is not None else None)
+    return classifier.evaluate(open_dataset(data, reading), part, progress, strict)

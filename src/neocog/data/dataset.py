@@ -19,6 +19,19 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A picture that a quarantine list took out of a data set."""
+
+    path: str
+    reason: str
+    part: str
+    """that it would belong to"""
+
+    def to_json(self) -> dict[str, str]:
+        return {"path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Pictures with labels, read by index; whatever is known of a picture lies in arrays of equal length."""
 
@@ -37,8 +50,8 @@ class Dataset:
     """what else is known, by name: `group` (n,), `box` (n, 4) as left, top, width, height in pixels, and so on"""
     notes: tuple[str, ...] = ()
     """what the reader of the data did or left out, a sentence each"""
-    quarantined: tuple[tuple[str, str], ...] = ()
-    """(path, reason) of pictures that a quarantine list left out"""
+    quarantined: tuple[LeftOut, ...] = ()
+    """pictures that a quarantine list left out"""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -74,4 +87,5 @@ def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:
     chosen = part or there[0]
     if chosen not in there:
         raise UserError(f"part must be one of {', '.join(there)}, got {chosen!r}")
-    return dataset.select(np.flatnonzero(dataset.parts == chosen), f"{dataset.name}/{chosen}")
+    judged = dataset.select(np.flatnonzero(dataset.parts == chosen), f"{dataset.name}/{chosen}")
+    return replace(judged, quarantined=tuple(gone for gone in dataset.quarantined if gone.part == chosen))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, LeftOut
 from neocog.data.samples import content_hash
 from neocog.errors import Unreadable, UserError
 
 HEADER = ("path", "sha256", "reason")
+NAMED = 10  # pictures in an error
 HEX = frozenset("0123456789abcdef")
 
 
@@ -85,13 +86,27 @@ def without_quarantined(dataset: Dataset, path: Path) -> Dataset:
     left_out, unmet = _places(dataset, entries)
     if len(left_out) == len(dataset) and len(dataset):
         raise UserError(f"{path} must leave a picture of {dataset.name}, but lists all {len(dataset):,}")
-    gone = tuple((dataset.samples.name(i), reason) for i, reason in sorted(left_out.items()))
+    gone = tuple(
+        LeftOut(dataset.samples.name(i), reason, str(dataset.parts[i]))
+        for i, reason in sorted(left_out.items())
+    )
     kept = dataset.select(np.array([i for i in range(len(dataset)) if i not in left_out], dtype=np.int64))
     notes = tuple(
         f"{path}, line {entry.line}: no picture here is {entry.path or entry.sha256}" for entry in unmet
     )
-    count = f"{len(gone):,} pictures left out by {path}"
-    return replace(kept, quarantined=(*dataset.quarantined, *gone), notes=(*dataset.notes, count, *notes))
+    return replace(kept, quarantined=(*dataset.quarantined, *gone), notes=(*dataset.notes, *notes))
+
+
+def demand_readable(dataset: Dataset, skipped: Sequence[tuple[int, str]]) -> None:
+    """Raise `UserError` naming the pictures, (index, reason), that could not be read."""
+    if skipped:
+        named = "; ".join(f"{dataset.samples.name(i)}: {reason}" for i, reason in skipped[:NAMED])
+        more = f"; and {len(skipped) - NAMED:,} more" if len(skipped) > NAMED else ""
+        count = f"{len(skipped):,} of {len(dataset):,}"
+        raise UserError(
+            f"every picture must be readable with --strict, {count} are not ({named}{more}); "
+            "repair them, or leave them out with --quarantine FILE (neocog data check writes one)"
+        )
 
 
 def _places(dataset: Dataset, entries: tuple[Entry, ...]) -> tuple[dict[int, str], list[Entry]]:

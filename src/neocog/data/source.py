@@ -12,6 +12,7 @@ import numpy as np
 from neocog.data.builtin import BUILTIN
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
+from neocog.data.quarantine import without_quarantined
 from neocog.data.reading import Reading
 from neocog.data.samples import Files
 from neocog.data.sources import folders
@@ -35,6 +36,11 @@ SOURCES: tuple[Source, ...] = (folders,)
 
 def open_dataset(data: str | Path, reading: Reading = Reading()) -> Dataset:  # noqa: B008  # frozen
     """The data set called `data`: `builtin/NAME`, a folder of class folders, or one with train/val/test folders."""
+    dataset = _opened(data, reading)
+    return without_quarantined(dataset, reading.quarantine) if reading.quarantine else dataset
+
+
+def _opened(data: str | Path, reading: Reading) -> Dataset:
     text = str(data)
     if text.startswith("builtin/"):
         return _builtin(text.removeprefix("builtin/"))
