@@ -124,10 +124,19 @@ class Classifier:
             raise UserError(f"{samples.name(index)} cannot be read: {reason}")
         return found.matrix
 
-    def evaluate(self, data: object, part: str | None = None, progress: Progress | None = None) -> Scored:
-        """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val."""
+    def evaluate(
+        self,
+        data: object,
+        part: str | None = None,
+        progress: Progress | None = None,
+        strict: bool = False,
+    ) -> Scored:
+        """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
+
+        With `strict` a picture that cannot be read is an error instead of being skipped and counted.
+        """
         dataset = labelled(judged_part(open_dataset(data), part))
-        return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
+        return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent(), strict)
 
     def module(self) -> Any:
         """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""

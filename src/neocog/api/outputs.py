@@ -165,6 +165,7 @@ def _figures(
         "n_train": len(learned.split.train),
         "n_val": len(learned.split.held_out),
         "skipped": [{"path": samples.name(i), "reason": reason} for i, reason in learned.skipped],
+        "quarantined": [gone.to_json() for gone in plan.dataset.quarantined],
         "seconds": {step: round(s, 3) for step, s in seconds.items()},
     }
 

@@ -38,6 +38,8 @@ class Plan:
     device: str = "auto"
     workers: Workers | None = None
     """that load pictures for a recipe that trains all weights; None measures what is best"""
+    strict: bool = False
+    """a picture that cannot be read is an error"""
     compare_pixels: bool = False
     """set the network beside support vector machines on the pixels"""
     decisions: tuple[str, ...] = ()
@@ -90,6 +92,8 @@ def _about(dataset: Dataset) -> list[str]:
     """What there is to learn from, and what of the folder is no picture."""
     lines = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
     lines += [f"data: {note}" for note in dataset.notes]
+    if dataset.quarantined:
+        lines.append(f"quarantine: {len(dataset.quarantined):,} left out")
     ignored = ignored_files(dataset.root) if dataset.root and not dataset.listed else {}
     if ignored:
         kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])

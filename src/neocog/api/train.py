@@ -17,6 +17,7 @@ from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.dataset import labelled
 from neocog.data.loading.workers import parse_workers
+from neocog.data.quarantine import without_quarantined
 from neocog.data.reading import make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
@@ -59,6 +60,8 @@ def train(
     lr: float | None = None,
     batch_size: int | None = None,
     seed: int = 0,
+    quarantine: str | Path | None = None,
+    strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
     columns: Mapping[str, str] | None = None,
@@ -73,14 +76,18 @@ def train(
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
     weights of the model fetched over the network. `data` is a path of the DATA grammar, a pair (pictures, labels),
     a data frame or a `Dataset`; of a table, `columns` says which column plays which role, `classes` is a file with
-    all class names, `consensus` how several annotators' labels become one. `workers`, a number, `threads:N` or
-    `processes:N`, load the pictures for recipes that train all weights; `auto` measures. Raises `UserError` in words.
+    all class names, `consensus` how several annotators' labels become one. `quarantine` is a list of pictures to
+    leave out (`check_data` makes one); with `strict` a picture that cannot be read is an error instead of being
+    skipped and counted. `workers`, a number, `threads:N` or `processes:N`, load the pictures for recipes that train
+    all weights; `auto` measures. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
         dataset = labelled(open_dataset(data, make_reading(columns, classes, consensus)))
+        if quarantine is not None:
+            dataset = without_quarantined(dataset, Path(quarantine).expanduser())
         if len(dataset.classes) < 2:
             raise UserError(
                 f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
@@ -90,7 +97,13 @@ def train(
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
         preprocess = names.resized(plan.preprocess, img_size, resize_mode)
-        settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
+        settings = {
+            "val_fraction": val_fraction,
+            "seed": seed,
+            "engine": engine,
+            "device": device,
+            "strict": strict,
+        }
         loading = parse_workers(workers)
         plan = replace(plan, preprocess=preprocess, workers=loading, **settings)  # type: ignore[arg-type]
         folder, is_default = new_run_folder(output, dataset.name, None if dataset.listed else dataset.root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from neocog.api.classifier import Predictions, load
@@ -34,6 +35,8 @@ def evaluate(
     *,
     part: str | None = None,
     model: str | None = None,
+    quarantine: str | Path | None = None,
+    strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
     columns: Mapping[str, str] | None = None,
@@ -44,9 +47,11 @@ def evaluate(
     """Scores of a run on labelled `data`, labels matched by name.
 
     Where the data come in train, val and test folders, `part` is judged: test if there is one, else val. `data`,
-    `columns`, `classes` and `consensus` as for `train`.
+    `columns`, `classes`, `consensus`, `quarantine` and `strict` as for `train`.
     """
-    dataset = open_dataset(data, make_reading(columns, classes, consensus))
+    reading = make_reading(columns, classes, consensus)
+    reading = replace(reading, quarantine=Path(quarantine).expanduser() if quarantine is not None else None)
+    dataset = open_dataset(data, reading)
     for note in dataset.notes:
         (progress or Silent()).say(f"data: {note}")
-    return load(run, model=model, engine=engine, device=device).evaluate(dataset, part, progress)
+    return load(run, model=model, engine=engine, device=device).evaluate(dataset, part, progress, strict)

@@ -18,6 +18,12 @@ def evaluate(
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
     ] = None,
+    quarantine: Annotated[
+        Path | None, Option(help="leave out the pictures on this list, as `data check` writes it")
+    ] = None,
+    strict: Annotated[
+        bool, Option("--strict", help="an unreadable picture is an error, not skipped")
+    ] = False,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     columns: Annotated[
@@ -47,6 +53,8 @@ def evaluate(
         columns=columns_from(columns),
         classes=classes,
         consensus=consensus,
+        quarantine=quarantine,
+        strict=strict,
         progress=told,
     )
     for path, reason in scored.skipped:
@@ -65,7 +73,8 @@ def evaluate(
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
-    out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}")
+    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
+    out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
     rows = (
         (name, row.precision, row.recall, row.f1, row.n) for name, row in scores.per_class.items() if row.n
     )

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 import typer
 
-from neocog.cli import bench, doctor, evaluate, models, predict, reproduce, summary, train, verify
+from neocog.cli import bench, data_check, doctor, evaluate, models, predict, reproduce, summary, train, verify
 from neocog.cli.console import Console
 from neocog.errors import UserError
 
@@ -22,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+data = typer.Typer(help="Look after a data set: check it.", no_args_is_help=True)
+app.add_typer(data, name="data")
+data.command("check")(data_check.data_check)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)

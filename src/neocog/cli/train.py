@@ -49,6 +49,12 @@ def train(
     lr: Annotated[float | None, Option(help="highest learning rate")] = None,
     batch_size: Annotated[int | None, Option("-b", "--batch-size", help="pictures per step")] = None,
     seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
+    quarantine: Annotated[
+        Path | None, Option(help="leave out the pictures on this list, as `data check` writes it")
+    ] = None,
+    strict: Annotated[
+        bool, Option("--strict", help="an unreadable picture is an error, not skipped")
+    ] = False,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     columns: Annotated[
@@ -83,6 +89,8 @@ def train(
         lr=lr,
         batch_size=batch_size,
         seed=seed,
+        quarantine=quarantine,
+        strict=strict,
         engine=engine,
         device=device,
         columns=columns_from(columns),
@@ -109,5 +117,7 @@ def _summary(run: Run) -> None:
         out(f"  beside it: {line}")
     if figures["skipped"]:
         out(f"skipped {len(figures['skipped'])} unreadable pictures, listed in the report")
+    if figures["quarantined"]:
+        out(f"in quarantine {len(figures['quarantined']):,}")
     out(f"run     {run.folder}")
     out(f"report  {run.folder / 'report.html'}")

@@ -26,6 +26,8 @@ class Reading:
     """where the files of a built-in data set lie, where that is not the usual place"""
     download: bool = False
     """fetch a built-in data set over the network, checked by its SHA-256, if it is not here"""
+    quarantine: Path | None = None
+    """a list of pictures to leave out, as `data check` writes it"""
 
     def __post_init__(self) -> None:
         for role, column in self.columns.items():

@@ -13,6 +13,7 @@ import numpy as np
 from neocog.data.builtin import BUILTIN
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
+from neocog.data.quarantine import without_quarantined
 from neocog.data.reading import Reading
 from neocog.data.samples import Files, Joined, Samples
 from neocog.data.sources import archives, folders, memory, tables
@@ -39,6 +40,11 @@ def open_dataset(data: object, reading: Reading = Reading()) -> Dataset:  # noqa
 
     From Python also a pair (pictures, labels), a data frame with a column of paths, or a `Dataset`, as it is.
     """
+    dataset = _opened(data, reading)
+    return without_quarantined(dataset, reading.quarantine) if reading.quarantine else dataset
+
+
+def _opened(data: object, reading: Reading) -> Dataset:
     if not isinstance(data, str | Path):
         return _from_memory(data, reading)
     text = str(data)
