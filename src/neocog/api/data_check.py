@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from neocog.data.checks.kinds import KINDS, SEVERITIES
 from neocog.data.checks.scan import scan
 from neocog.data.dataset import Dataset
 from neocog.data.quarantine import Entry, write_list
-from neocog.data.reading import Reading
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.draw.table import Table
 from neocog.progress import Progress, Silent
@@ -128,19 +127,19 @@ class DataCheck:
 
 
 def check_data(
-    data: str | Path | Dataset,
+    data: object,
     *,
     vectors: NDArray[np.floating] | None = None,
     threshold: float = 0.98,
-    reading: Reading = Reading(),  # noqa: B008  # frozen
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> DataCheck:
     """Look at every picture of `data` and say what is wrong or odd; nothing is changed.
 
     `vectors` (n, d), one for each picture in order, let pictures be found that are `alike`: their cosine is at least
     `threshold`. Raises `UserError` in words.
     """
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, reading)
+    dataset = open_dataset(data, make_reading(**reading))
     scanned = scan(dataset.samples, progress)
     with (progress or Silent()).step("comparing", 1):
         return DataCheck(dataset, scanned, check(dataset, scanned, vectors, threshold))

@@ -100,7 +100,7 @@ def _about(dataset: Dataset) -> list[str]:
         lines.append(
             f"ignored: {sum(ignored.values()):,} files that are no pictures by their names ({kinds})"
         )
-    return lines
+    return [*lines, *dataset.notes]
 
 
 def _not_here(reference: names.Reference, weights: bool) -> list[str]:

@@ -78,6 +78,8 @@ def score_dataset(
     rows: list[Floats] = []
     unread: list[tuple[int, str]] = []
     trained, seen = training_hashes(loaded.folder), 0
+    for note in dataset.notes:
+        progress.say(note)
     with progress.step("pictures", len(dataset)) as advance:
         for part in stream(dataset.samples, loaded.network.preprocess, engine):
             if len(part.indices):

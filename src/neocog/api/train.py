@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Unpack
 
 from neocog.api import names
 from neocog.api.classifier import Classifier, load
@@ -17,8 +17,7 @@ from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.dataset import labelled
 from neocog.data.loading.workers import parse_workers
-from neocog.data.quarantine import without_quarantined
-from neocog.data.reading import make_reading
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -60,34 +59,27 @@ def train(
     lr: float | None = None,
     batch_size: int | None = None,
     seed: int = 0,
-    quarantine: str | Path | None = None,
     strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    classes: str | Path | None = None,
-    consensus: str | None = None,
     workers: int | str = "auto",
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Run:
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
     weights of the model fetched over the network. `data` is a path of the DATA grammar, a pair (pictures, labels),
-    a data frame or a `Dataset`; of a table, `columns` says which column plays which role, `classes` is a file with
-    all class names, `consensus` how several annotators' labels become one. `quarantine` is a list of pictures to
-    leave out (`check_data` makes one); with `strict` a picture that cannot be read is an error instead of being
-    skipped and counted. `workers`, a number, `threads:N` or `processes:N`, load the pictures for recipes that train
-    all weights; `auto` measures. Raises `UserError` in words.
+    a data frame or a `Dataset`, read as `ReadingOptions` say. With `strict` a picture that cannot be read is an error
+    instead of being skipped and counted. `workers`, a number, `threads:N` or `processes:N`, load the pictures for
+    recipes that train all weights; `auto` measures. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
-        dataset = labelled(open_dataset(data, make_reading(columns, classes, consensus)))
-        if quarantine is not None:
-            dataset = without_quarantined(dataset, Path(quarantine).expanduser())
+        dataset = labelled(open_dataset(data, make_reading(**reading)))
         if len(dataset.classes) < 2:
             raise UserError(
                 f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from neocog.api.classifier import Predictions, load
 from neocog.api.scored import Scored
-from neocog.data.reading import make_reading
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.progress import Progress, Silent
 
@@ -35,23 +34,18 @@ def evaluate(
     *,
     part: str | None = None,
     model: str | None = None,
-    quarantine: str | Path | None = None,
     strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    classes: str | Path | None = None,
-    consensus: str | None = None,
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Scored:
     """Scores of a run on labelled `data`, labels matched by name.
 
-    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val. `data`,
-    `columns`, `classes`, `consensus`, `quarantine` and `strict` as for `train`.
+    Where the data come in train, val and test folders, or a split gives them such parts, `part` is judged: test if
+    there is one, else val. `data`, `strict` and `reading` as for `train`.
     """
-    reading = make_reading(columns, classes, consensus)
-    reading = replace(reading, quarantine=Path(quarantine).expanduser() if quarantine is not None else None)
-    dataset = open_dataset(data, reading)
+    dataset = open_dataset(data, make_reading(**reading))
     for note in dataset.notes:
         (progress or Silent()).say(f"data: {note}")
     return load(run, model=model, engine=engine, device=device).evaluate(dataset, part, progress, strict)

@@ -5,21 +5,36 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 
 def data_check(
-    data: Annotated[
-        str, Argument(help="folder of class folders (with or without train/val/test), or builtin/NAME")
-    ],
+    data: reading.Data,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
+    quarantine: reading.Quarantine = None,
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Find unreadable pictures, copies, leaks between parts, wrong labels and odd ones; change nothing."""
     from neocog.api.data_check import check_data
+    from neocog.data.reading import columns_from
 
-    found = check_data(data, progress=Console())
+    found = check_data(
+        data,
+        columns=columns_from(columns),
+        classes=classes,
+        consensus=consensus,
+        split=split,
+        fold=fold,
+        quarantine=quarantine,
+        progress=Console(),
+    )
     if as_json:
         out_json(found.to_json())
     else:

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 
 def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
-    data: Annotated[str, Argument(help="folder, table, archive, - for a list on stdin, or builtin/NAME")],
+    data: reading.Data,
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
     model: Annotated[
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
     ] = None,
-    quarantine: Annotated[
-        Path | None, Option(help="leave out the pictures on this list, as `data check` writes it")
-    ] = None,
-    strict: Annotated[
-        bool, Option("--strict", help="an unreadable picture is an error, not skipped")
-    ] = False,
+    quarantine: reading.Quarantine = None,
+    strict: reading.Strict = False,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
-    columns: Annotated[
-        str, Option(help="a table's columns by role: path=..,label=..,part=..,group=..,annotator=..")
-    ] = "",
-    classes: Annotated[
-        Path | None, Option(help="file with a class name a line, in order, for a table")
-    ] = None,
-    consensus: Annotated[
-        str | None, Option(help="majority or dawid-skene, where a table has several annotators")
-    ] = None,
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Score a classifier on labelled pictures; labels are matched by name."""
@@ -48,13 +40,15 @@ def evaluate(
         data,
         part=part,
         model=model,
+        strict=strict,
         engine=engine,
         device=device,
         columns=columns_from(columns),
         classes=classes,
         consensus=consensus,
+        split=split,
+        fold=fold,
         quarantine=quarantine,
-        strict=strict,
         progress=told,
     )
     for path, reason in scored.skipped:

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from neocog.data.builtin import BUILTIN
+from neocog.data.builtin import BUILTIN, HERE
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
+from neocog.data.manifest import apply_split
 from neocog.data.quarantine import without_quarantined
 from neocog.data.reading import Reading
 from neocog.data.samples import Files, Joined, Samples
@@ -41,6 +42,8 @@ def open_dataset(data: object, reading: Reading = Reading()) -> Dataset:  # noqa
     From Python also a pair (pictures, labels), a data frame with a column of paths, or a `Dataset`, as it is.
     """
     dataset = _opened(data, reading)
+    if reading.split:
+        dataset = apply_split(dataset, reading.split, reading.fold)
     return without_quarantined(dataset, reading.quarantine) if reading.quarantine else dataset
 
 
@@ -104,4 +107,5 @@ def _builtin(name: str) -> Dataset:
     if name not in BUILTIN:
         raise unknown("built-in data set", f"builtin/{name}", [f"builtin/{known}" for known in BUILTIN])
     samples, labels, classes = BUILTIN[name]()
-    return Dataset(name, samples, labels, classes, np.full(len(labels), ""))
+    root = HERE / "photos" if name == "photos" else None
+    return Dataset(name, samples, labels, classes, np.full(len(labels), ""), root)
