@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +125,23 @@ class Classifier:
         return found.matrix
 
     def evaluate(
-        self, data: str | Path | Dataset, part: str | None = None, progress: Progress | None = None
+        self,
+        data: str | Path | Dataset,
+        part: str | None = None,
+        progress: Progress | None = None,
+        exact: bool = False,
     ) -> Scored:
-        """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val."""
+        """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
+
+        With `exact` a run that decodes fast is scored with every pixel decoded, too.
+        """
         dataset = judged_part(data if isinstance(data, Dataset) else open_dataset(data), part)
-        return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
+        scored = score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
+        if not exact or self.preprocess.decoding == "exact":
+            return scored
+        network = replace(self.loaded.network, preprocess=replace(self.preprocess, decoding="exact"))
+        loaded = replace(self.loaded, network=network)
+        return replace(scored, exact=score_dataset(loaded, self.engine.engine, dataset, progress or Silent()))
 
     def module(self) -> Any:
         """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""

@@ -16,6 +16,8 @@ from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
 from neocog.data.dataset import Dataset
+from neocog.data.decoding import chosen_decoding
+from neocog.data.preprocess import Preprocess
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -52,6 +54,7 @@ def train(
     output: str | Path | None = None,
     img_size: int | None = None,
     resize_mode: str | None = None,
+    decoding: str | None = None,
     val_fraction: float = 0.2,
     epochs: int | None = None,
     lr: float | None = None,
@@ -64,7 +67,8 @@ def train(
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
-    them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
+    them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. `decoding` is `exact` or `fast`, and
+    chosen by the size of the pictures where it is not given. Only with `download` are published
     weights of the model fetched over the network. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
@@ -80,9 +84,9 @@ def train(
             _fetch(model or DEFAULT_MODEL, weights, told)
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
-        preprocess = names.resized(plan.preprocess, img_size, resize_mode)
+        preprocess, why = _decoded(names.resized(plan.preprocess, img_size, resize_mode), decoding, dataset)
         settings = {"val_fraction": val_fraction, "seed": seed, "engine": engine, "device": device}
-        plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
+        plan = replace(plan, preprocess=preprocess, decisions=(*plan.decisions, *why), **settings)  # type: ignore[arg-type]
         folder, is_default = new_run_folder(output, dataset.name, dataset.root)
     for line in plan.decisions:
         told.say(line)
@@ -98,6 +102,14 @@ def train(
         for row in learned.comparison
     )
     return Run(folder, figures, lines, learned.interrupted)
+
+
+def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> tuple[Preprocess, list[str]]:
+    """With the decoding asked for, or the one that suits the pictures; and a sentence where that is `fast`."""
+    if decoding is not None:
+        return replace(preprocess, decoding=decoding), []  # type: ignore[arg-type]  # checked there
+    preprocess, why = chosen_decoding(preprocess, dataset.samples)
+    return preprocess, [why] if why else []
 
 
 def _fetch(model: str, weights: str | Path | None, told: Progress) -> None:

@@ -30,6 +30,7 @@ def evaluate(
     data: str | Path,
     *,
     part: str | None = None,
+    exact: bool = False,
     model: str | None = None,
     engine: str = "auto",
     device: str = "auto",
@@ -37,6 +38,7 @@ def evaluate(
 ) -> Scored:
     """Scores of a run on labelled `data`, labels matched by name.
 
-    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val.
+    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val. With
+    `exact` a run that decodes fast is scored with every pixel decoded, too: `Scored.exact`.
     """
-    return load(run, model=model, engine=engine, device=device).evaluate(data, part, progress)
+    return load(run, model=model, engine=engine, device=device).evaluate(data, part, progress, exact)

@@ -13,6 +13,9 @@ def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     data: Annotated[str, Argument(help="folder of class folders, or builtin/NAME")],
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    exact: Annotated[
+        bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
+    ] = False,
     model: Annotated[
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
@@ -26,7 +29,9 @@ def evaluate(
     from neocog.draw.table import Table
 
     told = Console()
-    scored = run_evaluate(run, data, part=part, model=model, engine=engine, device=device, progress=told)
+    scored = run_evaluate(
+        run, data, part=part, exact=exact, model=model, engine=engine, device=device, progress=told
+    )
     for path, reason in scored.skipped:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:
@@ -43,6 +48,14 @@ def evaluate(
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
+    if scored.exact:
+        low, high = scored.exact.scores.top1_interval
+        out(
+            f"with every pixel decoded: top-1 {scored.exact.top1:.4f} (95 % interval {low:.4f} to {high:.4f})"
+        )
+        out(f"other predictions: {scored.differing:,} of {scores.n:,}")
+    elif exact:
+        out("every pixel was decoded: this run decodes exactly")
     out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}")
     rows = (
         (name, row.precision, row.recall, row.f1, row.n) for name, row in scores.per_class.items() if row.n

@@ -81,13 +81,13 @@ class Preprocess:
 
     def __call__(self, picture: Picture) -> Pixels:
         """uint8 pixels (height, width, channels); raises `Unreadable` with the reason."""
-        wanted = (0, 0) if self.decoding == "exact" else self._edges()
+        wanted = (0, 0) if self.decoding == "exact" else self.edges()
         decoded = decode(picture, self.channels, wanted, self.background)
         if not self.exif:
             decoded = decoded._replace(orientation=1)
         return self._on_ground(self._resized(decoded))
 
-    def _edges(self) -> tuple[int, int]:
+    def edges(self) -> tuple[int, int]:
         """Height and width between resizing and the crop, of a picture with the proportions of the result."""
         share = self.crop_pct if self.resize_mode == "crop" else 1.0
         # 224 / (224 / 232) is 231.99999999999997
@@ -105,7 +105,7 @@ class Preprocess:
             size = max(1, round(height * scale)), max(1, round(width * scale))
             return Place(whole, size, size)
         if self.whole_pixels:
-            return _centre_crop(full, _shorter_to(full, self._edges()), self.size)
+            return _centre_crop(full, _shorter_to(full, self.edges()), self.size)
         return Place(_middle(full, self.size, self.crop_pct), self.size, self.size)
 
     def _resized(self, decoded: Decoded) -> Pixels:
