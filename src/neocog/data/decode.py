@@ -18,8 +18,9 @@ from neocog.data.samples import ORIENTATION, Picture, held
 from neocog.errors import Unreadable
 
 MAX_PIXELS = 178_956_970  # where Pillow takes a file for a decompression bomb
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = (
+    ".avif",
     ".bmp",
     ".gif",
     ".jfif",
