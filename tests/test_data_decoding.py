@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import zoo
+from neocog import UserError, evaluate, load, train
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Arrays, Picture
@@ -75,10 +77,10 @@ def neocog(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noise of two brightnesses as JPEGs of 160 x 200 pixels, and a network that wants 16 x 16."""
+    """Noise that hardly differs, as JPEGs of 160 x 200 pixels, and a network that wants 16 x 16."""
     here = tmp_path_factory.mktemp("work")
     rng = np.random.default_rng(0)
-    for name, low in (("dark", 0), ("light", 24)):
+    for name, low in (("dark", 0), ("light", 1)):
         noise = rng.integers(low, low + 200, (12, 160, 200, 3)).astype(np.uint8)
         zoo.make(here / "data" / name, {f"{i}.jpg": zoo.jpeg(one) for i, one in enumerate(noise)})
     (here / "net.py").write_text("from torch import nn\n\ndef flat():\n    return nn.Flatten()\n")
@@ -94,14 +96,27 @@ def test_training_says_that_it_decodes_fast_and_eval_exact_prints_both(place: Pa
     assert lines[0].startswith("top-1 ")
     assert lines[1].startswith("with every pixel decoded: top-1 ")
     assert lines[2].startswith("other predictions: ")
-    said = json.loads(neocog("eval", "fast", "data", "--exact", "--json", cwd=place).stdout)
-    assert set(said["exact"]) == {"top1", "differing"}
-    assert abs(said["exact"]["top1"] - said["top1"]) * 24 <= said["exact"]["differing"]
 
 
-def test_exact_decoding_can_be_asked_for(place: Path) -> None:
-    given = ("--img-size", 16, "--recipe", "probe", "--engine", "torch", "--decoding", "exact")
-    done = neocog("train", "data", "-m", "net.py:flat", *given, "--output", "exact", cwd=place)
-    assert "decoding:" not in done.stderr
-    assert json.loads((place / "exact" / "model.json").read_text())["preprocess"]["decoding"] == "exact"
-    assert "this run decodes exactly" in neocog("eval", "exact", "data", "--exact", cwd=place).stdout
+def test_eval_exact_scores_a_fast_run_in_both_ways(place: Path, tmp_path: Path) -> None:
+    network, given = f"{place / 'net.py'}:flat", {"img_size": 16, "recipe": "probe", "engine": "torch"}
+    fast, exact = (
+        train(place / "data", network, decoding=way, output=tmp_path / way, **given)
+        for way in ("fast", "exact")
+    )
+    both = evaluate(fast.folder, place / "data", exact=True)
+    assert both.exact is not None
+    classifier = load(fast.folder)
+    whole = [replace(classifier.preprocess, decoding="exact")(Path(path).read_bytes()) for path in both.paths]
+    expected = classifier.probabilities(np.stack(whole))  # pixels of the network's size pass unchanged
+    assert np.allclose(both.exact.probabilities, expected, atol=1e-5)
+    assert not np.allclose(both.probabilities, expected, atol=1e-5)
+    other = both.probabilities.argmax(axis=1) != expected.argmax(axis=1)
+    assert both.to_json()["exact"] == {"top1": both.exact.top1, "differing": int(other.sum())}
+    assert evaluate(exact.folder, place / "data", exact=True).exact is None
+    assert evaluate(fast.folder, place / "data").exact is None
+
+
+def test_a_decoding_that_is_neither_is_refused(place: Path) -> None:
+    with pytest.raises(UserError, match="decoding must be one of fast, exact, got 'lazy'"):
+        train(place / "data", f"{place / 'net.py'}:flat", decoding="lazy")
