@@ -15,8 +15,10 @@ from neocog.api.classifier import Classifier, load
 from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, make_plan
-from neocog.data.dataset import labelled
+from neocog.data.dataset import Dataset, labelled
+from neocog.data.decoding import chosen_decoding
 from neocog.data.loading.workers import parse_workers
+from neocog.data.preprocess import Preprocess
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
@@ -54,6 +56,7 @@ def train(
     output: str | Path | None = None,
     img_size: int | None = None,
     resize_mode: str | None = None,
+    decoding: str | None = None,
     val_fraction: float = 0.2,
     epochs: int | None = None,
     lr: float | None = None,
@@ -71,9 +74,10 @@ def train(
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
     weights of the model fetched over the network. `data` is a path of the DATA grammar, a pair (pictures, labels),
-    a data frame or a `Dataset`, read as `ReadingOptions` say. With `strict` a picture that cannot be read is an error
-    instead of being skipped and counted. `workers`, a number, `threads:N` or `processes:N`, load the pictures for
-    recipes that train all weights; `auto` measures. Raises `UserError` in words.
+    a data frame or a `Dataset`, read as `ReadingOptions` say. `decoding` is `exact` or `fast`, and chosen by the size
+    of the pictures where it is not given. With `strict` a picture that cannot be read is an error instead of being
+    skipped and counted. `workers`, a number, `threads:N` or `processes:N`, load the pictures for recipes that train
+    all weights; `auto` measures. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
@@ -88,16 +92,18 @@ def train(
             _fetch(model or DEFAULT_MODEL, weights, told)
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
-        preprocess = names.resized(plan.preprocess, img_size, resize_mode)
-        settings = {
-            "val_fraction": val_fraction,
-            "seed": seed,
-            "engine": engine,
-            "device": device,
-            "strict": strict,
-        }
-        loading = parse_workers(workers)
-        plan = replace(plan, preprocess=preprocess, workers=loading, **settings)  # type: ignore[arg-type]
+        preprocess, why = _decoded(names.resized(plan.preprocess, img_size, resize_mode), decoding, dataset)
+        plan = replace(
+            plan,
+            preprocess=preprocess,
+            decisions=(*plan.decisions, *why),
+            workers=parse_workers(workers),
+            val_fraction=val_fraction,
+            seed=seed,
+            engine=engine,
+            device=device,
+            strict=strict,
+        )
         folder, is_default = new_run_folder(output, dataset.name, None if dataset.listed else dataset.root)
     for line in plan.decisions:
         told.say(line)
@@ -113,6 +119,14 @@ def train(
         for row in learned.comparison
     )
     return Run(folder, figures, lines, learned.interrupted)
+
+
+def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> tuple[Preprocess, list[str]]:
+    """With the decoding asked for, or the one that suits the pictures; and a sentence where that is `fast`."""
+    if decoding is not None:
+        return replace(preprocess, decoding=decoding), []  # type: ignore[arg-type]  # checked there
+    preprocess, why = chosen_decoding(preprocess, dataset.samples)
+    return preprocess, [why] if why else []
 
 
 def _fetch(model: str, weights: str | Path | None, told: Progress) -> None:

@@ -33,6 +33,7 @@ def evaluate(
     data: object,
     *,
     part: str | None = None,
+    exact: bool = False,
     model: str | None = None,
     strict: bool = False,
     engine: str = "auto",
@@ -43,9 +44,12 @@ def evaluate(
     """Scores of a run on labelled `data`, labels matched by name.
 
     Where the data come in train, val and test folders, or a split gives them such parts, `part` is judged: test if
-    there is one, else val. `data`, `strict` and `reading` as for `train`.
+    there is one, else val. With `exact` a run that decodes fast is scored with every pixel decoded, too:
+    `Scored.exact`. `data`, `strict` and `reading` as for `train`.
     """
     dataset = open_dataset(data, make_reading(**reading))
+    told = progress or Silent()
     for note in dataset.notes:
-        (progress or Silent()).say(f"data: {note}")
-    return load(run, model=model, engine=engine, device=device).evaluate(dataset, part, progress, strict)
+        told.say(f"data: {note}")
+    classifier = load(run, model=model, engine=engine, device=device)
+    return classifier.evaluate(dataset, part, told, strict=strict, exact=exact)

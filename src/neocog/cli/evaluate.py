@@ -16,6 +16,9 @@ def evaluate(
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
+    exact: Annotated[
+        bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
+    ] = False,
     model: Annotated[
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
@@ -39,6 +42,7 @@ def evaluate(
         run,
         data,
         part=part,
+        exact=exact,
         model=model,
         strict=strict,
         engine=engine,
@@ -67,6 +71,14 @@ def evaluate(
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
+    if scored.exact:
+        low, high = scored.exact.scores.top1_interval
+        out(
+            f"with every pixel decoded: top-1 {scored.exact.top1:.4f} (95 % interval {low:.4f} to {high:.4f})"
+        )
+        out(f"other predictions: {scored.differing:,} of {scores.n:,}")
+    elif exact:
+        out("every pixel was decoded: this run decodes exactly")
     left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
     out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
     rows = (

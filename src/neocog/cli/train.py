@@ -41,6 +41,9 @@ def train(
         str | None,
         Option("--resize-mode", "--crop-mode", help="crop, pad or squash pictures that are not square"),
     ] = None,
+    decoding: Annotated[
+        str | None, Option(help="exact, or fast (large JPEGs at a smaller scale); chosen if not given")
+    ] = None,
     val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
     split: reading.Split = None,
     fold: reading.Fold = None,
@@ -75,6 +78,7 @@ def train(
         output=output,
         img_size=img_size,
         resize_mode=resize_mode,
+        decoding=decoding,
         val_fraction=val_fraction,
         epochs=epochs,
         lr=lr,
