@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from neocog.data.augment.colour import each
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.geometry import PLAIN, Sampling
 from neocog.data.augment.operations import (
@@ -27,11 +28,11 @@ from neocog.data.augment.operations import (
     TIMM_INCREASING,
     TRIVIALAUGMENT,
     Operation,
+    applied,
 )
 from neocog.errors import UserError, unknown
 
 BINS = 30  # strengths 0 to 30, torchvision's default
-AT_ONCE = 400_000  # values that are worked on at once, so that they stay in the processor's cache
 LONGEST = 3  # operations in a chain of AugMix
 SETTINGS: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "randaugment": {"m": (9, 0, BINS), "n": (2, 1, 20)},
@@ -67,35 +68,34 @@ def _forms(name: str) -> str:
     return ", ".join(f"{key}{default:g}" for key, (default, _, _) in SETTINGS[name].items()) or "no settings"
 
 
-def automatic(pixels: Tensor, draws: Draws, text: str) -> Tensor:
-    """uint8 (n, height, width, channels) under the policy that `text` describes."""
+def automatic(planes: Tensor, draws: Draws, text: str) -> Tensor:
+    """uint8 (n, channels, height, width) under the policy that `text` describes."""
     name, settings = parse(text)
-    return POLICIES[name](pixels, draws, settings)
+    return POLICIES[name](planes, draws, settings)
 
 
-def randaugment(pixels: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
+def randaugment(planes: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
     """The same strength for all, `n` operations one after the other."""
-    count, out = int(settings["n"]), pixels.clone()
+    count = int(settings["n"])
     which = draws.integers("auto.which", count, len(RANDAUGMENT))
     full = torch.full((len(draws), count), settings["m"] / BINS, dtype=torch.float64)
     shares = _signed(draws, full, RANDAUGMENT, which)
     for layer in range(count):
-        apply_(out, RANDAUGMENT, which[:, layer], shares[:, layer], PLAIN)
-    return out
+        planes = applied(planes, RANDAUGMENT, which[:, layer], shares[:, layer], PLAIN)
+    return planes
 
 
-def trivialaugment(pixels: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
+def trivialaugment(planes: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
     """One operation with one of 31 strengths."""
-    out = pixels.clone()
     which = draws.integers("auto.which", 1, len(TRIVIALAUGMENT))
     shares = draws.integers("auto.strength", 1, BINS + 1) / BINS
-    apply_(out, TRIVIALAUGMENT, which[:, 0], _signed(draws, shares, TRIVIALAUGMENT, which)[:, 0], PLAIN)
-    return out
+    shares = _signed(draws, shares, TRIVIALAUGMENT, which)
+    return applied(planes, TRIVIALAUGMENT, which[:, 0], shares[:, 0], PLAIN)
 
 
-def timm_rand(pixels: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
+def timm_rand(planes: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
     """timm's RandAugment: an operation is left out with probability 1 - p, and strengths may scatter."""
-    count, out = int(settings["n"]), pixels.clone()
+    count = int(settings["n"])
     operations = TIMM_INCREASING if settings["inc"] else TIMM
     which = draws.integers("auto.which", count, len(operations))
     strengths = torch.full((len(draws), count), settings["m"], dtype=torch.float64)
@@ -106,11 +106,11 @@ def timm_rand(pixels: Tensor, draws: Draws, settings: Mapping[str, float]) -> Te
     shares = _signed(draws, strengths.clamp(0, 10) / 10, operations, which)
     which = torch.where(draws.uniform("auto.applied", count) < settings["p"], which, -1)
     for layer in range(count):
-        apply_(out, operations, which[:, layer], shares[:, layer], Sampling("bilinear", 128))
-    return out
+        planes = applied(planes, operations, which[:, layer], shares[:, layer], Sampling("bilinear", 128))
+    return planes
 
 
-def augmix(pixels: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
+def augmix(planes: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tensor:
     """Chains of operations, mixed with each other and then with the picture itself."""
     width = int(settings["w"])
     which = draws.integers("auto.which", width * LONGEST, len(AUGMIX))
@@ -122,40 +122,21 @@ def augmix(pixels: Tensor, draws: Draws, settings: Mapping[str, float]) -> Tenso
     weights = draws.dirichlet("auto.weights", width, settings["a"]).float()
     kept = 1 - draws.beta("auto.mixed", settings["a"]).float()
     weights = weights * (1 - kept)[:, None]
-    mixed = pixels.float() * _each(kept, pixels)
+    mixed = planes * each(kept, planes)
     for chain in range(width):
-        out = pixels.clone()
+        out = planes
         for step in range(LONGEST):
             column = chain * LONGEST + step
             drawn = torch.where(step < depths[:, chain], which[:, column], -1)
-            apply_(out, AUGMIX, drawn, shares[:, column], Sampling("bilinear"))
-        mixed += out * _each(weights[:, chain], pixels)
+            out = applied(out, AUGMIX, drawn, shares[:, column], Sampling("bilinear"))
+        mixed += out * each(weights[:, chain], planes)
     return mixed.round_().clamp_(0, 255).to(torch.uint8)
-
-
-def apply_(
-    pixels: Tensor, operations: Sequence[Operation], which: Tensor, shares: Tensor, sampling: Sampling
-) -> None:
-    """Change `pixels` in place: operation number `which` (n,) with its share of the full strength (n,); -1 is none."""
-    _, height, width, channels = pixels.shape
-    step = max(1, AT_ONCE // (height * width * channels))
-    for number, operation in enumerate(operations):
-        drawn = (which == number).nonzero()[:, 0]
-        for start in range(0, len(drawn), step):
-            rows = drawn[start : start + step]
-            amounts = operation.amount(shares[rows], (height, width))
-            there = rows.to(pixels.device)
-            pixels.index_copy_(0, there, operation.apply(pixels[there], amounts, sampling))
 
 
 def _signed(draws: Draws, shares: Tensor, operations: Sequence[Operation], which: Tensor) -> Tensor:
     """Half of the shares negative, of operations that go either way."""
     two_way = torch.tensor([operation.signed for operation in operations])[which]
     return torch.where(two_way & (draws.uniform("auto.sign", shares.shape[1]) < 0.5), -shares, shares)
-
-
-def _each(number: Tensor, pixels: Tensor) -> Tensor:
-    return number.view(-1, 1, 1, 1).to(pixels.device)
 
 
 POLICIES = {"randaugment": randaugment, "trivialaugment": trivialaugment, "augmix": augmix, "rand": timm_rand}

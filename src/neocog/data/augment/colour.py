@@ -1,14 +1,11 @@
-"""Colours of uint8 pictures (n, height, width, 1 or 3 channels), changed as Pillow's ImageEnhance and ImageOps do.
+"""Colours of uint8 planes (n, 1 or 3 channels, height, width), changed as Pillow's ImageEnhance and ImageOps do.
 
 Each takes one number per picture, a tensor (n,), and rounds as Pillow does, so results are Pillow's own.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from neocog.data.augment.draws import Draws
@@ -20,162 +17,140 @@ EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836
 """Of the covariance of ImageNet's RGB values in 0..1; rows are red, green, blue (fb.resnet.torch, imagenet.lua)."""
 
 
-def brightness(pixels: Tensor, factor: Tensor) -> Tensor:
+def brightness(planes: Tensor, factor: Tensor) -> Tensor:
     """Towards black by 0, away from it above 1."""
-    return _bytes(pixels.float().mul_(_each(factor, pixels)))
+    return _bytes(planes.float().mul_(each(factor, planes)))
 
 
-def contrast(pixels: Tensor, factor: Tensor) -> Tensor:
+def contrast(planes: Tensor, factor: Tensor) -> Tensor:
     """Towards the picture's mean grey by 0, away from it above 1."""
-    mean = (grey(pixels).mean((1, 2)) + 0.5).floor()
-    return _blended(pixels, mean.view(-1, 1, 1, 1), factor)
+    sums = grey(planes).sum(3, dtype=torch.float32).double().sum((1, 2))  # whole numbers: no rounding
+    mean = (sums / (planes.shape[2] * planes.shape[3]) + 0.5).floor()
+    return _blended(planes, each(mean, planes), factor)
 
 
-def saturation(pixels: Tensor, factor: Tensor) -> Tensor:
+def saturation(planes: Tensor, factor: Tensor) -> Tensor:
     """Towards each pixel's grey by 0, away from it above 1; Pillow's `Color`."""
-    return _blended(pixels, grey(pixels)[..., None], factor)
+    return _blended(planes, grey(planes), factor)
 
 
-def sharpness(pixels: Tensor, factor: Tensor) -> Tensor:
+def sharpness(planes: Tensor, factor: Tensor) -> Tensor:
     """Towards a smoothed picture by 0, away from it above 1; the border stays as it is."""
-    n, height, width, channels = pixels.shape
-    if min(height, width) < 3:
-        return pixels
-    exact = pixels.permute(0, 3, 1, 2).reshape(-1, 1, height, width).float()
-    sums = F.avg_pool2d(exact, 3, 1, divisor_override=1) + 4 * exact[:, :, 1:-1, 1:-1]
-    smooth = exact.clone()
-    smooth[:, :, 1:-1, 1:-1] = (sums / 13 + 0.5).floor()
-    planes = smooth.view(n, channels, height, width)
-    return _blended(pixels, planes.permute(0, 2, 3, 1), factor)
+    exact = planes.float()
+    rows = exact[:, :, :-2] + exact[:, :, 1:-1] + exact[:, :, 2:]
+    sums = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    middle = exact[:, :, 1:-1, 1:-1]
+    smooth = sums.add_(middle, alpha=4).mul_(1 / 13).add_(0.5).floor_()  # Pillow's SMOOTH
+    middle.sub_(smooth).mul_(each(factor, planes)).add_(smooth)
+    return _bytes(exact)
 
 
-def posterize(pixels: Tensor, bits: Tensor) -> Tensor:
+def posterize(planes: Tensor, bits: Tensor) -> Tensor:
     """Only the highest `bits` of each value, 0 to 8."""
-    return pixels & _each(256 - 2 ** (8 - bits), pixels).to(torch.uint8)
+    return planes & each(256 - 2 ** (8 - bits), planes).to(torch.uint8)
 
 
-def solarize(pixels: Tensor, threshold: Tensor) -> Tensor:
+def solarize(planes: Tensor, threshold: Tensor) -> Tensor:
     """Values of at least `threshold` inverted."""
-    return pixels ^ (pixels >= _each(threshold.float().ceil(), pixels)).to(torch.uint8) * 255
+    below = planes.short() - each(threshold.float().ceil(), planes).short()
+    return planes ^ ~(below >> 15).to(torch.uint8)  # the sign, in all bits
 
 
-def solarize_add(pixels: Tensor, amount: Tensor) -> Tensor:
+def solarize_add(planes: Tensor, amount: Tensor) -> Tensor:
     """Values below 128 made brighter by `amount`, at most to 255."""
-    return torch.where(pixels < 128, _bytes(pixels.float() + _each(amount, pixels)), pixels)
+    levels = planes.short()
+    dark = (levels - 128) >> 15  # the sign, in all bits
+    return (levels + (dark & each(amount, planes).short())).clamp_(max=255).to(torch.uint8)
 
 
-def invert(pixels: Tensor) -> Tensor:
-    return ~pixels
+def invert(planes: Tensor) -> Tensor:
+    return ~planes
 
 
-def autocontrast(pixels: Tensor) -> Tensor:
+def autocontrast(planes: Tensor) -> Tensor:
     """The values of each channel stretched so that they reach from 0 to 255."""
-    planes = pixels.permute(0, 3, 1, 2).flatten(2)
-    low, high = planes.amin(2).double()[..., None], planes.amax(2).double()[..., None]
-    ramp = torch.arange(256, device=pixels.device, dtype=torch.float64)
+    flat = planes.flatten(2)
+    low, high = flat.amin(2).double()[..., None], flat.amax(2).double()[..., None]
+    ramp = torch.arange(256, device=planes.device, dtype=torch.float64)
     scale = 255 / (high - low).clamp(min=1)
     stretched = (ramp * scale - low * scale).clamp(0, 255).floor()
-    return _looked_up(planes, torch.where(high > low, stretched, ramp), pixels)
+    return _looked_up(planes, torch.where(high > low, stretched, ramp))
 
 
-def equalize(pixels: Tensor) -> Tensor:
+def equalize(planes: Tensor) -> Tensor:
     """Each channel with a histogram as flat as a table of values makes it."""
-    planes = pixels.permute(0, 3, 1, 2).flatten(2).contiguous()
-    counts = torch.stack([torch.bincount(plane, minlength=256) for plane in planes.view(-1, planes.shape[2])])
-    ramp = torch.arange(256, device=pixels.device)
+    flat = planes.reshape(-1, planes.shape[2] * planes.shape[3])
+    counts = torch.stack([torch.bincount(values, minlength=256) for values in flat])
+    ramp = torch.arange(256, device=planes.device)
     last = torch.where(counts > 0, ramp, 0).amax(1, keepdim=True)
-    step = (planes.shape[2] - counts.gather(1, last)) // 255
+    step = (flat.shape[1] - counts.gather(1, last)) // 255
     before = counts.cumsum(1) - counts
     table = ((step // 2 + before) // step.clamp(min=1)).clamp(max=255)
-    return _looked_up(planes, torch.where(step > 0, table, ramp).view(*planes.shape[:2], 256), pixels)
+    return _looked_up(planes, torch.where(step > 0, table, ramp).view(*planes.shape[:2], 256))
 
 
-def hue(pixels: Tensor, turn: Tensor) -> Tensor:
+def hue(planes: Tensor, turn: Tensor) -> Tensor:
     """Colours turned about the grey axis by `turn` times 360 degrees in HSV, brightness and saturation kept."""
-    if pixels.shape[3] == 1:
-        return pixels
-    rgb = pixels.permute(0, 3, 1, 2).float()
+    if planes.shape[1] == 1:
+        return planes
+    rgb = planes.float()
     value, low = rgb.amax(1), rgb.amin(1)
     chroma = value - low
     red, green, blue = rgb.unbind(1)
-    of_red, of_green = (green - blue) / chroma.clamp(min=1), 2 + (blue - red) / chroma.clamp(min=1)
-    of_blue = 4 + (red - green) / chroma.clamp(min=1)
+    share = 1 / chroma.clamp(min=1)
+    of_red, of_green, of_blue = (green - blue) * share, (blue - red) * share + 2, (red - green) * share + 4
     sixths = torch.where(value == red, of_red, torch.where(value == green, of_green, of_blue))
-    sixths = sixths + 6 * turn.float().view(-1, 1, 1).to(pixels.device)
-    offsets = torch.tensor((5.0, 3.0, 1.0), device=pixels.device).view(-1, 1, 1)
-    around = (sixths[:, None] + offsets) % 6  # n, channels, height, width
-    share = torch.minimum(around, 4 - around).clamp(0, 1)
-    return (value[:, None] - chroma[:, None] * share).round().to(torch.uint8).permute(0, 2, 3, 1)
+    sixths = sixths + 6 * turn.float().view(-1, 1, 1).to(planes.device)
+    offsets = torch.tensor((5.0, 3.0, 1.0), device=planes.device).view(-1, 1, 1)
+    around = (sixths[:, None] + offsets) % 6
+    fall = torch.minimum(around, 4 - around).clamp_(0, 1)
+    return (value[:, None] - chroma[:, None] * fall).round_().short().to(torch.uint8)
 
 
-class Jitter(NamedTuple):
-    """Ranges: factors from max(0, 1 - x) to 1 + x, the hue turned by up to `hue` of a full turn either way."""
-
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-
-
-def jittered(pixels: Tensor, draws: Draws, jitter: Jitter) -> Tensor:
-    """Brightness, contrast, saturation and hue changed by random amounts, in a random order for each picture."""
-    order = draws.permutation("jitter.order", 4)
-    amounts = draws.uniform("jitter.amount", 4)
-    changes = (brightness, contrast, saturation, hue)
-    for turn in range(4):
-        for which, (change, reach) in enumerate(zip(changes, jitter, strict=True)):
-            low, high = (-reach, reach) if change is hue else (max(0, 1 - reach), 1 + reach)
-            rows = (order[:, turn] == which).nonzero()[:, 0]
-            if reach and len(rows):
-                values = low + (high - low) * amounts[rows, which]
-                there = rows.to(pixels.device)
-                pixels = pixels.index_copy(0, there, change(pixels[there], values))
-    return pixels
-
-
-def lit(pixels: Tensor, draws: Draws, std: float) -> Tensor:
+def lit(planes: Tensor, draws: Draws, std: float) -> Tensor:
     """AlexNet's colour noise: one colour added to each picture along the principal axes of ImageNet's colours.
 
     The sum of the three eigenvectors, each times its eigenvalue times a normal number of standard deviation `std`
     (Krizhevsky et al. 2012, section 4.1; 0.1 there), in units where white is 1.
     """
-    if pixels.shape[3] != 3:
-        raise UserError(f"lighting needs pictures of 3 channels, got {pixels.shape[3]}; set lighting to 0")
+    if planes.shape[1] != 3:
+        raise UserError(f"lighting needs pictures of 3 channels, got {planes.shape[1]}; set lighting to 0")
     alphas = draws.normal("lighting", 3) * std * torch.tensor(EIGENVALUES, dtype=torch.float64)
-    colours = 255 * alphas @ torch.tensor(EIGENVECTORS, dtype=torch.float64).T  # n, channels
-    added = pixels.float() + colours.float()[:, None, None, :].to(pixels.device)
-    return added.round_().clamp_(0, 255).to(torch.uint8)
+    colours = (255 * alphas @ torch.tensor(EIGENVECTORS, dtype=torch.float64).T).round()  # n, channels
+    added = planes.short() + colours.short()[..., None, None].to(planes.device)
+    return added.clamp_(0, 255).to(torch.uint8)
 
 
-def grey(pixels: Tensor) -> Tensor:
-    """Brightness as Pillow's mode L, whole numbers in float32 (n, height, width)."""
-    if pixels.shape[3] == 1:
-        return pixels[..., 0].float()
-    weights = torch.tensor(LUMA, device=pixels.device)
-    return (pixels.float() @ weights).add_(32768).mul_(1 / 65536).floor_()
+def grey(planes: Tensor) -> Tensor:
+    """Brightness as Pillow's mode L, whole numbers in float32 (n, 1, height, width)."""
+    if planes.shape[1] == 1:
+        return planes.float()
+    red, green, blue = planes.float().split(1, 1)
+    return (
+        (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]).add_(32768).mul_(2**-16).floor_()
+    )
 
 
-def _blended(pixels: Tensor, ground: Tensor, factor: Tensor) -> Tensor:
+def each(number: Tensor, planes: Tensor) -> Tensor:
+    """One number per picture (n,) in a shape that meets (n, channels, height, width), as float32."""
+    return number.float().view(-1, 1, 1, 1).to(planes.device)
+
+
+def _blended(planes: Tensor, ground: Tensor, factor: Tensor) -> Tensor:
     """From `ground` at 0 through the picture at 1 and beyond, cut off below as Pillow's `blend`."""
-    return _bytes((pixels.float() - ground).mul_(_each(factor, pixels)).add_(ground))
+    return _bytes((planes.float() - ground).mul_(each(factor, planes)).add_(ground))
 
 
 def _bytes(values: Tensor) -> Tensor:
-    return values.clamp_(0, 255).to(torch.uint8)
+    return values.clamp_(0, 255).short().to(torch.uint8)  # torch has no fast way from float to uint8
 
 
-def _each(number: Tensor, pixels: Tensor) -> Tensor:
-    return number.float().view(-1, 1, 1, 1).to(pixels.device)
-
-
-def _looked_up(planes: Tensor, tables: Tensor, pixels: Tensor) -> Tensor:
-    """Every value of planes (n, channels, p) replaced by its entry in its channel's table (n, channels, 256)."""
-    tables = tables.to(torch.uint8)
-    out = torch.stack(
-        [
-            torch.stack([table.index_select(0, plane.int()) for plane, table in zip(*pair, strict=True)])
-            for pair in zip(planes, tables, strict=True)
-        ]
-    )
-    n, height, width, channels = pixels.shape
-    return out.view(n, channels, height, width).permute(0, 2, 3, 1)
+def _looked_up(planes: Tensor, tables: Tensor) -> Tensor:
+    """Every value replaced by its entry in its channel's table (n, channels, 256)."""
+    out = planes.new_empty(planes.shape)
+    flat = planes.reshape(-1, planes.shape[2] * planes.shape[3])
+    for target, values, table in zip(
+        out.view(flat.shape), flat, tables.to(torch.uint8).view(-1, 256), strict=True
+    ):
+        torch.index_select(table, 0, values.int(), out=target)
+    return out

@@ -128,16 +128,18 @@ def cut(pixels: Tensor, views: Sequence[View], extent: int) -> Tensor:
 
     A view of another extent is resized. `views` must be made for the pictures' height and width.
     """
-    out = pixels.new_empty((len(pixels), len(views), extent, extent, pixels.shape[3]))
-    for pyramid, side in zip(
-        scale_pyramid(pixels, sorted({v.side for v in views})), sorted({v.side for v in views}), strict=True
-    ):
+    out = pixels.new_empty((len(pixels), len(views), pixels.shape[3], extent, extent))
+    for side in sorted({view.side for view in views}):
+        (whole,) = scale_pyramid(pixels, [side])
         for i, view in enumerate(views):
             if view.side == side:
-                box = pyramid[:, view.top : view.top + view.extent, view.left : view.left + view.extent]
-                whole = resized(box, (extent, extent))
-                out[:, i] = whole.flip(2) if view.mirrored else whole
-    return out
+                rows, cols = (
+                    slice(view.top, view.top + view.extent),
+                    slice(view.left, view.left + view.extent),
+                )
+                planes = resized(whole[:, rows, cols].permute(0, 3, 1, 2), (extent, extent))
+                out[:, i] = planes.flip(3) if view.mirrored else planes
+    return out.permute(0, 1, 3, 4, 2)
 
 
 def scale_pyramid(pixels: Tensor, sides: Sequence[int]) -> list[Tensor]:
@@ -145,5 +147,6 @@ def scale_pyramid(pixels: Tensor, sides: Sequence[int]) -> list[Tensor]:
 
     ResNet's are 224, 256, 384, 480 and 640 (He et al. 2016, section 3.4).
     """
+    planes = pixels.permute(0, 3, 1, 2).contiguous()
     size = (pixels.shape[1], pixels.shape[2])
-    return [resized(pixels, scaled_size(size, side)) for side in sides]
+    return [resized(planes, scaled_size(size, side)).permute(0, 2, 3, 1) for side in sides]

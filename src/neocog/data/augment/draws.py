@@ -69,7 +69,8 @@ class Draws:
 
     def normal(self, stream: str, count: int = 1) -> Tensor:
         """float64 (n, count) of mean 0 and standard deviation 1."""
-        return torch.special.ndtri(self._inside(stream, count))
+        values: Tensor = torch.special.ndtri(self._inside(stream, count))
+        return values
 
     def beta(self, stream: str, alpha: float) -> Tensor:
         """float64 (n,) of Beta(alpha, alpha)."""

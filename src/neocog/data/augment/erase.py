@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,17 +25,17 @@ class Erasing(NamedTuple):
     """every value drawn evenly from 0 to 255; else black"""
 
 
-def erased(pixels: Tensor, draws: Draws, erasing: Erasing) -> Tensor:
-    """uint8 (n, height, width, channels). Of ten draws the first smaller than the picture is taken, else none."""
-    n, height, width, channels = pixels.shape
+def erased(planes: Tensor, draws: Draws, erasing: Erasing) -> Tensor:
+    """uint8 (n, channels, height, width). Of ten draws the first smaller than the picture is taken, else none."""
+    n, channels, height, width = planes.shape
     boxes, found = erased_boxes(draws, (height, width), erasing)
-    out = pixels.clone()
+    out = planes.clone()
     for row in found.nonzero()[:, 0].tolist():
         top, left, tall, wide = boxes[row].tolist()
-        there = out[row, top : top + tall, left : left + wide]
+        there = out[row, :, top : top + tall, left : left + wide]
         if erasing.noise:
-            one = draws.rows(torch.tensor([row]).numpy()).octets("erase.noise", tall * wide * channels)
-            there.copy_(one.view(tall, wide, channels))
+            one = draws.rows(np.array([row])).octets("erase.noise", tall * wide * channels)
+            there.copy_(one.view(channels, tall, wide))
         else:
             there.zero_()
     return out

@@ -1,6 +1,7 @@
 """Where pixels come from: random crops, mirrors, shifts, and the shears and turns of the automatic policies.
 
-Pictures are uint8 (n, height, width, channels) throughout.
+Pictures are uint8 planes (n, channels, height, width), as torch's own functions take them: in that order of memory
+they are fastest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 from neocog.data.augment.draws import Draws
 
 ATTEMPTS = 10
+SMALL = 4096  # pixels of a picture below which one indexing operation is faster than a copy per picture
 
 
 class Sampling(NamedTuple):
@@ -77,127 +79,128 @@ def _centred(size: tuple[int, int], ratio: tuple[float, float]) -> tuple[int, in
     return (size[0] - height) // 2, (size[1] - width) // 2, height, width
 
 
-def cropped(pixels: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+def cropped(planes: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """A box of each picture, (n, 4) of top, left, height and width, resized to `size`: bilinear, antialiased."""
-    out = pixels.new_empty((len(pixels), *size, pixels.shape[3]))
-    for target, picture, box in zip(out, pixels, boxes.tolist(), strict=True):
+    out = planes.new_empty((*planes.shape[:2], *size))
+    for target, picture, box in zip(out, planes, boxes.tolist(), strict=True):
         top, left, height, width = box
-        target.copy_(resized(picture[None, top : top + height, left : left + width], size)[0])
+        target.copy_(resized(picture[None, :, top : top + height, left : left + width], size)[0])
     return out
 
 
-def resized(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(planes: Tensor, size: tuple[int, int]) -> Tensor:
     """Whole pictures resized: bilinear, antialiased, within one grey level of Pillow."""
-    if tuple(pixels.shape[1:3]) == size:
-        return pixels
-    planes = pixels.permute(0, 3, 1, 2)
-    if pixels.is_cuda:  # there is no 8-bit kernel
-        planes = F.interpolate(planes.float(), size, mode="bilinear", antialias=True).round().to(torch.uint8)
-    else:
-        planes = F.interpolate(planes, size, mode="bilinear", antialias=True)
-    return planes.permute(0, 2, 3, 1)
+    if tuple(planes.shape[2:]) == size:
+        return planes
+    if planes.is_cuda:  # there is no 8-bit kernel
+        return F.interpolate(planes.float(), size, mode="bilinear", antialias=True).round().to(torch.uint8)
+    return F.interpolate(planes, size, mode="bilinear", antialias=True)
 
 
-def mirrored(pixels: Tensor, chosen: Tensor, axis: int = 2) -> Tensor:
+def mirrored(planes: Tensor, chosen: Tensor, axis: int = 3) -> Tensor:
     """The pictures of which `chosen`, bool (n,), is true seen in a mirror: left and right change places.
 
-    With axis 1 top and bottom do.
+    With axis 2 top and bottom do.
     """
-    rows = chosen.nonzero()[:, 0].to(pixels.device)
-    return pixels.index_copy(0, rows, pixels[rows].flip(axis))
+    rows = chosen.nonzero()[:, 0].to(planes.device)
+    source = torch.arange(len(planes), device=planes.device)
+    source[rows] = len(planes) + torch.arange(len(rows), device=planes.device)
+    both = torch.cat((planes, planes.index_select(0, rows).flip(axis)))
+    return both.index_select(0, source)  # torch's one fast way to pick pictures
 
 
-def shifted(pixels: Tensor, offsets: Tensor, fill: int | None = None) -> Tensor:
+def shifted(planes: Tensor, offsets: Tensor, fill: int | None = None) -> Tensor:
     """Every pixel comes from `offsets`, int64 (n, 2), rows below and columns right of it.
 
     Outside, the border is repeated, or all has the grey level `fill`: padding, then a crop (He et al. 2016, section
     4.2).
     """
-    n, height, width, channels = pixels.shape
-    rows = torch.arange(height) + offsets[:, :1]
-    cols = torch.arange(width) + offsets[:, 1:]
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((cols >= 0) & (cols < width))[:, None, :]
-    index = rows.clamp(0, height - 1)[:, :, None] * width + cols.clamp(0, width - 1)[:, None, :]
-    return _picked(pixels, index, None if fill is None else inside, fill or 0)
+    height, width = planes.shape[2:]
+    down, across = (int(reach) for reach in offsets.abs().amax(0)) if len(offsets) else (0, 0)
+    if fill is None:
+        rows = torch.arange(-down, height + down, device=planes.device).clamp(0, height - 1)
+        cols = torch.arange(-across, width + across, device=planes.device).clamp(0, width - 1)
+        padded = planes.index_select(2, rows).index_select(3, cols)
+    else:
+        padded = F.pad(planes, (across, across, down, down), value=fill)
+    return _windows(padded, offsets[:, 0] + down, offsets[:, 1] + across, (height, width))
 
 
-def warped(pixels: Tensor, matrices: Tensor, sampling: Sampling = PLAIN) -> Tensor:
-    """Affine maps (n, 2, 3), from the result's (x, y, 1) to the picture's place, as Pillow's `transform`.
+def _windows(planes: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> Tensor:
+    """A window of `size` of each picture."""
+    if size[0] * size[1] < SMALL or planes.is_cuda:
+        views = planes.unfold(2, size[0], 1).unfold(3, size[1], 1)
+        return views[torch.arange(len(planes)), :, top.to(planes.device), left.to(planes.device)]
+    out = planes.new_empty((*planes.shape[:2], *size))
+    for target, picture, y, x in zip(out, planes, top.tolist(), left.tolist(), strict=True):
+        target.copy_(picture[:, y : y + size[0], x : x + size[1]])
+    return out
+
+
+def warped(planes: Tensor, matrices: Tensor, sampling: Sampling = PLAIN) -> Tensor:
+    """Affine maps (n, 2, 3) from the result's (x, y, 1) to the picture's place, as Pillow's `transform` takes them.
 
     Coordinates are continuous: the middle of the first pixel is (0.5, 0.5).
     """
-    n, height, width, _ = pixels.shape
+    height, width = planes.shape[2:]
     x, y = torch.arange(width) + 0.5, torch.arange(height)[:, None] + 0.5
     m = matrices.float()[..., None, None]
     across = m[:, 0, 0] * x + (m[:, 0, 1] * y + m[:, 0, 2])  # n, height, width
     down = m[:, 1, 0] * x + (m[:, 1, 1] * y + m[:, 1, 2])
-    inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
     if sampling.filter == "bilinear":
-        mixed = _bilinear(pixels, across - 0.5, down - 0.5)
-        return torch.where(inside[..., None].to(pixels.device), mixed, sampling.fill)
-    index = down.clamp(0, height - 1).long() * width + across.clamp(0, width - 1).long()
-    return _picked(pixels, index, inside, sampling.fill)
+        return _bilinear(planes, across, down, sampling.fill)
+    padded = F.pad(planes, (1, 1, 1, 1), value=sampling.fill)  # where all that lies outside is read
+    rows, cols = (down + 1).clamp_(0, height + 1).int(), (across + 1).clamp_(0, width + 1).int()
+    out = planes.new_empty(planes.shape)
+    places = rows.mul_(width + 2).add_(cols).flatten(1).to(planes.device)
+    for target, picture, place in zip(out, padded, places, strict=True):
+        for plane, source in zip(target, picture, strict=True):
+            torch.index_select(source.view(-1), 0, place, out=plane.view(-1))
+    return out
 
 
-def _bilinear(pixels: Tensor, across: Tensor, down: Tensor) -> Tensor:
-    n, height, width, channels = pixels.shape
-    left, top = across.floor(), down.floor()
-    right_share, low_share = (
-        (place - place.floor())[..., None].to(pixels.device) for place in (across, down)
-    )
-    lines = []
-    for y in (top, top + 1):
-        row = y.clamp(0, height - 1).long() * width
-        a, b = (_picked(pixels, row + x.clamp(0, width - 1).long()).float() for x in (left, left + 1))
-        lines.append(a + (b - a) * right_share)
-    mixed = lines[0] + (lines[1] - lines[0]) * low_share
-    return mixed.round_().to(torch.uint8)
+def _bilinear(planes: Tensor, across: Tensor, down: Tensor, fill: int) -> Tensor:
+    height, width = planes.shape[2:]
+    inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
+    grid = torch.stack((across * (2 / width) - 1, down * (2 / height) - 1), 3).to(planes.device)
+    found = F.grid_sample(planes.float(), grid, padding_mode="border", align_corners=False).round_()
+    shown = inside[:, None].to(planes.device, torch.float32)
+    return found.sub_(fill).mul_(shown).add_(fill).short().to(torch.uint8)
 
 
-def _picked(pixels: Tensor, index: Tensor, inside: Tensor | None = None, fill: int = 0) -> Tensor:
-    """Pixels by their place in their own picture, (n, height, width); `fill` where they are not `inside`."""
-    n, height, width, channels = pixels.shape
-    index = index + torch.arange(n).view(-1, 1, 1) * (height * width)
-    flat = pixels.reshape(-1, channels)
-    if inside is not None:  # one pixel more, at the end
-        flat = torch.cat((flat, flat.new_full((1, channels), fill)))
-        index = torch.where(inside, index, n * height * width)
-    return flat.index_select(0, index.view(-1).to(pixels.device)).view(n, *index.shape[1:], channels)
-
-
-def shear_x(pixels: Tensor, level: Tensor, sampling: Sampling = PLAIN) -> Tensor:
+def shear_x(planes: Tensor, level: Tensor, sampling: Sampling = PLAIN) -> Tensor:
     """A pixel comes from `level` (n,) times its distance from the top to the right of it."""
     matrices = _still(level)
     matrices[:, 0, 1] = level
-    return warped(pixels, matrices, sampling)
+    return warped(planes, matrices, sampling)
 
 
-def shear_y(pixels: Tensor, level: Tensor, sampling: Sampling = PLAIN) -> Tensor:
+def shear_y(planes: Tensor, level: Tensor, sampling: Sampling = PLAIN) -> Tensor:
     """A pixel comes from `level` (n,) times its distance from the left below it."""
     matrices = _still(level)
     matrices[:, 1, 0] = level
-    return warped(pixels, matrices, sampling)
+    return warped(planes, matrices, sampling)
 
 
-def translate_x(pixels: Tensor, columns: Tensor, sampling: Sampling = PLAIN) -> Tensor:
+def translate_x(planes: Tensor, columns: Tensor, sampling: Sampling = PLAIN) -> Tensor:
     """A pixel comes from `columns` (n,), whole ones, to the right of it."""
     offsets = torch.stack((torch.zeros_like(columns), columns), 1)
-    return shifted(pixels, offsets.long(), sampling.fill)
+    return shifted(planes, offsets.long(), sampling.fill)
 
 
-def translate_y(pixels: Tensor, rows: Tensor, sampling: Sampling = PLAIN) -> Tensor:
+def translate_y(planes: Tensor, rows: Tensor, sampling: Sampling = PLAIN) -> Tensor:
     """A pixel comes from `rows` (n,), whole ones, below it."""
     offsets = torch.stack((rows, torch.zeros_like(rows)), 1)
-    return shifted(pixels, offsets.long(), sampling.fill)
+    return shifted(planes, offsets.long(), sampling.fill)
 
 
-def rotate(pixels: Tensor, degrees: Tensor, sampling: Sampling = PLAIN) -> Tensor:
+def rotate(planes: Tensor, degrees: Tensor, sampling: Sampling = PLAIN) -> Tensor:
     """The picture turned by `degrees` (n,) against the clock about its middle."""
-    x, y = pixels.shape[2] / 2, pixels.shape[1] / 2
+    x, y = planes.shape[3] / 2, planes.shape[2] / 2
     cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
     right = torch.stack((cos, -sin, x - x * cos + y * sin), 1)
     below = torch.stack((sin, cos, y - x * sin - y * cos), 1)
-    return warped(pixels, torch.stack((right, below), 1), sampling)
+    return warped(planes, torch.stack((right, below), 1), sampling)
 
 
 def _still(level: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from neocog.data.augment import colour, geometry
@@ -23,12 +24,33 @@ class Operation(NamedTuple):
     """whether it goes either way"""
 
 
-def _plain(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Sampling], Tensor]:
-    return lambda pixels, _, __: change(pixels)
+def applied(
+    planes: Tensor, operations: Sequence[Operation], which: Tensor, shares: Tensor, sampling: Sampling
+) -> Tensor:
+    """Operation number `which` (n,) on each picture, with a share of its full strength (n,); -1 is none.
+
+    Each operation is run once, on all the pictures that drew it.
+    """
+    order = which.argsort(stable=True)
+    sorted_planes = planes.index_select(0, order.to(planes.device))
+    counts = torch.bincount(which + 1, minlength=len(operations) + 1).tolist()
+    parts, start = [sorted_planes[: counts[0]]], counts[0]
+    for operation, count in zip(operations, counts[1:], strict=True):
+        if count:
+            amounts = operation.amount(
+                shares[order[start : start + count]], (planes.shape[2], planes.shape[3])
+            )
+            parts.append(operation.apply(sorted_planes[start : start + count], amounts, sampling))
+            start += count
+    return torch.cat(parts).index_select(0, order.argsort().to(planes.device))
 
 
-def _coloured(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Sampling], Tensor]:
-    return lambda pixels, amounts, _: change(pixels, amounts)
+def plain(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Sampling], Tensor]:
+    return lambda planes, _, __: change(planes)
+
+
+def coloured(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Sampling], Tensor]:
+    return lambda planes, amounts, _: change(planes, amounts)
 
 
 def _times(most: float) -> Amount:
@@ -40,7 +62,7 @@ def _factor(most: float) -> Amount:
 
 
 def _pixels(axis: int, most: float) -> Amount:
-    """Whole pixels, a share of the picture's extent."""
+    """Whole planes, a share of the picture's extent."""
     return lambda share, size: (share * (most * size[axis])).trunc()
 
 
@@ -48,10 +70,10 @@ def _nothing(share: Tensor, _: tuple[int, int]) -> Tensor:
     return share
 
 
-IDENTITY = Operation("Identity", _plain(lambda pixels: pixels), _nothing)
-AUTOCONTRAST = Operation("AutoContrast", _plain(colour.autocontrast), _nothing)
-EQUALIZE = Operation("Equalize", _plain(colour.equalize), _nothing)
-INVERT = Operation("Invert", _plain(colour.invert), _nothing)
+IDENTITY = Operation("Identity", plain(lambda planes: planes), _nothing)
+AUTOCONTRAST = Operation("AutoContrast", plain(colour.autocontrast), _nothing)
+EQUALIZE = Operation("Equalize", plain(colour.equalize), _nothing)
+INVERT = Operation("Invert", plain(colour.invert), _nothing)
 
 
 def shears(most: float) -> tuple[Operation, ...]:
@@ -74,23 +96,23 @@ def rotation(amount: Amount) -> Operation:
 
 def enhancements(amount: Amount, signed: bool = True) -> tuple[Operation, ...]:
     return (
-        Operation("Brightness", _coloured(colour.brightness), amount, signed),
-        Operation("Color", _coloured(colour.saturation), amount, signed),
-        Operation("Contrast", _coloured(colour.contrast), amount, signed),
-        Operation("Sharpness", _coloured(colour.sharpness), amount, signed),
+        Operation("Brightness", coloured(colour.brightness), amount, signed),
+        Operation("Color", coloured(colour.saturation), amount, signed),
+        Operation("Contrast", coloured(colour.contrast), amount, signed),
+        Operation("Sharpness", coloured(colour.sharpness), amount, signed),
     )
 
 
 def posterization(amount: Amount) -> Operation:
-    return Operation("Posterize", _coloured(colour.posterize), amount)
+    return Operation("Posterize", coloured(colour.posterize), amount)
 
 
 def solarization(amount: Amount) -> Operation:
-    return Operation("Solarize", _coloured(colour.solarize), amount)
+    return Operation("Solarize", coloured(colour.solarize), amount)
 
 
 def _timm(posterize: Amount, solarize: Amount, enhance: Amount, signed: bool) -> tuple[Operation, ...]:
-    add = Operation("SolarizeAdd", _coloured(colour.solarize_add), lambda share, _: (share * 110).trunc())
+    add = Operation("SolarizeAdd", coloured(colour.solarize_add), lambda share, _: (share * 110).trunc())
     return (
         *(AUTOCONTRAST, EQUALIZE, INVERT, rotation(_times(30)), posterization(posterize)),
         *(solarization(solarize), add, *enhancements(enhance, signed), *shears(0.3)),

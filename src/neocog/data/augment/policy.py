@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from neocog.data.augment import geometry
 from neocog.data.augment.auto import automatic, parse
-from neocog.data.augment.colour import Jitter, jittered, lit
+from neocog.data.augment.colour import lit
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.erase import Erasing, erased
+from neocog.data.augment.jitter import Jitter, jittered
 from neocog.data.augment.mix import cutmix, mixup
 from neocog.errors import UserError, unknown
 
@@ -42,8 +44,8 @@ class ScaleJitter(NamedTuple):
 class Augment:
     """Random changes of training pictures, made in the order of the fields; nothing by default.
 
-    Called with uint8 (n, height, width, 1 or 3 channels) and `Draws` it returns uint8 (n, *size, channels); `mix`
-    then mixes pictures with each other. Variants by `dataclasses.replace`.
+    Called with uint8 (n, height, width, 1 or 3 channels) and `Draws` it returns uint8 (n, *size, channels), which lie
+    in memory a channel after the other; `mix` then mixes pictures with each other. Variants by `dataclasses.replace`.
     """
 
     size: tuple[int, int] | None = None
@@ -105,41 +107,44 @@ class Augment:
             parse(self.auto)
 
     def __call__(self, pixels: Tensor, draws: Draws) -> Tensor:
-        step = max(1, AT_ONCE // max(1, pixels[0].numel() if len(pixels) else 1))
-        if len(pixels) <= step:
-            return self._changed(pixels, draws)
-        parts = torch.arange(len(pixels)).split(step)
-        return torch.cat([self._changed(pixels[p[0] : p[-1] + 1], draws.rows(p.numpy())) for p in parts])
+        size = self.size or (pixels.shape[1], pixels.shape[2])
+        out = pixels.new_empty((len(pixels), pixels.shape[3], *size))
+        step = max(1, AT_ONCE // pixels.shape[1:].numel())
+        for start in range(0, len(pixels), step):
+            rows = slice(start, start + step)
+            planes = pixels[rows].permute(0, 3, 1, 2).contiguous()
+            out[rows] = self._changed(planes, draws.rows(np.arange(len(pixels))[rows]), size)
+        return out.permute(0, 2, 3, 1)
 
-    def _changed(self, pixels: Tensor, draws: Draws) -> Tensor:
-        pixels = self._placed(pixels, draws)
+    def _changed(self, planes: Tensor, draws: Draws, size: tuple[int, int]) -> Tensor:
+        """The planes (n, channels, height, width) of some pictures."""
+        planes = self._placed(planes, draws, size)
         if self.auto:
-            pixels = automatic(pixels, draws, self.auto)
+            planes = automatic(planes, draws, self.auto)
         if self.jitter:
-            pixels = jittered(pixels, draws, self.jitter)
+            planes = jittered(planes, draws, self.jitter)
         if self.lighting:
-            pixels = lit(pixels, draws, self.lighting)
+            planes = lit(planes, draws, self.lighting)
         if self.erasing:
-            pixels = erased(pixels, draws, self.erasing)
-        return pixels
+            planes = erased(planes, draws, self.erasing)
+        return planes
 
-    def _placed(self, pixels: Tensor, draws: Draws) -> Tensor:
+    def _placed(self, planes: Tensor, draws: Draws, size: tuple[int, int]) -> Tensor:
         """Crop, mirror and shift."""
-        own = (pixels.shape[1], pixels.shape[2])
-        size = self.size or own
+        own = (planes.shape[2], planes.shape[3])
         if isinstance(self.crop, RandomCrop):
-            pixels = geometry.cropped(pixels, geometry.area_boxes(draws, own, *self.crop), size)
+            planes = geometry.cropped(planes, geometry.area_boxes(draws, own, *self.crop), size)
         elif isinstance(self.crop, ScaleJitter):
-            pixels = geometry.cropped(pixels, geometry.jitter_boxes(draws, own, self.crop), size)
+            planes = geometry.cropped(planes, geometry.jitter_boxes(draws, own, self.crop), size)
         else:
-            pixels = geometry.resized(pixels, size)
+            planes = geometry.resized(planes, size)
         if self.flip:
-            pixels = geometry.mirrored(pixels, draws.chance("flip", 0.5))
+            planes = geometry.mirrored(planes, draws.chance("flip", 0.5))
         if self.vflip:
-            pixels = geometry.mirrored(pixels, draws.chance("vflip", 0.5), axis=1)
+            planes = geometry.mirrored(planes, draws.chance("vflip", 0.5), axis=2)
         if self.shift:
-            pixels = geometry.shifted(pixels, self._offsets(draws, size), self.shift_fill)
-        return pixels
+            planes = geometry.shifted(planes, self._offsets(draws, size), self.shift_fill)
+        return planes
 
     def _offsets(self, draws: Draws, size: tuple[int, int]) -> Tensor:
         reach = torch.tensor([int(self.shift * side) for side in size])
