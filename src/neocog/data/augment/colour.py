@@ -125,10 +125,9 @@ def grey(planes: Tensor) -> Tensor:
     """Brightness as Pillow's mode L, whole numbers in float32 (n, 1, height, width)."""
     if planes.shape[1] == 1:
         return planes.float()
-    red, green, blue = planes.float().split(1, 1)
-    return (
-        (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]).add_(32768).mul_(2**-16).floor_()
-    )
+    red, green, blue = (planes[:, i : i + 1].float() for i in range(3))
+    sums = red.mul_(LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+    return sums.add_(32768).mul_(2**-16).floor_()
 
 
 def each(number: Tensor, planes: Tensor) -> Tensor:

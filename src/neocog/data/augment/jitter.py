@@ -10,7 +10,7 @@ from torch import Tensor
 from neocog.data.augment import colour
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.geometry import PLAIN
-from neocog.data.augment.operations import Operation, applied, coloured
+from neocog.data.augment.operations import Amount, Operation, applied, coloured
 
 
 class Jitter(NamedTuple):
@@ -36,12 +36,11 @@ def jittered(planes: Tensor, draws: Draws, jitter: Jitter) -> Tensor:
 
 
 def _operations(jitter: Jitter) -> list[Operation]:
-    changes = (colour.brightness, colour.contrast, colour.saturation, colour.hue)
-    lows = [max(0.0, 1 - reach) for reach in jitter[:3]] + [-jitter.hue]
-    highs = [1 + reach for reach in jitter[:3]] + [jitter.hue]
-    return [
-        Operation(
-            change.__name__, coloured(change), lambda share, _, low=low, high=high: low + (high - low) * share
-        )
-        for change, low, high in zip(changes, lows, highs, strict=True)
-    ]
+    changes = (colour.brightness, colour.contrast, colour.saturation)
+    factors = [_between(max(0.0, 1 - reach), 1 + reach) for reach in jitter[:3]]
+    three = [Operation(f.__name__, coloured(f), amount) for f, amount in zip(changes, factors, strict=True)]
+    return [*three, Operation("hue", coloured(colour.hue), _between(-jitter.hue, jitter.hue))]
+
+
+def _between(low: float, high: float) -> Amount:
+    return lambda share, _: low + (high - low) * share
