@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.progress import Advance, Silent
-from neocog.training.loop import Epoch, Labelled, Task, augment, batches, train_loop, warmup_cosine
+from neocog.training.loop import Epoch, Labelled, Task, batches, train_loop, warmup_cosine
 from neocog.training.recipe import RECIPES, Recipe, recipe
 
 Doubles = NDArray[np.float64]
@@ -213,21 +213,29 @@ def test_a_picture_is_shifted_with_its_border_repeated_and_mirrored(flip: bool) 
     mirrors = (False, True) if flip else (False,)
     literal = {shifted(picture, d, r, m).tobytes() for d in reach[0] for r in reach[1] for m in mirrors}
     assert len(literal) == 15 * len(mirrors)
-    told = Recipe(shift=0.25, flip=flip)
-    out = augment(torch.from_numpy(picture).repeat(600, 1, 1, 1), told, torch.Generator().manual_seed(0))
-    assert {row.numpy().tobytes() for row in out} == literal
+    part = Labelled(np.repeat(picture[None], 600, 0), np.zeros(600, np.int64))
+    drawn = batches(part, Recipe(shift=0.25, flip=flip), 0, 1)
+    assert {row.numpy().tobytes() for pixels, _ in drawn for row in pixels} == literal
 
 
 def test_without_shift_and_mirror_a_picture_stays() -> None:
-    pixels = torch.from_numpy(bright_quarters(9).pixels)
-    assert torch.equal(augment(pixels, STILL, torch.Generator()), pixels)
+    part = Labelled(bright_quarters(9).pixels, np.arange(9))
+    for pixels, places in batches(part, STILL, 0, 1):
+        assert (pixels.numpy() == part.pixels[places.numpy()]).all()
+
+
+def test_the_batch_size_changes_neither_the_order_nor_the_augmented_pictures() -> None:
+    part = bright_quarters(50)
+    told = [replace(STILL, shift=0.2, flip=True, batch_size=size) for size in (1, 7, 50)]
+    one, *others = [torch.cat([pixels for pixels, _ in batches(part, r, 3, 2)]) for r in told]
+    assert all(torch.equal(one, other) for other in others)
 
 
 @given(n=st.integers(1, 50), size=st.integers(1, 60), seed=st.integers(0, 99))
 @settings(max_examples=40)
 def test_every_picture_comes_once_an_epoch_with_its_own_label(n: int, size: int, seed: int) -> None:
     part = Labelled(np.arange(n, dtype=np.uint8).repeat(48).reshape(n, 6, 8, 1), np.arange(n) * 7)
-    given = list(batches(part, replace(STILL, batch_size=size), torch.Generator().manual_seed(seed)))
+    given = list(batches(part, replace(STILL, batch_size=size), seed, 1))
     order = torch.cat([pixels[:, 0, 0, 0] for pixels, _ in given]).long()
     assert sorted(order.tolist()) == list(range(n))
     assert torch.equal(torch.cat([labels for _, labels in given]), order * 7)
@@ -239,13 +247,13 @@ def test_every_picture_comes_once_an_epoch_with_its_own_label(n: int, size: int,
 def test_rows_pick_pictures_out_of_many() -> None:
     rows = np.array([5, 2, 9])
     many = Labelled(np.arange(12, dtype=np.uint8).repeat(48).reshape(12, 6, 8, 1), rows * 7, rows)
-    for pixels, labels in batches(many, replace(STILL, batch_size=2), torch.Generator().manual_seed(0)):
+    for pixels, labels in batches(many, replace(STILL, batch_size=2), 0, 1):
         assert torch.equal(pixels[:, 0, 0, 0].long() * 7, labels)
 
 
 def test_each_epoch_has_an_order_of_its_own() -> None:
-    part, generator = bright_quarters(40), torch.Generator().manual_seed(0)
-    one, other = (torch.cat([labels for _, labels in batches(part, STILL, generator)]) for _ in range(2))
+    part = bright_quarters(40)
+    one, other = (torch.cat([labels for _, labels in batches(part, STILL, 0, epoch)]) for epoch in (1, 2))
     assert not torch.equal(one, other)
 
 

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 import typer
 
-from neocog.cli import bench, doctor, evaluate, models, predict, reproduce, summary, train, verify
+from neocog.cli import bench, data, doctor, evaluate, models, predict, reproduce, summary, train, verify
 from neocog.cli.console import Console
 from neocog.errors import UserError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.add_typer(data.app, name="data")
 app.command("models")(models.models)
 app.command("summary")(summary.summary)
 app.command("verify")(verify.verify)

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neocog.data.augment.draws import Draws
+from neocog.data.augment.policy import Augment
 from neocog.data.decode import Pixels
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
@@ -67,7 +69,6 @@ def train_loop(
 ) -> tuple[list[Epoch], bool]:
     """Train `net` in place. Returns a row per epoch, and whether the user interrupted it (the weights stay usable)."""
     device = next(net.parameters()).device
-    generator = torch.Generator().manual_seed(seed)
     normalise = normaliser(task.preprocess, device)
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
@@ -81,7 +82,7 @@ def train_loop(
             for epoch in range(1, recipe.epochs + 1):
                 net.train()
                 total = 0.0
-                for pixels, labels in batches(task.train, recipe, generator):
+                for pixels, labels in batches(task.train, recipe, seed, epoch):
                     # 1. this step's learning rate
                     lr = recipe.lr * warmup_cosine(done / steps, recipe.warmup)
                     optimizer.param_groups[0]["lr"] = lr
@@ -129,12 +130,17 @@ def threads_for(net: nn.Module) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def batches(train: Labelled, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pictures in a new order, augmented: uint8 (n, height, width, channels) and labels (n,)."""
-    order = torch.randperm(len(train), generator=generator)
-    for chosen in torch.tensor_split(order, batch_count(len(train), recipe.batch_size)):
-        index = chosen.numpy()
-        yield augment(train.take(index), recipe, generator), torch.from_numpy(train.labels[index])
+def batches(train: Labelled, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The pictures in the epoch's order, augmented: uint8 (n, height, width, channels) and labels (n,).
+
+    Order and changes follow from seed, epoch and picture, so the batch size does not alter them.
+    """
+    augment = Augment(shift=recipe.shift, flip=recipe.flip)
+    order, copies = augment.order(seed, epoch, len(train))
+    for chosen in torch.arange(len(train)).tensor_split(batch_count(len(train), recipe.batch_size)):
+        index = order[chosen].numpy()
+        draws = Draws(seed, epoch, index, copies[chosen].numpy())
+        yield augment(train.take(index), draws), torch.from_numpy(train.labels[index])
 
 
 def batch_count(pictures: int, batch_size: int) -> int:
@@ -176,16 +182,3 @@ def warmup_cosine(done: float, warmup: float) -> float:
     if done < warmup:
         return (done + 1e-3) / (warmup + 1e-3)
     return 0.5 * (1 + cos(pi * (done - warmup) / (1 - warmup)))
-
-
-def augment(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """A random shift and, if the recipe says so, a mirror image, drawn per picture; (n, height, width, channels)."""
-    n, height, width, _ = pixels.shape
-    reach = (int(recipe.shift * height), int(recipe.shift * width))
-    rows = torch.arange(height) + torch.randint(-reach[0], reach[0] + 1, (n, 1), generator=generator)
-    cols = torch.arange(width) + torch.randint(-reach[1], reach[1] + 1, (n, 1), generator=generator)
-    if recipe.flip:
-        mirrored = torch.rand(n, 1, generator=generator) < 0.5
-        cols = torch.where(mirrored, cols.flip(1), cols)
-    batch = torch.arange(n).view(-1, 1, 1)
-    return pixels[batch, rows.clamp(0, height - 1)[:, :, None], cols.clamp(0, width - 1)[:, None, :]]
