@@ -14,7 +14,7 @@ from neocog.api import names
 from neocog.api.classifier import Classifier, load
 from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
-from neocog.api.plan import DEFAULT_MODEL, make_plan
+from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.decoding import chosen_decoding
 from neocog.data.loading.workers import parse_workers
@@ -83,11 +83,7 @@ def train(
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
-        dataset = labelled(open_dataset(data, make_reading(**reading)))
-        if len(dataset.classes) < 2:
-            raise UserError(
-                f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
-            )
+        dataset = _learnable(data, reading)
         if download:
             _fetch(model or DEFAULT_MODEL, weights, told)
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
@@ -107,6 +103,21 @@ def train(
         folder, is_default = new_run_folder(output, dataset.name, None if dataset.listed else dataset.root)
     for line in plan.decisions:
         told.say(line)
+    return _learn(plan, folder, is_default, told)
+
+
+def _learnable(data: object, reading: ReadingOptions) -> Dataset:
+    """The data set, with a label on every picture and two classes at least."""
+    dataset = labelled(open_dataset(data, make_reading(**reading)))
+    if len(dataset.classes) < 2:
+        raise UserError(
+            f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
+        )
+    return dataset
+
+
+def _learn(plan: Plan, folder: Path, is_default: bool, told: Timed) -> Run:
+    """Carry the plan out; a folder that nothing came into is removed again."""
     try:
         learned = (learn_scratch if plan.recipe else learn_probe)(plan, told)
         figures = write_run(folder, plan, learned, told.seconds, is_default)

@@ -23,16 +23,10 @@ def data_check(
 ) -> None:
     """Find unreadable pictures, copies, leaks between parts, wrong labels and odd ones; change nothing."""
     from neocog.api.data_check import check_data
-    from neocog.data.reading import columns_from
 
     found = check_data(
         data,
-        columns=columns_from(columns),
-        classes=classes,
-        consensus=consensus,
-        split=split,
-        fold=fold,
-        quarantine=quarantine,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=Console(),
     )
     if as_json:

@@ -32,7 +32,6 @@ def split(
 ) -> None:
     """Divide pictures into train, val and test, or into folds: every class in its share, nothing torn apart."""
     from neocog.api.data_split import manifest_place, split_data
-    from neocog.data.reading import columns_from
 
     told = Console()
     place = manifest_place(data, output)
@@ -43,10 +42,7 @@ def split(
         folds=folds,
         group_by=group_by,
         seed=seed,
-        columns=columns_from(columns),
-        classes=classes,
-        consensus=consensus,
-        quarantine=quarantine,
+        **reading.options(columns, classes, consensus, quarantine),
         progress=told,
     )
     for note in made.notes:

@@ -37,7 +37,6 @@ def stats(
 ) -> None:
     """Print how many pictures each class has, how large they are, and mean and std of their pixels."""
     from neocog.api.data_stats import data_stats
-    from neocog.data.reading import columns_from
 
     told = Console()
     made = data_stats(
@@ -47,12 +46,7 @@ def stats(
         resize_mode=resize_mode,
         sample=sample,
         seed=seed,
-        columns=columns_from(columns),
-        classes=classes,
-        consensus=consensus,
-        split=split,
-        fold=fold,
-        quarantine=quarantine,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
     for note in made.notes:

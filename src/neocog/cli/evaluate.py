@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
+
+if TYPE_CHECKING:
+    from neocog.api.scored import Scored
 
 
 def evaluate(
@@ -34,8 +37,6 @@ def evaluate(
 ) -> None:
     """Score a classifier on labelled pictures; labels are matched by name."""
     from neocog.api.verbs import evaluate as run_evaluate
-    from neocog.data.reading import columns_from
-    from neocog.draw.table import Table
 
     told = Console()
     scored = run_evaluate(
@@ -47,14 +48,17 @@ def evaluate(
         strict=strict,
         engine=engine,
         device=device,
-        columns=columns_from(columns),
-        classes=classes,
-        consensus=consensus,
-        split=split,
-        fold=fold,
-        quarantine=quarantine,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
+    _warn(scored, told)
+    if as_json:
+        out_json(scored.to_json())
+    else:
+        _print(scored, exact)
+
+
+def _warn(scored: Scored, told: Console) -> None:
     for path, reason in scored.skipped:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:
@@ -65,9 +69,11 @@ def evaluate(
         told.say(
             f"warning: {scored.trained_on:,} of these pictures trained the model; new ones may score lower"
         )
-    if as_json:
-        out_json(scored.to_json())
-        return
+
+
+def _print(scored: Scored, exact: bool) -> None:
+    from neocog.draw.table import Table
+
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")

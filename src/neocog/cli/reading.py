@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
+
+if TYPE_CHECKING:
+    from neocog.data.reading import ReadingOptions
 
 Data = Annotated[
     str,
@@ -24,3 +27,24 @@ Quarantine = Annotated[
     Path | None, Option(help="leave out the pictures on this list, as data check writes it")
 ]
 Strict = Annotated[bool, Option("--strict", help="an unreadable picture is an error, not skipped")]
+
+
+def options(
+    columns: str,
+    classes: Path | None,
+    consensus: str | None,
+    quarantine: Path | None,
+    split: Path | None = None,
+    fold: int | None = None,
+) -> ReadingOptions:
+    """What was said about reading the data, as the verbs' functions take it."""
+    from neocog.data.reading import columns_from
+
+    return {
+        "columns": columns_from(columns),
+        "classes": classes,
+        "consensus": consensus,
+        "split": split,
+        "fold": fold,
+        "quarantine": quarantine,
+    }

@@ -67,7 +67,6 @@ def train(
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
     from neocog.api.train import train as run_train
-    from neocog.data.reading import columns_from
 
     run = run_train(
         data,
@@ -88,12 +87,7 @@ def train(
         engine=engine,
         device=device,
         workers=workers,
-        columns=columns_from(columns),
-        classes=classes,
-        consensus=consensus,
-        split=split,
-        fold=fold,
-        quarantine=quarantine,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=Console(),
     )
     if as_json:
