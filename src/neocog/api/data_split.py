@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from neocog import files
 from neocog.data.dataset import Dataset
 from neocog.data.divide import Indices, class_table, units_of
 from neocog.data.manifest import SKIPPED, Row, content_hashes, label_text, to_csv
-from neocog.data.reading import Reading
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.data.split import Dealt, Wish, deal, groups_by
 from neocog.draw.table import Table
@@ -102,7 +102,7 @@ def manifest_place(data: str | Path, output: str | Path | None) -> Path:
 
 
 def split_data(
-    data: str | Path | Dataset,
+    data: object,
     *,
     val: float | None = None,
     test: float = 0.0,
@@ -110,8 +110,8 @@ def split_data(
     group_by: str | None = None,
     groupings: Sequence[NDArray[Any]] = (),
     seed: int = 0,
-    reading: Reading = Reading(),  # noqa: B008  # frozen
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> DataSplit:
     """Divide `data` into train, val (0.2 unless given) and test, or into `folds`, each with its share of every class.
 
@@ -123,7 +123,7 @@ def split_data(
     """
     told = progress or Silent()
     wish = Wish(val=val, test=test, folds=folds, seed=seed)
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, reading)
+    dataset = open_dataset(data, make_reading(**reading))
     names = groups_by(dataset, group_by) if group_by else None
     together = [*map(np.asarray, groupings), *([] if names is None else [names])]
     wrong = [values.shape for values in together if values.shape != (len(dataset),)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from neocog.data.dataset import PARTS, Dataset, judged_part
 from neocog.data.divide import class_table
 from neocog.data.manifest import content_hashes
 from neocog.data.preprocess import Preprocess
-from neocog.data.source import opened
+from neocog.data.reading import ReadingOptions, make_reading
+from neocog.data.source import open_dataset
 from neocog.data.stats import Measured, draw_sample, effective_classes, imbalance, measure
 from neocog.draw.balance import ClassCount, balance, text_balance
 from neocog.draw.table import Table, shown
@@ -182,16 +183,15 @@ class DataStats:
 
 
 def data_stats(
-    data: str | Path | Dataset,
+    data: object,
     *,
-    split: str | Path | None = None,
-    fold: int | None = None,
     part: str | None = None,
     img_size: int | None = None,
     resize_mode: str = "crop",
     sample: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> DataStats:
     """Counts, sizes, formats, and mean and standard deviation of the pixels of `data`.
 
@@ -202,7 +202,7 @@ def data_stats(
     told = progress or Silent()
     if sample is not None and sample < 1:
         raise UserError(f"a sample must have one picture or more, got {sample}")
-    dataset = opened(data, split, fold)
+    dataset = open_dataset(data, make_reading(**reading))
     if part is not None:
         dataset = judged_part(dataset, part)
     chosen = np.arange(len(dataset))

@@ -29,7 +29,7 @@ from neocog.errors import UserError
 from neocog.evaluation.metrics import Scores, score
 from neocog.weights.digest import digest
 
-METRICS = ("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr")
+METRICS = ("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr", "data_wait")
 
 
 def new_run_folder(output: str | Path | None, name: str, data: Path | None) -> tuple[Path, bool]:
@@ -165,14 +165,15 @@ def _figures(
         "n_train": len(learned.split.train),
         "n_val": len(learned.split.held_out),
         "skipped": [{"path": samples.name(i), "reason": reason} for i, reason in learned.skipped],
+        "quarantined": [gone.to_json() for gone in plan.dataset.quarantined],
         "seconds": {step: round(s, 3) for step, s in seconds.items()},
     }
 
 
 def _metrics(learned: Learned, scores: Scores, eval_loss: float) -> list[tuple[object, ...]]:
     if learned.epochs or learned.interrupted:
-        return [(e.epoch, e.train_loss, e.eval_loss, e.eval_top1, e.eval_top5, e.lr) for e in learned.epochs]
-    return [(1, learned.train_loss, eval_loss, scores.top1, scores.top5, "")]
+        return [tuple(getattr(epoch, column) for column in METRICS) for epoch in learned.epochs]
+    return [(1, learned.train_loss, eval_loss, scores.top1, scores.top5, "", "")]
 
 
 def _predictions(plan: Plan, learned: Learned) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 
 def split(
-    data: Annotated[str, Argument(help="folder of class folders, or another form of DATA that train takes")],
+    data: reading.Data,
     val: Annotated[float | None, Option(help="share of the pictures for validation; 0.2 if left out")] = None,
     test: Annotated[float, Option(help="share of the pictures for the final test")] = 0.0,
     folds: Annotated[int | None, Option("-k", "--folds", help="divide into so many folds instead")] = None,
@@ -23,6 +24,10 @@ def split(
     output: Annotated[
         Path | None, Option("-o", "--output", help="the manifest; split.csv in this folder if left out")
     ] = None,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
+    quarantine: reading.Quarantine = None,
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Divide pictures into train, val and test, or into folds: every class in its share, nothing torn apart."""
@@ -30,7 +35,16 @@ def split(
 
     told = Console()
     place = manifest_place(data, output)
-    made = split_data(data, val=val, test=test, folds=folds, group_by=group_by, seed=seed, progress=told)
+    made = split_data(
+        data,
+        val=val,
+        test=test,
+        folds=folds,
+        group_by=group_by,
+        seed=seed,
+        **reading.options(columns, classes, consensus, quarantine),
+        progress=told,
+    )
     for note in made.notes:
         told.say(note)
     made.save(place)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 
 def stats(
-    data: Annotated[str, Argument(help="folder of class folders, or another form of DATA that train takes")],
-    split: Annotated[
-        Path | None, Option(help="manifest of data split, or a run: says which picture is in which part")
-    ] = None,
-    fold: Annotated[int | None, Option(help="of --split: the fold that judges")] = None,
+    data: reading.Data,
     part: Annotated[str | None, Option(help="train, val or test: only the pictures of that part")] = None,
     img_size: Annotated[
         int | None,
@@ -30,6 +27,12 @@ def stats(
         Path | None,
         Option("-o", "--output", help="also write FILE.html, .svg (class balance), .csv (counts) or .json"),
     ] = None,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
+    quarantine: reading.Quarantine = None,
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print how many pictures each class has, how large they are, and mean and std of their pixels."""
@@ -38,13 +41,12 @@ def stats(
     told = Console()
     made = data_stats(
         data,
-        split=split,
-        fold=fold,
         part=part,
         img_size=img_size,
         resize_mode=resize_mode,
         sample=sample,
         seed=seed,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
     for note in made.notes:

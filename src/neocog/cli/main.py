@@ -10,6 +10,8 @@ import typer
 
 from neocog.cli import (
     bench,
+    data_check,
+    data_show,
     data_split,
     data_stats,
     doctor,
@@ -46,6 +48,8 @@ app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 data = typer.Typer(no_args_is_help=True, help="Look at pictures before they are learned from.")
 app.add_typer(data, name="data")
+data.command("check")(data_check.data_check)
+data.command("show")(data_show.show)
 data.command("split")(data_split.split)
 data.command("stats")(data_stats.stats)
 
