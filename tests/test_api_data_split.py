@@ -125,6 +125,25 @@ def test_near_duplicates_that_are_passed_in_stay_together() -> None:
         nc.split_data(data, groupings=[near[1:]])
 
 
+def test_near_duplicates_that_are_found_stay_together(tmp_path: Path) -> None:
+    """Pairs of a photograph and the same one smaller and compressed anew: other bytes, the same sight."""
+    for name in SUBJECTS:
+        (tmp_path / "twins" / name).mkdir(parents=True)
+        for i, path in enumerate(sorted((HERE / "photos" / name).glob("*.jpg"))[:4]):
+            with Image.open(path) as image:
+                image.save(tmp_path / "twins" / name / f"{i}.png")
+                small = image.resize((image.width * 3 // 4, image.height * 3 // 4))
+                small.save(tmp_path / "twins" / name / f"{i}.jpg", quality=70)
+
+    def torn(near: bool) -> int:
+        rows = nc.split_data(tmp_path / "twins", val=0.5, near=near).rows
+        parts = {row.path: row.part for row in rows}
+        return sum(part != parts[path.replace(".png", ".jpg")] for path, part in parts.items())
+
+    assert torn(near=False) > 0
+    assert torn(near=True) == 0
+
+
 def test_pictures_of_several_classes_are_divided_by_each(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     targets = rng.random((200, 5)) < (0.5, 0.3, 0.2, 0.1, 0.05)

@@ -108,6 +108,7 @@ def split_data(
     test: float = 0.0,
     folds: int | None = None,
     group_by: str | None = None,
+    near: bool = False,
     groupings: Sequence[NDArray[Any]] = (),
     seed: int = 0,
     progress: Progress | None = None,
@@ -116,10 +117,10 @@ def split_data(
     """Divide `data` into train, val (0.2 unless given) and test, or into `folds`, each with its share of every class.
 
     What belongs together stays together: exact copies always, pictures that agree in `group_by` (a column of the
-    data, or a regular expression whose first group is searched in each path below the data's root), and pictures to
-    which any of `groupings` (n,) gives the same value, such as near duplicates. Parts called val and test that the
-    data have are kept, only the rest is divided. The result depends on contents and `seed` alone, not on names,
-    order or machine. Raises `UserError` in words.
+    data, or a regular expression whose first group is searched in each path below the data's root), with `near` also
+    near duplicates and mirror images as `data check` finds them, and pictures to which any of `groupings` (n,) gives
+    the same value. Parts called val and test that the data have are kept, only the rest is divided. The result depends
+    on contents and `seed` alone, not on names, order or machine. Raises `UserError` in words.
     """
     told = progress or Silent()
     wish = Wish(val=val, test=test, folds=folds, seed=seed)
@@ -129,6 +130,7 @@ def split_data(
     wrong = [values.shape for values in together if values.shape != (len(dataset),)]
     if wrong:
         raise UserError(f"each grouping needs one value per picture, ({len(dataset)},), got {wrong[0]}")
+    together += near_duplicates(dataset, told) if near else []
     hashes, reasons = content_hashes(dataset.samples, told)
     readable = np.flatnonzero(hashes.any(axis=1))
     unit = np.full(len(dataset), -1)
@@ -140,6 +142,20 @@ def split_data(
         told.say(f"skipped {dataset.samples.name(i)}: {reason}")
     made = _counted(dataset, dealt, wish, _rows(dataset, hashes, unit, dealt, names))
     return replace(made, notes=_notes(made, dataset, hashes[dealt.free], dealt, names))
+
+
+def near_duplicates(dataset: Dataset, told: Progress) -> list[Indices]:
+    """For each kind of copy that `data check` knows a number (n,) for each picture, -1 where it is none."""
+    from neocog.data.checks.copies import find_copies
+    from neocog.data.checks.scan import scan
+
+    found = []
+    for groups in vars(find_copies(dataset.samples, scan(dataset.samples, told).facts)).values():
+        numbers = np.full(len(dataset), -1)
+        for number, members in enumerate(groups):
+            numbers[members] = number
+        found.append(numbers)
+    return found
 
 
 def _rows(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neocog import runtime
 from neocog.data.dataset import PARTS, Dataset
-from neocog.data.samples import Picture, Samples, content_hash
+from neocog.data.samples import Samples, Verified, content_hash
 from neocog.errors import Unreadable, UserError
 from neocog.progress import Progress, Silent
 
@@ -154,27 +154,6 @@ def _differences(dataset: Dataset, names: Sequence[str], rows: dict[str, Row], p
 def _named(names: Sequence[str]) -> str:
     shown = ", ".join(names[:SHOWN])
     return f"{len(names):,} pictures ({shown}{', ...' if len(names) > SHOWN else ''})"
-
-
-class Verified:
-    """Pictures that are only read while their content is the one that is expected; an empty hash expects nothing."""
-
-    def __init__(self, samples: Samples, hashes: Sequence[str], source: str):
-        self._samples, self._source = samples, source
-        self._known = np.array([bool(digest) for digest in hashes])
-        self._hashes = b"".join(bytes.fromhex(digest or "0" * 64) for digest in hashes)
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def name(self, index: int) -> str:
-        return self._samples.name(index)
-
-    def read(self, index: int) -> Picture:
-        picture = self._samples.read(index)
-        if self._known[index] and content_hash(picture) != self._hashes[32 * index : 32 * index + 32]:
-            raise Unreadable(f"changed since {self._source} was made: its SHA-256 is another")
-        return picture
 
 
 def content_hashes(
