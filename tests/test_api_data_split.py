@@ -42,7 +42,7 @@ def test_the_command_writes_a_manifest_that_eval_and_train_take(photos: Path, tm
     done = neocog("data", "split", photos, "--val", "0.25", "--test", "0.25", "--json", cwd=tmp_path)
     figures = json.loads(done.stdout)
     assert "empty.jpg: empty file" in done.stderr
-    assert "1 pictures are exact copies" in done.stderr
+    assert "1 picture kept with an exact copy" in done.stderr
     assert {path: path.read_bytes() for path in photos.rglob("*.jpg")} == before
     frame = pandas.read_csv(tmp_path / "split.csv", index_col="path")
     assert len(frame) == 38

@@ -55,7 +55,7 @@ def test_the_text_shows_bars_and_numbers_to_copy(tree: Path, tmp_path: Path) -> 
     ant = next(line for line in text.splitlines() if line.startswith("ant"))
     assert ant.split()[1:] == ["█" * 40, "10"]
     made = nc.data_stats(tree)
-    assert f"mean=({', '.join(f'{v:.4f}' for v in made.mean)},)" in text
+    assert f"mean={tuple(round(v, 4) for v in made.mean)}" in text
 
 
 def test_a_part_and_a_sample(tree: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.data.dataset import Dataset
 from neocog.data.divide import Indices, class_table, units_of
-from neocog.data.manifest import SKIPPED, Row, content_hashes, label_text, to_csv
+from neocog.data.manifest import SKIPPED, Row, content_hashes, counted, label_text, to_csv
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.data.split import Dealt, Wish, deal, groups_by
@@ -206,25 +206,22 @@ def _notes(
     names: NDArray[np.str_] | None,
 ) -> tuple[str, ...]:
     notes = list(dataset.notes)
-    for part in ("val", "test"):
-        if part not in made.shares and (dataset.parts == part).any():
-            notes.append(
-                f"{part}: the {int((dataset.parts == part).sum()):,} pictures that the data have there"
-            )
+    kept = [(part, int((dataset.parts == part).sum())) for part in ("val", "test") if part not in made.shares]
+    notes += [f"{part}: {counted(n, 'picture')} that the data have there" for part, n in kept if n]
     copies = len(hashes) - len(np.unique(hashes, axis=0))
     if copies:
-        notes.append(f"copies: {copies:,} pictures are exact copies of others and stay with them")
+        notes.append(f"copies: {counted(copies, 'picture')} kept with an exact copy")
     if dealt.torn:
-        notes.append(f"left out: {dealt.torn:,} pictures that belong to some in a part that the data have")
-    if names is not None and (names == "").any():
-        notes.append(f"groups: {int((names == '').sum()):,} pictures are in no group and stand alone")
+        notes.append(
+            f"left out: {counted(dealt.torn, 'picture')}, copied or grouped with what the data have as val or test"
+        )
+    alone = 0 if names is None else int((names == "").sum())
+    if alone:
+        notes.append(f"groups: {counted(alone, 'picture')} in no group")
+    sums = made.counts.sum(axis=1)
     for part, column in zip(made.shares, made.counts.T, strict=True):
-        absent = [
-            name
-            for name, n, all_ in zip(made.classes, column, made.counts.sum(1), strict=True)
-            if all_ and not n
-        ]
+        absent = [made.classes[i] for i in np.flatnonzero((sums > 0) & (column == 0))]
         if absent:
             shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
-            notes.append(f"warning: {part} has no picture of {len(absent):,} classes: {shown}")
+            notes.append(f"warning: no picture in {part} of {len(absent):,} of the classes: {shown}")
     return tuple(notes)

@@ -143,17 +143,22 @@ def _differences(dataset: Dataset, names: Sequence[str], rows: dict[str, Row], p
         if name in rows and rows[name].label and rows[name].label != label_text(dataset, i)
     ]
     cases = (
-        (missing, "are no longer there"),
-        (extra, "are not in it and are left out"),
-        (skipped, "could not be read when it was made and are left out"),
-        (other, "have another label in it; the label of the data counts"),
+        ("no longer there", missing),
+        ("not in the split and left out", extra),
+        ("unreadable when the split was made and left out", skipped),
+        ("with another label in the split, the data's label counts", other),
     )
-    return [f"warning: of {path}, {_named(found)} {what}" for found, what in cases if found]
+    return [f"warning: {_named(found)} {what} ({path})" for what, found in cases if found]
 
 
 def _named(names: Sequence[str]) -> str:
     shown = ", ".join(names[:SHOWN])
-    return f"{len(names):,} pictures ({shown}{', ...' if len(names) > SHOWN else ''})"
+    return f"{counted(len(names), 'picture')} ({shown}{', ...' if len(names) > SHOWN else ''})"
+
+
+def counted(n: int, what: str) -> str:
+    """`1 picture`, `2,000 pictures`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def content_hashes(
