@@ -190,3 +190,12 @@ def test_hashes_are_those_of_the_files_and_what_cannot_be_read_has_none(pictures
     assert hashes[2].tobytes() == sha256(paths[2].read_bytes()).digest()
     assert reasons == {1: "empty file (0 bytes)"}
     assert not hashes[1].any()
+
+
+def test_a_manifest_that_a_spreadsheet_wrote_is_read(pictures: Path) -> None:
+    """With a byte order mark, and without hashes: then nothing is expected of the contents."""
+    split = pictures.parent / "split.csv"
+    split.write_text("\ufeffpath,part\r\na/0.png,train\r\n" + '"a\r/odd.png",val\r\n', "utf-8", newline="")
+    assert [row.path for row in read_manifest(split)] == ["a/0.png", "a\r/odd.png"]
+    dataset = open_dataset(pictures, Reading(split=split))
+    assert dataset.samples.read(0) == (pictures / "a" / "0.png").read_bytes()

@@ -56,7 +56,7 @@ def read_manifest(path: str | Path) -> tuple[Row, ...]:
     file = Path(path).expanduser()
     file = file / "split.csv" if file.is_dir() else file
     try:
-        text = file.read_text("utf-8-sig", "surrogateescape")
+        text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise UserError(f"cannot read the split {file}: {error.strerror}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
