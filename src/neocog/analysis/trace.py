@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
+from neocog.analysis.failure import DoesNotRun, Failed, why
 from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING, SPLITTING
 from neocog.analysis.op import Op, Trace
 from neocog.analysis.shortcut import shortcut
@@ -20,8 +21,8 @@ from neocog.analysis.twin import on_meta, picture, unchanged_random
 from neocog.errors import UserError
 
 
-class DoesNotRun(UserError):
-    """The network raised an error of its own at this size; the message names the layer."""
+class DecidesOnValues(UserError):
+    """The network looks at values, which a trace of shapes does not have."""
 
 
 def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.dtype | None = None) -> Trace:
@@ -44,7 +45,7 @@ def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace
         try:
             with recorder:
                 out = net(image)
-        except UserError:
+        except DecidesOnValues:
             raise
         except Exception as error:
             raise recorder.failure(error, image) from error
@@ -69,6 +70,8 @@ class Recorder(TorchFunctionMode):
         self.sharing: dict[int, dict[int, Tensor]] = {self.storage(image): {id(image): image}}
         self.meta: dict[int, Tensor] = {}  # twins of tensors that have values
         self.failed = ""
+        self.raised: Failed | None = None  # the call of torch that failed, if it was one
+        self.earlier = sys.exc_info()[1]  # an error that the caller is handling is none of this network's
         self.classes = {name: type(module).__name__ for name, module in net.named_modules()}
         self.ops = [Op("input", "", (), tuple(image.shape), image.dtype, storage=self.storage(image))]
 
@@ -88,6 +91,7 @@ class Recorder(TorchFunctionMode):
             out = self.result(func, kind, (args, kwargs), in_place)
         except Exception:
             self.failed = self.failed or self.layers[-1]
+            self.raised = self.raised or Failed(kind, self.layers[-1], args, kwargs)
             raise
         made = [args[0]] if kind == "setitem" else tensors_in(out)
         if made:
@@ -185,16 +189,19 @@ class Recorder(TorchFunctionMode):
     def refuse_values(self, kind: str, args: tuple[Any, ...]) -> None:
         if any(t.is_meta for t in tensors_in(args)):
             where = self.where(self.layers[-1])
-            raise UserError(
+            raise DecidesOnValues(
                 f"{where} decides on values ({kind} of a tensor), which a trace of shapes does not have; "
                 "trace the part of the network that does not"
             )
 
     def failure(self, error: Exception, image: Tensor) -> DoesNotRun:
         size = "x".join(map(str, image.shape[1:]))
+        call = self.raised if self.raised and self.raised.layer == self.failed else None
         where = self.where(self.failed)
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-        return DoesNotRun(f"{where} does not run on {size}: {type(error).__name__}: {reason}")
+        if call and any(name.startswith(f"{call.layer}.".lstrip(".")) for name in self.classes if name):
+            where += f", at {call.kind}," if call.kind else ""
+        too_large = call is not None and call.too_large
+        return DoesNotRun(f"{where} does not run on {size}: {why(error, call)}", too_large)
 
     def where(self, layer: str) -> str:
         """A module with its class, as a message names it."""
@@ -223,7 +230,7 @@ class Recorder(TorchFunctionMode):
         return lambda *_: self.layers.append(name)
 
     def leaving(self, *_: Any) -> None:
-        if sys.exc_info()[0] is not None:  # called while an error passes through
+        if sys.exc_info()[1] not in (None, self.earlier):  # called while an error passes through
             self.failed = self.failed or self.layers[-1]
         self.layers.pop()
 
