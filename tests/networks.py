@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 
 class Net(nn.Module):
@@ -62,6 +63,12 @@ def fused(m: Any, x: Tensor) -> Tensor:
 def causal(m: Any, x: Tensor) -> Tensor:
     x = tokens(m, x)[:, None]
     return F.scaled_dot_product_attention(x, x, x, is_causal=True)
+
+
+def causal_of_three(m: Any, x: Tensor) -> Tensor:
+    """Queries, keys and values see different windows, and there are not as many queries as keys."""
+    q, k, v = (part(x).flatten(2).transpose(1, 2)[:, None] for part in (m.q, m.k, m.v))
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
 def multi_head(m: Any, x: Tensor) -> Tensor:
@@ -167,6 +174,38 @@ NETWORKS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "fused attention": (Net(fused, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
     "attention by products": (Net(products, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
     "causal attention": (Net(causal, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
+    "causal attention, more queries than keys": (
+        Net(
+            causal_of_three,
+            q=conv(3, 4, 3, stride=2, padding=1),
+            k=conv(3, 4, 4, stride=4),
+            v=conv(3, 4, 1, stride=4),
+        ),
+        (3, 12, 16),
+    ),
+    "causal attention, fewer queries than keys": (
+        Net(
+            causal_of_three,
+            q=conv(3, 4, 5, stride=8, padding=2),
+            k=conv(3, 4, 2, stride=4),
+            v=conv(3, 4, 1, stride=4),
+        ),
+        (3, 12, 16),
+    ),
+    "a softmax over one number": (
+        Net(lambda m, x: m.a(x).softmax(1) * m.b(x), a=conv(3, 1, padding=1), b=conv(3, 4, 1)),
+        (3, 9, 10),
+    ),
+    "computed weights": (
+        nn.Sequential(
+            weight_norm(conv(3, 8)),
+            nn.ReLU(),
+            weight_norm(conv(8, 8, groups=2)),
+            weight_norm(nn.ConvTranspose2d(8, 4, 3)),
+            weight_norm(nn.Linear(8, 4)),
+        ),
+        (3, 9, 10),
+    ),
     "one axis": (
         nn.Sequential(
             nn.Conv1d(2, 4, 5, 2),

@@ -210,7 +210,8 @@ _MACS: dict[str, Callable[[Op], int | None]] = {
 UNSEEN_BY_FVCORE = {"scaled_dot_product_attention", "baddbmm", "addbmm", "addmv", "mv", "dot", *RECURRENT}
 FREE = {
     "input", "embedding", "glu", "interpolate", "upsample", "one_hot", "meshgrid", "bernoulli", "topk", "fold",
-    "col2im", "grid_sample", "cross", "dist", *IDENTITIES, *POINTWISE, *REDUCTIONS, *NORMS, *SPREADING, *RUNNING,
+    "col2im", "grid_sample", "weight_norm", "cross", "dist",
+    *IDENTITIES, *POINTWISE, *REDUCTIONS, *NORMS, *SPREADING, *RUNNING,
     *MOVING, *PICKING, *CONSTANT, *POOLS, *ADAPTIVE_POOLS,
 }  # fmt: skip
 """what multiplies no weight with a number, or numbers without summing them"""

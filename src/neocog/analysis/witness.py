@@ -34,6 +34,8 @@ NAN_STOPS = ORDERED | {"nan_to_num", "fmax", "fmin", "nanmean", "nansum", "sign"
 FLAT = ORDERED | {"sign", "heaviside", "floor", "ceil", "round", "trunc", "floordiv", "floor_divide"}
 RECTIFIERS = ACTIVATIONS | {"sqrt", "abs", "absolute"}
 """one number from one, with a slope of zero or none somewhere"""
+SHARES = {"softmax", "log_softmax", "softmin", "normalize"}
+"""numbers divided by what is along one side: a constant where that is one number"""
 EXTREMES = {"max": torch.mean, "min": torch.mean, "amax": torch.mean, "amin": torch.mean}
 
 
@@ -107,7 +109,8 @@ class NaNs(Witness):
 class Gradients(Witness):
     """The derivative of every number along one line of the picture, in double precision.
 
-    Maxima are replaced by means, and activations by the identity, whose slope is nowhere zero.
+    Maxima are replaced by means, and activations by the identity, whose slope is nowhere zero. A softmax over one
+    number, as causal attention's first token has it, is 1 whatever the number is; it gets the slope of the number.
     """
 
     name = "gradient"
@@ -122,7 +125,8 @@ class Gradients(Witness):
     def blind(cls, op: Op) -> bool:
         """Steps have no slope, and a mask may take it away."""
         masked = op.kind == "scaled_dot_product_attention" and op.arg(3, "attn_mask") is not None
-        return op.kind in FLAT or masked
+        alone = op.kind == "multi_head_attention_forward" and op.arg(1, "key").shape[0] == 1
+        return op.kind in FLAT or masked or alone
 
     def result(self, func: Callable[..., Any], kind: str, given: tuple[Any, Any], in_place: bool) -> Any:
         args, kwargs = given
@@ -138,11 +142,44 @@ class Gradients(Witness):
             return _replaced_first(func(*args, **kwargs), torch.mean(*args, **kwargs))
         if kind in ("maximum", "minimum", "max", "min", "fmax", "fmin"):
             return args[0] + args[1]
-        return func(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if kind in SHARES and args[0].shape == out.shape:
+            return sloped(out, args[0]) if args[0].shape[shared_side(kind, given)] == 1 else out
+        if kind == "scaled_dot_product_attention" and not masked(given):
+            return sloped(out, linear_attention(*args[:3], **kwargs))
+        return out
 
     def mask(self, tensor: Tensor) -> Tensor:
         tangent = forward_ad.unpack_dual(tensor).tangent  # type: ignore[no-untyped-call]
         return torch.zeros(tensor.shape, dtype=torch.bool) if tangent is None else tangent != 0
+
+
+def sloped(out: Tensor, like: Tensor) -> Tensor:
+    """`out` with the slope of `like` added to its own, and its own values."""
+    plain: Tensor = forward_ad.unpack_dual(like).primal  # type: ignore[no-untyped-call]
+    return out + (like - plain)
+
+
+def linear_attention(query: Tensor, key: Tensor, value: Tensor, is_causal: bool = False, **_: Any) -> Tensor:
+    """Attention without its softmax: products of queries and keys are the weights of the values."""
+    heads = query.shape[-3] // key.shape[-3] if query.ndim > 3 else 1
+    key, value = (t.repeat_interleave(heads, -3) if heads > 1 else t for t in (key, value))
+    weights = query @ key.transpose(-2, -1)
+    return (weights.tril() if is_causal else weights) @ value
+
+
+def masked(given: tuple[Any, Any]) -> bool:
+    """Whether attention has a mask of its own, or arguments by position behind its three tensors."""
+    args, kwargs = given
+    return len(args) != 3 or kwargs.get("attn_mask") is not None
+
+
+def shared_side(kind: str, given: tuple[Any, Any]) -> int:
+    """The side along which a softmax or a normalisation divides."""
+    args, kwargs = given
+    place, default = (2, 1) if kind == "normalize" else (1, -1)
+    side = args[place] if len(args) > place else kwargs.get("dim", default)
+    return int(default if side is None else side)
 
 
 def _replaced_first(out: Any, first: Tensor) -> Any:
