@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 import torch
@@ -37,16 +38,23 @@ def thinned(net: nn.Module, size: Sequence[int]) -> nn.Module:
         twin = on_meta(net)
         try:
             narrow(twin, factor)
-            small = trace(twin, size)
+            small = replace(trace(twin, size), buffers=_still(full.buffers, twin))
         except (UserError, ValueError, RuntimeError):
             continue
-        if _weights(small) < _weights(full) and same_map(full, small, seen):
+        empty = any(0 in op.shape for op in small.ops)
+        if not empty and _weights(small) < _weights(full) and same_map(full, small, seen):
             found.append((_weights(small), twin))
     for _, twin in sorted(found, key=lambda pair: pair[0]):
         live = neutral(twin, net)
         if _computes(live, size):
             return live
     return net
+
+
+def _still(buffers: Mapping[str, Tensor], twin: nn.Module) -> dict[str, Tensor]:
+    """Those of the `buffers` that the thinned twin has in the same shape, and so with the same values."""
+    shapes = {name: tensor.shape for name, tensor in twin.named_buffers()}
+    return {name: tensor for name, tensor in buffers.items() if shapes.get(name) == tensor.shape}
 
 
 def _computes(live: nn.Module, size: Sequence[int]) -> bool:

@@ -35,7 +35,8 @@ def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.d
     """
     twin = on_meta(net, dtype).eval()
     with torch.no_grad():
-        return record(twin, picture(twin, size, batch), type(net).__name__)
+        made = record(twin, picture(twin, size, batch), type(net).__name__)
+    return changed(made, buffers={name: b for name, b in net.named_buffers() if not b.is_meta})
 
 
 def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace:
@@ -69,6 +70,7 @@ class Recorder(TorchFunctionMode):
         # of each storage, the tensors that lie in it
         self.sharing: dict[int, dict[int, Tensor]] = {self.storage(image): {id(image): image}}
         self.meta: dict[int, Tensor] = {}  # twins of tensors that have values
+        self.values: dict[int, Tensor] = {}  # by the id of such a twin
         self.failed = ""
         self.raised: Failed | None = None  # the call of torch that failed, if it was one
         self.earlier = sys.exc_info()[1]  # an error that the caller is handling is none of this network's
@@ -130,7 +132,7 @@ class Recorder(TorchFunctionMode):
             if in_place and kind not in IDENTITIES:
                 for other in list(self.sharing[storage].values()):
                     if other is not tensor and not self.apart(tensor, other):
-                        self.write_through(other, self.made[id(tensor)])
+                        self.write_through(other, tensor)
 
     def keep(self, tensor: Tensor, op: Op) -> None:
         self.made[id(tensor)] = len(self.ops)
@@ -149,13 +151,15 @@ class Recorder(TorchFunctionMode):
             and b.part != origin.part
         )
 
-    def write_through(self, other: Tensor, now: int) -> None:
-        """What op `now` wrote in place is seen by every `other` tensor in the same memory, as far as they overlap."""
-        before = self.made[id(other)]
+    def write_through(self, other: Tensor, tensor: Tensor) -> None:
+        """What was written into `tensor` is seen by every `other` one in the same memory, as far as they overlap."""
+        before, now = self.made[id(other)], self.made[id(tensor)]
+        layouts = [(t.stride(), t.storage_offset()) for t in (other, tensor)]
+        refs = (self.ref(other), self.ref(tensor))
         seen = any(self.ops[i].from_picture for i in (before, now))
         shape, storage = tuple(other.shape), self.storage(other)
-        op = Op("written_through_a_view", self.layers[-1], (before, now), shape, other.dtype)
-        self.keep(other, changed(op, storage=storage, from_picture=seen))
+        op = Op("written_through_a_view", self.layers[-1], (before, now), shape, other.dtype, args=refs)
+        self.keep(other, changed(op, kwargs={"layouts": layouts}, storage=storage, from_picture=seen))
 
     def ref(self, tensor: Tensor) -> Ref:
         """Where a tensor comes from. One that came about unseen, in compiled code, becomes an op of its own."""
@@ -167,7 +171,9 @@ class Recorder(TorchFunctionMode):
                 tensor,
                 Op("untraced", self.layers[-1], (), tuple(tensor.shape), tensor.dtype, storage=storage),
             )
-        return _ref(tensor, op, name)
+        ref = _ref(tensor, op, name)
+        value = self.values.get(id(tensor), None if tensor.is_meta else tensor)
+        return ref if op is not None or name or value is None else changed(ref, value=value)
 
     def without_values(self, tensor: Tensor) -> Tensor:
         """The twin on the meta device of a constant that has values."""
@@ -179,6 +185,7 @@ class Recorder(TorchFunctionMode):
                 twin = tensor.detach().to("meta")
             self.alive.append(twin)
             self.meta[id(tensor)] = self.meta[id(twin)] = twin
+            self.values[id(twin)] = tensor
             if id(tensor) in self.made:
                 self.made[id(twin)] = self.made[id(tensor)]
         return self.meta[id(tensor)]
