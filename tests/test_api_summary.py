@@ -141,6 +141,18 @@ class OneSize(nn.Module):
         return y
 
 
+class Placed(nn.Module):
+    """Patches and a class token, with learned positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.positions = nn.Conv2d(3, 4, 8, 8), nn.Parameter(torch.zeros(1, 10, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.embed(x).flatten(2).transpose(1, 2)
+        return torch.cat([tokens.mean(1, keepdim=True), tokens], 1) + self.positions
+
+
 def flat(inputs: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 5, 2), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(inputs, 5))
 
@@ -153,6 +165,7 @@ def flat(inputs: int) -> nn.Module:
         (OneSize(), (3, 99, 99), "the network (OneSize) does not run on 3x99x99: .*; 3x224x224"),
         (nn.Sequential(nn.Conv1d(3, 4, 9, 2), nn.MaxPool1d(4)), (3, 10), "1 (MaxPool1d) does not .*; 3x15"),
         (nn.Sequential(nn.Conv3d(3, 4, 5), nn.Conv3d(4, 4, 2)), (3, 5, 9, 9), "1 (Conv3d) does .*; 3x6x9x9"),
+        (Placed(), (3, 99, 99), "the network (Placed), at add, does not run on 3x99x99: .*; 3x24x24"),
         (nn.Conv1d(3, 4, 9), (3, 9, 9), "it reads channels and 1 axes of a picture, got 3x9x9"),
         (nn.Conv2d(3, 4, 9), (1, 9, 9), "it reads 3 channels, got 1"),
         (Stack(), (3, 20, 20), "the network (Stack), at max_pool2d, does not run .*; 3x39x39"),
