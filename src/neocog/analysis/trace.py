@@ -16,6 +16,7 @@ from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tenso
 from neocog.analysis.failure import DoesNotRun, Failed, why
 from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING, SPLITTING
 from neocog.analysis.op import Op, Trace
+from neocog.analysis.precision import autocast
 from neocog.analysis.shortcut import shortcut
 from neocog.analysis.twin import on_meta, picture, unchanged_random
 from neocog.errors import UserError
@@ -102,7 +103,7 @@ class Recorder(TorchFunctionMode):
 
     def result(self, func: Callable[..., Any], kind: str, given: tuple[Any, Any], in_place: bool) -> Any:
         """What the call makes."""
-        args, kwargs = given
+        args, kwargs = autocast(kind, given, in_place)
         out = shortcut(kind, args, kwargs, in_place) if self.fast else None
         return func(*args, **kwargs) if out is None else out
 
