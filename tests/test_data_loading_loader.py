@@ -85,7 +85,7 @@ def test_held_pixels_arrive_as_they_are(kind: object, tmp_path: Path) -> None:
         held = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=PIXELS.shape)
         held[:] = PIXELS
     order = Order(size=N, batch_size=8, repeats=2)
-    with Loader(Labelled(held, LABELS), order) as loader:
+    with Loader(Labelled(held, LABELS), order, Workers(4, "processes")) as loader:
         assert loader.workers.count == (1 if kind == "file" else 0)
         assert shown(list(loader)) == expected(order_of(0, order))
 

@@ -266,8 +266,8 @@ def _room(plan: Plan, told: Progress) -> Pixels | None:
         )
         return None
     told.say(f"pixels: {size / 2**30:,.1f} GiB, held in a temporary file in {cache}")
-    file = tempfile.TemporaryFile(dir=cache)  # noqa: SIM115  # lives with the array
-    return np.memmap(file, np.uint8, "w+", shape=shape)
+    with tempfile.TemporaryFile(dir=cache) as file:  # what is mapped stays until the array is gone
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def _pixel_rows(plan: Plan, split: Split) -> tuple[Row, ...]:
