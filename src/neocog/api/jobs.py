@@ -17,6 +17,7 @@ from neocog.api.plan import Plan
 from neocog.data.dataset import Dataset
 from neocog.data.decode import Pixels
 from neocog.data.loading.pictures import Decoded, Labelled, Source
+from neocog.data.quarantine import demand_readable
 from neocog.data.split import stratified
 from neocog.errors import UserError
 from neocog.inference.engines import Chosen, choose, recheck
@@ -169,6 +170,8 @@ def split_readable(
 ) -> Split:
     """The folders' own split where there is one, else a stratified one; errors where a class cannot be learned."""
     dataset = plan.dataset
+    if plan.strict:
+        demand_readable(dataset, skipped)
     for i, reason in skipped:
         told.say(f"skipped {dataset.samples.name(i)}: {reason}")
     labels, parts = dataset.labels[indices], dataset.parts[indices]

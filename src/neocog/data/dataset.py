@@ -19,6 +19,19 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A picture that a quarantine list took out of a data set."""
+
+    path: str
+    reason: str
+    part: str
+    """that it would belong to"""
+
+    def to_json(self) -> dict[str, str]:
+        return {"path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Pictures with labels, read by index; whatever is known of a picture lies in arrays of equal length."""
 
@@ -37,6 +50,10 @@ class Dataset:
     """what else is known, by name: `group` (n,), `box` (n, 4) as left, top, width, height in pixels, and so on"""
     notes: tuple[str, ...] = ()
     """what the reader of the data did or left out, a sentence each"""
+    listed: bool = False
+    """whether a table, a list or an array named each picture, so that `root` may hold anything else besides"""
+    quarantined: tuple[LeftOut, ...] = ()
+    """pictures that a quarantine list left out"""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -62,6 +79,26 @@ class Dataset:
         )
 
 
+def labelled(dataset: Dataset) -> Dataset:
+    """The pictures that have their one class; an error in words where none has, or where some have several."""
+    if dataset.targets is not None:
+        raise UserError(
+            f"a classifier needs one class per picture, got several for some pictures of {dataset.name}; "
+            "keep one label a picture"
+        )
+    known = dataset.labels != UNLABELLED
+    if not known.any():
+        raise UserError(
+            f"DATA must say what each picture shows, got no label in {dataset.name}; "
+            "sort the pictures into one folder per class, or give a table with a label column"
+        )
+    if known.all():
+        return dataset
+    note = f"left out {int((~known).sum()):,} of {len(dataset):,} pictures, which have no label"
+    chosen = dataset.select(np.flatnonzero(known))
+    return replace(chosen, notes=(*dataset.notes, note))
+
+
 def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:
     """The pictures of one part; all of them where the data have no parts."""
     there = [name for name in reversed(PARTS) if (dataset.parts == name).any()]
@@ -72,4 +109,5 @@ def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:
     chosen = part or there[0]
     if chosen not in there:
         raise UserError(f"part must be one of {', '.join(there)}, got {chosen!r}")
-    return dataset.select(np.flatnonzero(dataset.parts == chosen), f"{dataset.name}/{chosen}")
+    judged = dataset.select(np.flatnonzero(dataset.parts == chosen), f"{dataset.name}/{chosen}")
+    return replace(judged, quarantined=tuple(gone for gone in dataset.quarantined if gone.part == chosen))

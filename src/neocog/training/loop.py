@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neocog.data.augment.draws import Draws
+from neocog.data.augment.policy import Augment
 from neocog.data.loading.arrival import Waiting, prefetch_to
 from neocog.data.loading.loader import Batch, Loader
 from neocog.data.loading.order import Order
@@ -63,7 +65,6 @@ def train_loop(
 ) -> tuple[list[Epoch], bool]:
     """Train `net` in place. Returns a row per epoch, and whether the user interrupted it (the weights stay usable)."""
     device = next(net.parameters()).device
-    generator = torch.Generator().manual_seed(seed)
     normalise = normaliser(task.preprocess, device)
     optimizer = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     order = Order(size=len(task.train), batch_size=recipe.batch_size, seed=seed)
@@ -77,7 +78,7 @@ def train_loop(
                 net.train()
                 total, pictures, waiting = 0.0, 0, Waiting()
                 arriving = waiting.over(prefetch_to(loader, device))
-                for pixels, labels in batches(arriving, recipe, generator):
+                for pixels, labels in batches(arriving, recipe):
                     # 1. this step's learning rate
                     lr = recipe.lr * warmup_cosine(done / steps, recipe.warmup)
                     optimizer.param_groups[0]["lr"] = lr
@@ -130,12 +131,16 @@ def threads_for(net: nn.Module) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def batches(
-    arriving: Iterable[Batch], recipe: Recipe, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pictures augmented: uint8 (n, height, width, channels) and labels (n,)."""
+def batches(arriving: Iterable[Batch], recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+    """The pictures augmented, uint8 (n, height, width, channels), and labels (n,).
+
+    The changes follow from seed, epoch and picture, so neither batch size nor workers alter them.
+    """
+    augment = Augment(shift=recipe.shift, flip=recipe.flip)
     for batch in arriving:
-        yield augment(batch.pixels, recipe, generator), batch.labels
+        at = batch.position
+        draws = Draws(at.seed, at.epoch, batch.picks.indices, batch.picks.copies)
+        yield augment(batch.pixels, draws), batch.labels
 
 
 def judge(
@@ -172,16 +177,3 @@ def warmup_cosine(done: float, warmup: float) -> float:
     if done < warmup:
         return (done + 1e-3) / (warmup + 1e-3)
     return 0.5 * (1 + cos(pi * (done - warmup) / (1 - warmup)))
-
-
-def augment(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """A random shift and, if the recipe says so, a mirror image, drawn per picture; (n, height, width, channels)."""
-    n, height, width, _ = pixels.shape
-    reach = (int(recipe.shift * height), int(recipe.shift * width))
-    rows = torch.arange(height) + torch.randint(-reach[0], reach[0] + 1, (n, 1), generator=generator)
-    cols = torch.arange(width) + torch.randint(-reach[1], reach[1] + 1, (n, 1), generator=generator)
-    if recipe.flip:
-        mirrored = torch.rand(n, 1, generator=generator) < 0.5
-        cols = torch.where(mirrored, cols.flip(1), cols)
-    batch = torch.arange(n).view(-1, 1, 1)
-    return pixels[batch, rows.clamp(0, height - 1)[:, :, None], cols.clamp(0, width - 1)[:, None, :]]

@@ -198,9 +198,8 @@ def _shared(shape: tuple[int, ...]) -> tuple[Path, Ring]:
         if Path(folder).is_dir() and disk_usage(folder).free > size:
             handle, name = tempfile.mkstemp(prefix=f"neocog-load-{os.getpid()}-", dir=folder)
             with os.fdopen(handle, "r+b") as file, suppress(OSError):
-                if hasattr(
-                    os, "posix_fallocate"
-                ):  # else memory is only promised, and to write to it may end us
+                # memory that is only promised may end the process that writes to it
+                if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(handle, 0, size)
                 file.truncate(size)
                 return Path(name), np.memmap(file, np.uint8, "r+", shape=shape)
