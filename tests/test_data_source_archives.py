@@ -32,7 +32,12 @@ from neocog.errors import Unreadable, UserError
 
 PICTURE = zoo.good()["one-pixel.png"]
 TREE = {f"{kind}/{n}.png": PICTURE + f"{kind}{n}".encode() for kind in ("cat", "dog") for n in (1, 2, 10)}
-COMPRESS = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lambda data: lzma.compress(data, preset=0),
+}
 
 
 @pytest.fixture(autouse=True)
