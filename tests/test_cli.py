@@ -86,6 +86,7 @@ def test_train_reports_its_figures_as_json(place: Path) -> None:
         "n_train",
         "n_val",
         "skipped",
+        "quarantined",
         "seconds",
     ]
     assert list(figures) == wanted
@@ -147,7 +148,7 @@ def test_eval_matches_labels_by_name(place: Path, tmp_path: Path) -> None:
     data = copy_photos(tmp_path / "data", ("rocket", "brick", "cat"))
     done = neocog("eval", "runs/last", data, "--json", cwd=place)
     figures = json.loads(done.stdout)
-    assert list(figures) == ["top1", "top5", "top1_interval", "n", "skipped", "per_class"]
+    assert list(figures) == ["top1", "top5", "top1_interval", "n", "skipped", "quarantined", "per_class"]
     assert figures["n"] == 24
     assert figures["per_class"]["brick"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 8}
     rows = json.loads(neocog("predict", "runs/last", data, "--json", cwd=place).stdout)
@@ -251,7 +252,8 @@ def test_digits_set_lenet_beside_support_vector_machines(tmp_path: Path) -> None
     assert (figures["model"], figures["recipe"]) == ("lenet5_modern", "digits")
     assert figures["top1"] > 0.96
     rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr"]
+    assert list(rows[0]) == ["epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr", "data_wait"]
+    assert all(0 <= float(row["data_wait"]) <= 1 for row in rows)
     assert float(rows[-1]["eval_top1"]) == pytest.approx(figures["top1"], abs=1e-9)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +124,28 @@ class Classifier:
             raise UserError(f"{samples.name(index)} cannot be read: {reason}")
         return found.matrix
 
-    def evaluate(self, data: object, part: str | None = None, progress: Progress | None = None) -> Scored:
-        """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val."""
+    def evaluate(
+        self,
+        data: object,
+        part: str | None = None,
+        progress: Progress | None = None,
+        *,
+        strict: bool = False,
+        exact: bool = False,
+    ) -> Scored:
+        """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
+
+        With `strict` a picture that cannot be read is an error instead of being skipped and counted. With `exact` a
+        run that decodes fast is scored with every pixel decoded, too.
+        """
         dataset = labelled(judged_part(open_dataset(data), part))
-        return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent())
+        told = progress or Silent()
+        scored = score_dataset(self.loaded, self.engine.engine, dataset, told, strict)
+        if not exact or self.preprocess.decoding == "exact":
+            return scored
+        network = replace(self.loaded.network, preprocess=replace(self.preprocess, decoding="exact"))
+        loaded = replace(self.loaded, network=network)
+        return replace(scored, exact=score_dataset(loaded, self.engine.engine, dataset, told, strict))
 
     def module(self) -> Any:
         """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""

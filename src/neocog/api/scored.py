@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.networks import Loaded
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, LeftOut
+from neocog.data.quarantine import demand_readable
 from neocog.errors import UserError
 from neocog.evaluation.metrics import Scores, score
 from neocog.inference.engines import Engine
@@ -37,20 +38,34 @@ class Scored:
     """classes of the data that the model does not know; their pictures count as wrong"""
     trained_on: int = 0
     """how many of the pictures the model was trained on, found by content"""
+    quarantined: tuple[LeftOut, ...] = ()
+    """pictures that a quarantine list left out"""
+    exact: Scored | None = None
+    """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
 
     @property
     def top1(self) -> float:
         return self.scores.top1
 
+    @property
+    def differing(self) -> int:
+        """How many pictures get another class with every pixel decoded."""
+        if self.exact is None:
+            return 0
+        return int((self.probabilities.argmax(axis=1) != self.exact.probabilities.argmax(axis=1)).sum())
+
     def to_json(self) -> dict[str, Any]:
         scores = self.scores
+        exact = {"exact": {"top1": self.exact.top1, "differing": self.differing}} if self.exact else {}
         return {
             "top1": scores.top1,
             "top5": scores.top5,
             "top1_interval": list(scores.top1_interval),
             "n": scores.n,
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "quarantined": [gone.to_json() for gone in self.quarantined],
             "per_class": {name: vars(row) for name, row in scores.per_class.items()},
+            **exact,
         }
 
     def _repr_html_(self) -> str:
@@ -65,21 +80,28 @@ class Scored:
         return f"<p>{summary}</p><table>{head}{rows}</table>"
 
 
-def score_dataset(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress) -> Scored:
-    """Every readable picture of `dataset`, in order."""
+def score_dataset(
+    loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool = False
+) -> Scored:
+    """Every readable picture of `dataset`, in order; with `strict` an error where one cannot be read."""
     index, unknown = match_labels(loaded.classes, dataset.classes)
     kept: list[NDArray[np.int64]] = []
     rows: list[Floats] = []
-    skipped: list[tuple[str, str]] = []
+    unread: list[tuple[int, str]] = []
     trained, seen = training_hashes(loaded.folder), 0
+    for note in dataset.notes:
+        progress.say(note)
     with progress.step("pictures", len(dataset)) as advance:
         for part in stream(dataset.samples, loaded.network.preprocess, engine):
             if len(part.indices):
                 kept.append(part.indices)
                 rows.append(loaded.head.probabilities(part.outputs))
                 seen += sum(row.tobytes().hex() in trained for row in part.hashes)
-            skipped += [(dataset.samples.name(i), reason) for i, reason in part.skipped]
+            unread += part.skipped
             advance(len(part.indices) + len(part.skipped))
+    if strict:
+        demand_readable(dataset, unread)
+    skipped = tuple((dataset.samples.name(i), reason) for i, reason in unread)
     if not kept:
         raise UserError(
             f"no picture of {dataset.name} can be read ({skipped[0][1] if skipped else 'it is empty'})"
@@ -88,7 +110,7 @@ def score_dataset(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Pr
     labels = index[dataset.labels[indices]]
     scores = score(probabilities, labels, (*loaded.classes, *unknown))
     paths = tuple(dataset.samples.name(i) for i in indices)
-    return Scored(scores, probabilities, labels, paths, tuple(skipped), unknown, seen)
+    return Scored(scores, probabilities, labels, paths, skipped, unknown, seen, dataset.quarantined)
 
 
 def training_hashes(run: Path | None) -> frozenset[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Unpack
 
 from neocog.api.classifier import Predictions, load
 from neocog.api.scored import Scored
-from neocog.data.reading import make_reading
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.progress import Progress, Silent
 
@@ -33,20 +33,23 @@ def evaluate(
     data: object,
     *,
     part: str | None = None,
+    exact: bool = False,
     model: str | None = None,
+    strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    classes: str | Path | None = None,
-    consensus: str | None = None,
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Scored:
     """Scores of a run on labelled `data`, labels matched by name.
 
-    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val. `data`,
-    `columns`, `classes` and `consensus` as for `train`.
+    Where the data come in train, val and test folders, or a split gives them such parts, `part` is judged: test if
+    there is one, else val. With `exact` a run that decodes fast is scored with every pixel decoded, too:
+    `Scored.exact`. `data`, `strict` and `reading` as for `train`.
     """
-    dataset = open_dataset(data, make_reading(columns, classes, consensus))
+    dataset = open_dataset(data, make_reading(**reading))
+    told = progress or Silent()
     for note in dataset.notes:
-        (progress or Silent()).say(f"data: {note}")
-    return load(run, model=model, engine=engine, device=device).evaluate(dataset, part, progress)
+        told.say(f"data: {note}")
+    classifier = load(run, model=model, engine=engine, device=device)
+    return classifier.evaluate(dataset, part, told, strict=strict, exact=exact)

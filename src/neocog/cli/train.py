@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[
-        str, Argument(help="folder of class folders, table, archive, - for a list on stdin, or builtin/NAME")
-    ],
+    data: reading.Data,
     model: Annotated[
         str | None,
         Option(
@@ -42,29 +41,32 @@ def train(
         str | None,
         Option("--resize-mode", "--crop-mode", help="crop, pad or squash pictures that are not square"),
     ] = None,
+    decoding: Annotated[
+        str | None, Option(help="exact, or fast (large JPEGs at a smaller scale); chosen if not given")
+    ] = None,
     val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
     epochs: Annotated[
         int | None, Option(help="passes over the pictures (recipes that train all weights)")
     ] = None,
     lr: Annotated[float | None, Option(help="highest learning rate")] = None,
     batch_size: Annotated[int | None, Option("-b", "--batch-size", help="pictures per step")] = None,
     seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
+    quarantine: reading.Quarantine = None,
+    strict: reading.Strict = False,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
-    columns: Annotated[
-        str, Option(help="a table's columns by role: path=..,label=..,part=..,group=..,annotator=..")
-    ] = "",
-    classes: Annotated[
-        Path | None, Option(help="file with a class name a line, in order, for a table")
-    ] = None,
-    consensus: Annotated[
-        str | None, Option(help="majority or dawid-skene, where a table has several annotators")
-    ] = None,
+    workers: Annotated[
+        str, Option("-j", "--workers", help="auto, N or processes:N that decode (all weights)")
+    ] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
     from neocog.api.train import train as run_train
-    from neocog.data.reading import columns_from
 
     run = run_train(
         data,
@@ -75,16 +77,17 @@ def train(
         output=output,
         img_size=img_size,
         resize_mode=resize_mode,
+        decoding=decoding,
         val_fraction=val_fraction,
         epochs=epochs,
         lr=lr,
         batch_size=batch_size,
         seed=seed,
+        strict=strict,
         engine=engine,
         device=device,
-        columns=columns_from(columns),
-        classes=classes,
-        consensus=consensus,
+        workers=workers,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=Console(),
     )
     if as_json:
@@ -105,5 +108,7 @@ def _summary(run: Run) -> None:
         out(f"  beside it: {line}")
     if figures["skipped"]:
         out(f"skipped {len(figures['skipped'])} unreadable pictures, listed in the report")
+    if figures["quarantined"]:
+        out(f"in quarantine {len(figures['quarantined']):,}")
     out(f"run     {run.folder}")
     out(f"report  {run.folder / 'report.html'}")

@@ -19,6 +19,19 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A picture that a quarantine list took out of a data set."""
+
+    path: str
+    reason: str
+    part: str
+    """that it would belong to"""
+
+    def to_json(self) -> dict[str, str]:
+        return {"path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Pictures with labels, read by index; whatever is known of a picture lies in arrays of equal length."""
 
@@ -39,6 +52,8 @@ class Dataset:
     """what the reader of the data did or left out, a sentence each"""
     listed: bool = False
     """whether a table, a list or an array named each picture, so that `root` may hold anything else besides"""
+    quarantined: tuple[LeftOut, ...] = ()
+    """pictures that a quarantine list left out"""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -94,4 +109,5 @@ def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:
     chosen = part or there[0]
     if chosen not in there:
         raise UserError(f"part must be one of {', '.join(there)}, got {chosen!r}")
-    return dataset.select(np.flatnonzero(dataset.parts == chosen), f"{dataset.name}/{chosen}")
+    judged = dataset.select(np.flatnonzero(dataset.parts == chosen), f"{dataset.name}/{chosen}")
+    return replace(judged, quarantined=tuple(gone for gone in dataset.quarantined if gone.part == chosen))

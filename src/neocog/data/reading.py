@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from neocog.errors import UserError, unknown
 
@@ -26,6 +27,12 @@ class Reading:
     """where the files of a built-in data set lie, where that is not the usual place"""
     download: bool = False
     """fetch a built-in data set over the network, checked by its SHA-256, if it is not here"""
+    split: Path | None = None
+    """a manifest, or a run whose split is to be taken again: says which picture is in which part"""
+    fold: int | None = None
+    """of a manifest with folds, the one that judges; the others train"""
+    quarantine: Path | None = None
+    """a list of pictures to leave out, as `data check` writes it"""
 
     def __post_init__(self) -> None:
         for role, column in self.columns.items():
@@ -35,16 +42,30 @@ class Reading:
                 raise UserError(f"the column for {role} must have a name, got an empty one")
         if self.consensus not in (None, *CONSENSUS):
             raise unknown("consensus", str(self.consensus), CONSENSUS)
+        if self.fold is not None and self.split is None:
+            raise UserError("a fold is one of a split; name its manifest with --split")
 
 
-def make_reading(
-    columns: Mapping[str, str] | None, classes: str | Path | None, consensus: str | None
-) -> Reading:
-    """What the verbs' arguments of these names say."""
+class ReadingOptions(TypedDict, total=False):
+    """What the verbs that read data take by keyword; the fields of `Reading` say what each does."""
+
+    columns: Mapping[str, str] | None
+    classes: str | Path | None
+    consensus: str | None
+    split: str | Path | None
+    fold: int | None
+    quarantine: str | Path | None
+
+
+def make_reading(**options: Unpack[ReadingOptions]) -> Reading:
+    """The `Reading` that the verbs' keyword arguments describe."""
     return Reading(
-        columns=columns or {},
-        classes=Path(classes).expanduser() if classes is not None else None,
-        consensus=consensus,
+        columns=options.get("columns") or {},
+        classes=_path(options.get("classes")),
+        consensus=options.get("consensus"),
+        split=_path(options.get("split")),
+        fold=options.get("fold"),
+        quarantine=_path(options.get("quarantine")),
     )
 
 
@@ -55,3 +76,7 @@ def columns_from(text: str) -> dict[str, str]:
     if odd is not None:
         raise UserError(f"columns must be given as ROLE=COLUMN,..., got {odd!r} without '='")
     return {role.strip(): column.strip() for role, _, column in pairs}
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given).expanduser()

@@ -10,9 +10,11 @@ from typing import Protocol
 
 import numpy as np
 
-from neocog.data.builtin import BUILTIN
+from neocog.data.builtin import BUILTIN, HERE
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
+from neocog.data.manifest import apply_split
+from neocog.data.quarantine import without_quarantined
 from neocog.data.reading import Reading
 from neocog.data.samples import Files, Joined, Samples
 from neocog.data.sources import archives, folders, memory, tables
@@ -39,6 +41,13 @@ def open_dataset(data: object, reading: Reading = Reading()) -> Dataset:  # noqa
 
     From Python also a pair (pictures, labels), a data frame with a column of paths, or a `Dataset`, as it is.
     """
+    dataset = _opened(data, reading)
+    if reading.split:
+        dataset = apply_split(dataset, reading.split, reading.fold)
+    return without_quarantined(dataset, reading.quarantine) if reading.quarantine else dataset
+
+
+def _opened(data: object, reading: Reading) -> Dataset:
     if not isinstance(data, str | Path):
         return _from_memory(data, reading)
     text = str(data)
@@ -98,4 +107,5 @@ def _builtin(name: str) -> Dataset:
     if name not in BUILTIN:
         raise unknown("built-in data set", f"builtin/{name}", [f"builtin/{known}" for known in BUILTIN])
     samples, labels, classes = BUILTIN[name]()
-    return Dataset(name, samples, labels, classes, np.full(len(labels), ""))
+    root = HERE / "photos" if name == "photos" else None
+    return Dataset(name, samples, labels, classes, np.full(len(labels), ""), root)
