@@ -149,6 +149,7 @@ def test_every_picture_comes_back_byte_for_byte(
         (["photos/a/1.png", "photos/b/x/1.png"], ("a", "b"), ["", ""]),
         (["./x/y/a/1.png", "./x/y/b/1.png"], ("a", "b"), ["", ""]),
         (["1.png", "2.png"], (), ["", ""]),
+        (["train/a/1.png", "train/b/1.png"], ("a", "b"), ["train", "train"]),
         (["a/1.png", "__MACOSX/a/._1.png", "b/1.png", "b/.2.png", ".git/c/1.png"], ("a", "b"), ["", ""]),
     ],
 )
