@@ -299,7 +299,7 @@ def test_wrong_input_is_one_readable_line(place: Path, tmp_path: Path) -> None:
         "does not exist": ("train", tmp_path / "nowhere"),
         "got no picture in": ("train", tmp_path / "empty"),
         "two classes or more": ("train", one),
-        "lying directly in": ("train", flat),
+        "got no label in flat; sort the pictures": ("train", flat),
         "got none for cat": ("train", bad),
         "did you mean builtin/digits": ("train", "builtin/digit"),
         "did you mean efficientnet_lite0": ("train", "builtin/photos", "-m", "efficientnet_lit0"),
