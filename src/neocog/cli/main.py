@@ -24,6 +24,7 @@ from neocog.cli import (
     verify,
 )
 from neocog.cli.console import Console
+from neocog.cli.help_all import with_help_all
 from neocog.errors import UserError
 
 INTERRUPTED = 130
@@ -74,7 +75,7 @@ def run() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
-        app()
+        with_help_all(app)()
     except UserError as error:
         Console().say(f"neocog: {' '.join(str(error).split())}")
         sys.exit(2)
