@@ -107,6 +107,7 @@ class Augment:
             parse(self.auto)
 
     def __call__(self, pixels: Tensor, draws: Draws) -> Tensor:
+        _check(pixels, draws)
         size = self.size or (pixels.shape[1], pixels.shape[2])
         out = pixels.new_empty((len(pixels), pixels.shape[3], *size))
         step = max(1, AT_ONCE // pixels.shape[1:].numel())
@@ -191,6 +192,18 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return "..".join(_shown(part) for part in value)
     return f"{value:.3g}" if isinstance(value, float) else {True: "on"}.get(value is True, str(value))
+
+
+def _check(pixels: Tensor, draws: Draws) -> None:
+    if pixels.ndim != 4 or pixels.dtype != torch.uint8 or pixels.shape[3] not in (1, 3):
+        raise UserError(
+            "pictures to augment must be uint8 (n, height, width, 1 or 3 channels), "
+            f"got {pixels.dtype} {tuple(pixels.shape)}"
+        )
+    if len(pixels) != len(draws):
+        raise UserError(
+            f"each picture needs a row of random numbers, got {len(draws)} for {len(pixels)} pictures"
+        )
 
 
 def _crop_holds(crop: RandomCrop | ScaleJitter) -> bool:
