@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from neocog.data.augment import geometry
-from neocog.data.augment.auto import automatic, parse
+from neocog.data.augment.auto import SETTINGS, automatic, parse
 from neocog.data.augment.colour import lit
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.erase import Erasing, erased
@@ -250,7 +250,6 @@ def policy(name: str) -> Augment:
     """A policy by its name, or the automatic one that a text such as `rand-m9-n2` describes."""
     if name in POLICIES:
         return POLICIES[name]
-    try:
+    if name.split("-")[0] in SETTINGS:
         return Augment(auto=name)
-    except UserError:
-        raise unknown("augmentation", name, POLICIES) from None
+    raise unknown("augmentation", name, [*POLICIES, *SETTINGS])
