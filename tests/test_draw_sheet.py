@@ -83,7 +83,7 @@ def test_words_of_others_are_escaped_and_cut_to_the_room_there_is() -> None:
     assert "<script" not in page
     root = ElementTree.fromstring(made.to_svg())
     texts = ["".join(text.itertext()) for text in root.findall(f"{SVG}text")]
-    assert any(text.startswith("<script>") and "…" in text for text in texts)
+    assert any(text.startswith("<scr") and "…" in text for text in texts)
     assert made.to_png()
 
 
