@@ -12,6 +12,7 @@ from neocog.data.augment.jitter import Jitter
 from neocog.data.augment.mix import cutmix, mixup
 from neocog.data.augment.policy import POLICIES, Augment, RandomCrop, ScaleJitter, policy
 from neocog.data.builtin import HERE
+from neocog.data.loading.order import Order
 from neocog.errors import UserError
 from reference.augment import moved
 
@@ -92,22 +93,13 @@ def test_with_both_half_of_the_pictures_get_cutmix_and_half_mixup() -> None:
     assert torch.equal(Augment(mixup=0.8).mix(PIXELS, targets, DRAWS)[0], blend[0])
 
 
-@pytest.mark.parametrize("repeats", [1, 3])
-def test_an_epoch_keeps_its_length_when_pictures_are_repeated(repeats: int) -> None:
-    samples, copies = Augment(repeats=repeats).order(5, 1, 60)
-    assert len(samples) == len(copies) == 60
-    pairs = list(zip(samples.tolist(), copies.tolist(), strict=True))
-    assert len(set(pairs)) == 60
-    assert len(set(samples.tolist())) == 60 // repeats
-    assert [copy for _, copy in pairs] == list(range(repeats)) * (60 // repeats)
-    others = [Augment(repeats=repeats).order(*where, 60)[0] for where in ((5, 2), (6, 1))]
-    assert not any(torch.equal(samples, other) for other in others)
-    assert torch.equal(samples, Augment(repeats=repeats).order(5, 1, 60)[0])
-
-
-def test_copies_of_a_picture_are_changed_in_different_ways() -> None:
-    draws = Draws(1, 1, np.zeros(12, np.int64), np.arange(12))
-    found = POLICIES["randaugment"](PHOTOGRAPHS[:1].repeat(12, 1, 1, 1), draws)
+def test_repeated_pictures_are_changed_in_different_ways() -> None:
+    """The order counts the copies of a picture, the random numbers tell them apart."""
+    order = Order(size=4, batch_size=12, repeats=3)
+    picks = order.epoch(1)
+    draws = Draws(order.seed, 1, picks.indices, picks.copies)
+    found = POLICIES["randaugment"](PHOTOGRAPHS[torch.from_numpy(picks.indices)], draws)
+    assert np.bincount(picks.indices).tolist() == [3, 3, 3, 3]
     assert len({one.numpy().tobytes() for one in found}) == 12
 
 
@@ -138,7 +130,6 @@ def test_settings_name_what_is_not_the_default() -> None:
         ({"lighting": -0.1}, "lighting of an augmentation must be at least 0, got -0.1"),
         ({"mixup": -1.0}, "mixup of an augmentation must be at least 0, got -1.0"),
         ({"cutmix": float("nan")}, "cutmix of an augmentation must be at least 0, got nan"),
-        ({"repeats": 0}, "repeats of an augmentation must be at least 1, got 0"),
         (
             {"crop": RandomCrop((0.5, 0.2))},
             "crop of an augmentation must have ranges above 0, the lower end first",

@@ -130,7 +130,9 @@ def _windows(planes: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -
     """A window of `size` of each picture."""
     if size[0] * size[1] < SMALL or planes.is_cuda:
         views = planes.unfold(2, size[0], 1).unfold(3, size[1], 1)
-        return views[torch.arange(len(planes)), :, top.to(planes.device), left.to(planes.device)]
+        return views[
+            torch.arange(len(planes), device=planes.device), :, top.to(planes.device), left.to(planes.device)
+        ]
     out = planes.new_empty((*planes.shape[:2], *size))
     for target, picture, y, x in zip(out, planes, top.tolist(), left.tolist(), strict=True):
         target.copy_(picture[:, y : y + size[0], x : x + size[1]])

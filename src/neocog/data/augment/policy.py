@@ -46,6 +46,9 @@ class Augment:
 
     Called with uint8 (n, height, width, 1 or 3 channels) and `Draws` it returns uint8 (n, *size, channels), which lie
     in memory a channel after the other; `mix` then mixes pictures with each other. Variants by `dataclasses.replace`.
+
+    Repeated augmentation (Hoffer et al. 2020) needs nothing more: `Order(repeats=3)` counts the copies of a picture, and
+    `Draws` gives each numbers of its own.
     """
 
     size: tuple[int, int] | None = None
@@ -72,8 +75,6 @@ class Augment:
     """alpha of mixup: two pictures blended"""
     cutmix: float = 0.0
     """alpha of CutMix: a box from another picture; with mixup, half of the pictures get one, half the other"""
-    repeats: int = 1
-    """copies of a picture in an epoch of unchanged length (Hoffer et al. 2020), see `order`"""
 
     def __post_init__(self) -> None:
         rules = {
@@ -89,7 +90,6 @@ class Augment:
             "lighting": (self.lighting >= 0, "be at least 0"),
             "mixup": (self.mixup >= 0, "be at least 0"),
             "cutmix": (self.cutmix >= 0, "be at least 0"),
-            "repeats": (self.repeats >= 1, "be at least 1"),
             "crop": (self.crop is None or _crop_holds(self.crop), "have ranges above 0, the lower end first"),
             "jitter": (
                 self.jitter is None or _jitter_holds(self.jitter),
@@ -171,15 +171,6 @@ class Augment:
         )
         return mixed_pixels, mixed_targets
 
-    def order(self, seed: int, epoch: int, count: int) -> tuple[Tensor, Tensor]:
-        """Which picture comes when in an epoch of `count`, and which of its copies: int64 (count,), (count,).
-
-        With r repeats a random choice of count / r pictures comes r times each, every time changed in another way.
-        """
-        chosen = Draws(seed, epoch, torch.arange(count).numpy()).uniform("order")[:, 0].argsort(stable=True)
-        samples = chosen.repeat_interleave(self.repeats)[:count]
-        return samples, torch.arange(len(samples)) % self.repeats
-
     def settings(self) -> str:
         """What differs from doing nothing, on one line."""
         changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
@@ -236,7 +227,6 @@ POLICIES = {
         erasing=Erasing(0.25, (0.02, 1 / 3)),
         mixup=0.8,
         cutmix=1.0,
-        repeats=3,
     ),
     "randaugment": Augment(crop=RandomCrop(), flip=True, auto="randaugment-m9-n2"),
     "trivialaugment": Augment(
