@@ -84,7 +84,8 @@ def cropped(planes: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     out = planes.new_empty((*planes.shape[:2], *size))
     for target, picture, box in zip(out, planes, boxes.tolist(), strict=True):
         top, left, height, width = box
-        target.copy_(resized(picture[None, :, top : top + height, left : left + width], size)[0])
+        part = picture[None, :, top : top + height, left : left + width].contiguous()
+        target.copy_(resized(part, size)[0])
     return out
 
 

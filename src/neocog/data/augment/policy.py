@@ -47,8 +47,8 @@ class Augment:
     Called with uint8 (n, height, width, 1 or 3 channels) and `Draws` it returns uint8 (n, *size, channels), which lie
     in memory a channel after the other; `mix` then mixes pictures with each other. Variants by `dataclasses.replace`.
 
-    Repeated augmentation (Hoffer et al. 2020) needs nothing more: `Order(repeats=3)` counts the copies of a picture, and
-    `Draws` gives each numbers of its own.
+    Repeated augmentation (Hoffer et al. 2020) needs nothing more: `Order(repeats=3)` counts the copies of a picture,
+    and `Draws` gives each numbers of its own.
     """
 
     size: tuple[int, int] | None = None
@@ -113,7 +113,7 @@ class Augment:
         step = max(1, AT_ONCE // pixels.shape[1:].numel())
         for start in range(0, len(pixels), step):
             rows = slice(start, start + step)
-            planes = pixels[rows].permute(0, 3, 1, 2).contiguous()
+            planes = pixels[rows].permute(0, 3, 1, 2)
             out[rows] = self._changed(planes, draws.rows(np.arange(len(pixels))[rows]), size)
         return out.permute(0, 2, 3, 1)
 
@@ -138,7 +138,7 @@ class Augment:
         elif isinstance(self.crop, ScaleJitter):
             planes = geometry.cropped(planes, geometry.jitter_boxes(draws, own, self.crop), size)
         else:
-            planes = geometry.resized(planes, size)
+            planes = geometry.resized(planes.contiguous(), size)
         if self.flip:
             planes = geometry.mirrored(planes, draws.chance("flip", 0.5))
         if self.vflip:
