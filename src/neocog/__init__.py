@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from neocog.api.bench import bench as bench
     from neocog.api.classifier import Classifier as Classifier
     from neocog.api.classifier import load as load
+    from neocog.api.data_check import DataCheck as DataCheck
+    from neocog.api.data_check import check_data as check_data
     from neocog.api.doctor import doctor as doctor
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
@@ -37,6 +39,8 @@ _PLACES = {
     "bench": "api.bench",
     "Classifier": "api.classifier",
     "load": "api.classifier",
+    "DataCheck": "api.data_check",
+    "check_data": "api.data_check",
     "doctor": "api.doctor",
     "ImageClassifier": "api.estimators",
     "ImageEmbedder": "api.estimators",
