@@ -18,6 +18,8 @@ from neocog.errors import UserError
 
 PICTURES = {f"{i}.png": zoo.encoded(zoo.Image.new("L", (4, 4), i), "PNG") for i in range(6)}
 paths = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
+    lambda text: text == text.strip() and not text.startswith("./")
+)
     lambda t: t == t.strip(" \n") and not t.startswith("./")
 )
 
