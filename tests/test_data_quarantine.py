@@ -20,8 +20,6 @@ PICTURES = {f"{i}.png": zoo.encoded(zoo.Image.new("L", (4, 4), i), "PNG") for i 
 paths = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
     lambda text: text == text.strip() and not text.startswith("./")
 )
-    lambda t: t == t.strip(" \n") and not t.startswith("./")
-)
 
 
 def place(root: Path, text: str) -> Path:
