@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pictures import originals
 from PIL import Image
 
 CLOTHES = (
     *("t-shirt", "trouser", "pullover", "dress", "coat"),
     *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
 )
+MORE = ("camera", "cell", "hubble_deep_field", "immunohistochemistry", "moon", "retina")  # of scikit-image
 LEFT_OUT = ("Component", "Flags")  # skin tones alone; flags are told apart by anything
 
 
@@ -80,5 +82,27 @@ def make_more(photographs: Path, folder: Path, times: int) -> Path:
             text = f"copy {copy}".encode()
             comment = b"\xff\xfe" + (2 + len(text)).to_bytes(2, "big") + text  # marker COM behind the SOI
             (place / f"{path.stem}-{copy}.jpg").write_bytes(data[:2] + comment + data[2:])
+    (folder / "done").touch()
+    return folder
+
+
+def make_tiles(folder: Path, side: int = 160) -> Path:
+    """Photographs of scikit-image and scikit-learn in squares that share no pixel; which photograph is the class.
+
+    The pixels are the photographs' own, never enlarged, so that there is detail which a coarser decoding can lose.
+    Squares alternate between train and val as on a chessboard.
+    """
+    if (folder / "done").exists():
+        return folder
+    import skimage.data
+
+    more = {name: Image.fromarray(getattr(skimage.data, name)()).convert("RGB") for name in MORE}
+    for name, image in (originals() | more).items():
+        for row in range(image.height // side):
+            for column in range(image.width // side):
+                box = (column * side, row * side, (column + 1) * side, (row + 1) * side)
+                place = folder / ("val" if (row + column) % 2 else "train") / name
+                place.mkdir(parents=True, exist_ok=True)
+                image.crop(box).save(place / f"{row}-{column}.jpg", quality=90)
     (folder / "done").touch()
     return folder

@@ -252,7 +252,8 @@ def test_digits_set_lenet_beside_support_vector_machines(tmp_path: Path) -> None
     assert (figures["model"], figures["recipe"]) == ("lenet5_modern", "digits")
     assert figures["top1"] > 0.96
     rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr"]
+    assert list(rows[0]) == ["epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr", "data_wait"]
+    assert all(0 <= float(row["data_wait"]) <= 1 for row in rows)
     assert float(rows[-1]["eval_top1"]) == pytest.approx(figures["top1"], abs=1e-9)
 
 

@@ -89,7 +89,7 @@ REASONS = {
     "cut-30.jpg": "damaged: .*truncated",
     "cut-90.jpg": "damaged: .*truncated",
     "cut-50.png": "damaged: .*truncated",
-    "text.jpg": r"not a picture in a known format \(BMP, GIF, JPEG",
+    "text.jpg": r"not a picture in a known format \(AVIF, BMP, GIF, JPEG",
     "bomb.png": "decompression bomb: more pixels than",
     "flipped.png": "damaged: ",
 }

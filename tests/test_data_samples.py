@@ -34,9 +34,9 @@ def test_files_give_back_every_name_to_the_byte(given: list[str]) -> None:
 
 def test_files_take_flat_memory() -> None:
     files = Files(f"folder/{i:08d}.jpg" for i in range(1000))
-    arrays = [value for value in vars(files).values() if isinstance(value, bytes | np.ndarray)]
+    arrays = [value for value in vars(files._names).values() if isinstance(value, bytes | np.ndarray)]
     assert sum(a.nbytes if isinstance(a, np.ndarray) else len(a) for a in arrays) == 1000 * (19 + 8)
-    assert len(arrays) == len(vars(files))
+    assert len(arrays) == len(vars(files._names))
 
 
 def test_files_are_read_whole(tmp_path: Path) -> None:

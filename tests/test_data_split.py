@@ -1,14 +1,20 @@
+import re
 from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from neocog.data.split import stratified
+from neocog.data.dataset import Dataset
+from neocog.data.divide import units_of
+from neocog.data.samples import Files
+from neocog.data.split import Dealt, Wish, deal, groups_by, stratified
+from neocog.errors import UserError
 
 Labels, Hashes = NDArray[np.int64], NDArray[np.uint8]
 SHARES = st.sampled_from((0.05, 0.1, 0.2, 0.25, 0.5, 0.9))
@@ -136,3 +142,87 @@ def test_a_picture_under_two_labels_is_on_one_side() -> None:
     assert (held_out[:10] == held_out[20:30]).all()
     assert held_out[10:20].any()
     assert held_out[30:].any()
+
+
+def dataset(labels: list[int], parts: list[str] | None = None, names: list[str] | None = None) -> Dataset:
+    n = len(labels)
+    return Dataset(
+        "data",
+        Files(names or [f"{i}.png" for i in range(n)]),
+        np.array(labels),
+        tuple("abcde"),
+        np.array(parts or [""] * n),
+        columns={"patient": np.arange(n) // 3},
+    )
+
+
+def dealt(data: Dataset, contents: list[int], wish: Wish) -> Dealt:
+    hashes = hashes_of(contents)
+    return deal(data, hashes, units_of(hashes), wish)
+
+
+def test_fractions_are_of_all_pictures() -> None:
+    found = dealt(dataset([0] * 50 + [1] * 150), list(range(200)), Wish(val=0.2, test=0.1))
+    assert Counter(found.parts[:50].tolist()) == {"train": 35, "val": 10, "test": 5}
+    assert Counter(found.parts[50:].tolist()) == {"train": 105, "val": 30, "test": 15}
+    assert (found.folds == -1).all()
+
+
+def test_a_fifth_judges_where_nothing_is_said() -> None:
+    found = dealt(dataset([0] * 50), list(range(50)), Wish())
+    assert Counter(found.parts.tolist()) == {"train": 40, "val": 10}
+
+
+def test_folds_divide_what_the_test_part_leaves() -> None:
+    found = dealt(dataset([0] * 100), list(range(100)), Wish(test=0.1, folds=3))
+    assert Counter(found.parts.tolist()) == {"train": 90, "test": 10}
+    assert Counter(found.folds.tolist()) == {0: 30, 1: 30, 2: 30, -1: 10}
+    assert ((found.folds == -1) == (found.parts == "test")).all()
+
+
+def test_parts_of_the_data_are_kept_and_what_belongs_to_them_is_left_out() -> None:
+    """Eight pictures of the train folder are copies of some in the test folder."""
+    data = dataset([0] * 40, ["train"] * 30 + ["test"] * 10)
+    found = dealt(data, [*range(30), *range(22, 32)], Wish(val=0.5))
+    assert found.parts[30:].tolist() == ["test"] * 10
+    assert found.parts[22:30].tolist() == [""] * 8
+    assert found.torn == 8
+    assert Counter(found.parts[:22].tolist()) == {"train": 11, "val": 11}
+
+
+def test_data_with_every_part_keep_them() -> None:
+    parts = ["train", "val", "test"] * 5
+    assert dealt(dataset([0] * 15, parts), list(range(15)), Wish()).parts.tolist() == parts
+
+
+@pytest.mark.parametrize(
+    ("wish", "parts", "said"),
+    [
+        ({"val": 0.6, "test": 0.4}, [], "must leave pictures to train on"),
+        ({"val": 1.0}, [], "val must be a share"),
+        ({"test": -0.1}, [], "test must be a share"),
+        ({"folds": 1}, [], "two folds or more"),
+        ({"folds": 3, "val": 0.2}, [], "not both"),
+        ({"val": 0.2}, ["train", "val"], "leave --val out"),
+        ({"test": 0.2}, ["train", "test"], "leave --test out"),
+        ({"folds": 3}, ["train", "val"], "without a val part"),
+    ],
+)
+def test_wishes_that_cannot_be_are_refused(wish: dict[str, float], parts: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        dealt(dataset([0, 0], parts), [0, 1], Wish(**wish))  # type: ignore[arg-type]
+
+
+def test_groups_come_from_a_column_or_a_path() -> None:
+    data = dataset([0] * 4, names=["p07/a.png", "p07/b.png", "p8/c.png", "other.png"])
+    assert groups_by(data, r"p(\d+)/").tolist() == ["07", "07", "8", ""]
+    assert groups_by(data, "patient").tolist() == ["0", "0", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("patients", "did you mean patient"), ("(", "regular expression"), (r"(\d+)x", "it matches none")],
+)
+def test_groups_that_cannot_be_are_refused(key: str, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        groups_by(dataset([0] * 4), key)

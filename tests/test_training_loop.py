@@ -5,17 +5,20 @@ from math import cos, pi
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 from torch import Tensor, nn
 
+from neocog.data.loading.loader import Loader
+from neocog.data.loading.order import Order, Position
+from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.progress import Advance, Silent
-from neocog.training.loop import Epoch, Labelled, Task, augment, batches, train_loop, warmup_cosine
+from neocog.training.loop import Epoch, Task, batches, train_loop, warmup_cosine
 from neocog.training.recipe import RECIPES, Recipe, recipe
 
 Doubles = NDArray[np.float64]
@@ -205,48 +208,53 @@ def shifted(picture: NDArray[np.uint8], down: int, right: int, mirrored: bool) -
     return out
 
 
+def epoch_of(part: Labelled, told: Recipe, seed: int = 0, epoch: int = 0) -> list[tuple[Tensor, Tensor]]:
+    with Loader(part, Order(size=len(part), batch_size=told.batch_size, seed=seed)) as loader:
+        loader.seek(Position(seed, epoch))
+        return list(batches(loader, told))
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_picture_is_shifted_with_its_border_repeated_and_mirrored(flip: bool) -> None:
     """Each of 600 draws is one of the literal pictures, and each of these is drawn."""
-    picture = np.arange(6 * 8 * 2, dtype=np.uint8).reshape(6, 8, 2)
+    picture = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
     reach = (range(-1, 2), range(-2, 3))  # a quarter of 6 and of 8, rounded down
     mirrors = (False, True) if flip else (False,)
     literal = {shifted(picture, d, r, m).tobytes() for d in reach[0] for r in reach[1] for m in mirrors}
     assert len(literal) == 15 * len(mirrors)
-    told = Recipe(shift=0.25, flip=flip)
-    out = augment(torch.from_numpy(picture).repeat(600, 1, 1, 1), told, torch.Generator().manual_seed(0))
-    assert {row.numpy().tobytes() for row in out} == literal
+    part = Labelled(np.repeat(picture[None], 600, 0), np.zeros(600, np.int64))
+    drawn = epoch_of(part, Recipe(shift=0.25, flip=flip))
+    assert {row.numpy().tobytes() for pixels, _ in drawn for row in pixels} == literal
 
 
 def test_without_shift_and_mirror_a_picture_stays() -> None:
-    pixels = torch.from_numpy(bright_quarters(9).pixels)
-    assert torch.equal(augment(pixels, STILL, torch.Generator()), pixels)
+    part = Labelled(bright_quarters(9).pixels, np.arange(9))
+    for pixels, places in epoch_of(part, STILL):
+        assert (pixels.numpy() == part.pixels[places.numpy()]).all()
 
 
-@given(n=st.integers(1, 50), size=st.integers(1, 60), seed=st.integers(0, 99))
-@settings(max_examples=40)
-def test_every_picture_comes_once_an_epoch_with_its_own_label(n: int, size: int, seed: int) -> None:
-    part = Labelled(np.arange(n, dtype=np.uint8).repeat(48).reshape(n, 6, 8, 1), np.arange(n) * 7)
-    given = list(batches(part, replace(STILL, batch_size=size), torch.Generator().manual_seed(seed)))
-    order = torch.cat([pixels[:, 0, 0, 0] for pixels, _ in given]).long()
-    assert sorted(order.tolist()) == list(range(n))
-    assert torch.equal(torch.cat([labels for _, labels in given]), order * 7)
-    lengths = [len(labels) for _, labels in given]
-    assert max(lengths) <= size
-    assert max(lengths) - min(lengths) <= 1
+def test_the_batch_size_changes_neither_the_order_nor_the_augmented_pictures() -> None:
+    part = bright_quarters(50)
+    told = [replace(STILL, shift=0.2, flip=True, batch_size=size) for size in (1, 7, 50)]
+    one, *others = [torch.cat([pixels for pixels, _ in epoch_of(part, r, 3, 2)]) for r in told]
+    assert all(torch.equal(one, other) for other in others)
 
 
-def test_rows_pick_pictures_out_of_many() -> None:
-    rows = np.array([5, 2, 9])
-    many = Labelled(np.arange(12, dtype=np.uint8).repeat(48).reshape(12, 6, 8, 1), rows * 7, rows)
-    for pixels, labels in batches(many, replace(STILL, batch_size=2), torch.Generator().manual_seed(0)):
-        assert torch.equal(pixels[:, 0, 0, 0].long() * 7, labels)
-
-
-def test_each_epoch_has_an_order_of_its_own() -> None:
-    part, generator = bright_quarters(40), torch.Generator().manual_seed(0)
-    one, other = (torch.cat([labels for _, labels in batches(part, STILL, generator)]) for _ in range(2))
+def test_each_epoch_changes_the_pictures_anew() -> None:
+    part = Labelled(np.repeat(bright_quarters(1).pixels, 40, 0), np.arange(40))
+    told = replace(STILL, flip=True, shift=0.3)
+    one, other = (torch.cat([pixels for pixels, _ in epoch_of(part, told, epoch=n)]) for n in (0, 1))
     assert not torch.equal(one, other)
+
+
+def test_the_pictures_of_an_epoch_arrive_with_their_labels_in_an_order_of_its_own() -> None:
+    """What the order itself promises is tested with it."""
+    part = Labelled(np.arange(40, dtype=np.uint8).repeat(48).reshape(40, 6, 8, 1), np.arange(40) * 7)
+    one, other = (epoch_of(part, replace(STILL, batch_size=9), epoch=n) for n in (0, 1))
+    labels = [torch.cat([labels for _, labels in epoch]) for epoch in (one, other)]
+    assert torch.equal(torch.cat([pixels[:, 0, 0, 0] for pixels, _ in one]).long() * 7, labels[0])
+    assert sorted(labels[0].tolist()) == list(range(0, 280, 7))
+    assert not torch.equal(*labels)
 
 
 @pytest.mark.parametrize("classes", [4, 12])

@@ -85,6 +85,7 @@ def good() -> dict[str, bytes]:
         image.putalpha(Image.fromarray(alpha()))
     palette = rgb.quantize(8)
     turned = Image.fromarray(held(scene(), 6))
+    wide, high = Image.fromarray(scene(4, 900)), Image.fromarray(scene(900, 4))
     return {
         **turned_jpegs(),
         "grey.jpg": jpeg(grey_scene()),
@@ -98,12 +99,22 @@ def good() -> dict[str, bytes]:
         "grey-transparent.png": encoded(grey, "PNG", transparency=grey.getpixel((0, 0))),
         "rgba.png": encoded(rgba, "PNG"),
         "la.png": encoded(la, "PNG"),
+        "sixteen-bit-colour.png": png16(scene()),
         "one-bit.png": encoded(grey.convert("1"), "PNG"),
+        "one-bit.tif": encoded(grey.convert("1"), "TIFF", compression="group4"),
+        "cmyk.tif": encoded(rgb.convert("CMYK"), "TIFF"),
+        "interlaced.gif": encoded(grey, "GIF", interlace=True),
+        "wide.png": encoded(wide, "PNG"),
+        "high.png": encoded(high, "PNG"),
+        "high.jpg": jpeg(scene(900, 4)),
         "exif-6.png": encoded(turned, "PNG", exif=exif(6, ">")[6:]),
         "exif-6.webp": encoded(turned, "WEBP", exif=exif(6, "<"), lossless=True),
         "exif-6.tif": encoded(turned, "TIFF", tiffinfo={0x0112: 6}),
         "animated.gif": encoded(palette, "GIF", save_all=True, append_images=[grey.quantize(8)]),
+        "animated.webp": encoded(rgba, "WEBP", lossless=True, save_all=True, append_images=[rgb.rotate(180)]),
+        "animated.png": encoded(rgba, "PNG", save_all=True, append_images=[rgba.rotate(180)]),
         "picture.webp": encoded(rgba, "WEBP", lossless=True),
+        "picture.avif": encoded(rgba, "AVIF", quality=100, subsampling="4:4:4"),
         "picture.tif": encoded(rgb, "TIFF", compression="tiff_lzw"),
         "picture.bmp": encoded(rgb, "BMP"),
         "picture.ppm": encoded(rgb, "PPM"),
@@ -112,14 +123,27 @@ def good() -> dict[str, bytes]:
     }
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Of a PNG file."""
+    return pack(">I", len(content)) + kind + content + pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, bits: int, lines: bytes) -> bytes:
+    """An RGB PNG of `bits` a channel; `lines` each begin with the number of their filter."""
+    header = chunk(b"IHDR", pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def png16(pixels: Pixels) -> bytes:
+    """RGB of 16 bits a channel, which Pillow cannot write: each value as high and low byte."""
+    high, wide, _ = pixels.shape
+    doubled = pixels.repeat(2, axis=2).reshape(high, -1)
+    return png(wide, high, 16, b"".join(b"\0" + line.tobytes() for line in doubled))
+
+
 def bomb(side: int = 60_000) -> bytes:
     """A PNG of 69 bytes whose header claims `side` x `side` pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return pack(">I", len(content)) + kind + content + pack(">I", zlib.crc32(kind + content))
-
-    header = chunk(b"IHDR", pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+    return png(side, side, 8, b"\0")
 
 
 def bad() -> dict[str, bytes]:

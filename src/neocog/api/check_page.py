@@ -88,9 +88,10 @@ def _thumb(dataset: Dataset, index: int, readable: bool) -> Thumb:
 
 def _pixels(dataset: Dataset, index: int) -> NDArray[np.uint8] | None:
     try:
-        image, box = decode(dataset.samples.read(index), 3, (SIDE, SIDE))
+        decoded = decode(dataset.samples.read(index), 3, (SIDE, SIDE))
     except Unreadable:  # it is also told as such, or was moved away meanwhile
         return None
+    image, box = decoded.image, decoded.box
     wide, high = box[2] - box[0], box[3] - box[1]
     scale = min(1.0, SIDE / max(wide, high))
     size = (max(1, round(wide * scale)), max(1, round(high * scale)))

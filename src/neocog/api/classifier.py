@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from neocog.api import names
 from neocog.api.networks import Loaded, find_run, load_classifier
 from neocog.api.scored import Scored, score_dataset
 from neocog.bundle import Card
-from neocog.data.dataset import Dataset, judged_part
+from neocog.data.dataset import judged_part, labelled
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
 from neocog.data.source import list_pictures, open_dataset
@@ -126,17 +126,26 @@ class Classifier:
 
     def evaluate(
         self,
-        data: str | Path | Dataset,
+        data: object,
         part: str | None = None,
         progress: Progress | None = None,
+        *,
         strict: bool = False,
+        exact: bool = False,
     ) -> Scored:
         """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
 
-        With `strict` a picture that cannot be read is an error instead of being skipped and counted.
+        With `strict` a picture that cannot be read is an error instead of being skipped and counted. With `exact` a
+        run that decodes fast is scored with every pixel decoded, too.
         """
-        dataset = judged_part(data if isinstance(data, Dataset) else open_dataset(data), part)
-        return score_dataset(self.loaded, self.engine.engine, dataset, progress or Silent(), strict)
+        dataset = labelled(judged_part(open_dataset(data), part))
+        told = progress or Silent()
+        scored = score_dataset(self.loaded, self.engine.engine, dataset, told, strict)
+        if not exact or self.preprocess.decoding == "exact":
+            return scored
+        network = replace(self.loaded.network, preprocess=replace(self.preprocess, decoding="exact"))
+        loaded = replace(self.loaded, network=network)
+        return replace(scored, exact=score_dataset(loaded, self.engine.engine, dataset, told, strict))
 
     def module(self) -> Any:
         """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from neocog.data.checks.kinds import KINDS, SEVERITIES
 from neocog.data.checks.scan import scan
 from neocog.data.dataset import Dataset
 from neocog.data.quarantine import Entry, write_list
-from neocog.data.reading import Reading
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.draw.table import Table
 from neocog.errors import UserError
@@ -137,7 +137,7 @@ class DataCheck:
         Raises `UserError` where that would lie among the pictures.
         """
         place = Path(os.path.expanduser(output))  # noqa: PTH111  # unlike Path's it never raises
-        root = self.dataset.root
+        root = None if self.dataset.listed else self.dataset.root
         if root is not None and place.resolve().is_relative_to(root.resolve()):
             raise UserError(f"nothing is written among the pictures of {root}; give --output elsewhere")
         if place.suffix.lower() in (".html", ".htm"):
@@ -163,12 +163,12 @@ class DataCheck:
 
 
 def check_data(
-    data: str | Path | Dataset,
+    data: object,
     *,
     vectors: NDArray[np.floating] | str | Path | None = None,
     threshold: float = 0.98,
-    reading: Reading = Reading(),  # noqa: B008  # frozen
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> DataCheck:
     """Look at every picture of `data` and say what is wrong or odd; nothing is changed.
 
@@ -176,7 +176,7 @@ def check_data(
     `alike`: their cosine is at least `threshold`. Raises `UserError` in words.
     """
     given = vectors if vectors is None or isinstance(vectors, np.ndarray) else read_vectors(Path(vectors))
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, reading)
+    dataset = open_dataset(data, make_reading(**reading))
     scanned = scan(dataset.samples, progress)
     with (progress or Silent()).step("comparing", 1):
         return DataCheck(dataset, scanned, check(dataset, scanned, given, threshold))

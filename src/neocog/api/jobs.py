@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from neocog.api.networks import backbone_from, backbone_of
 from neocog.api.plan import Plan
 from neocog.data.dataset import Dataset
 from neocog.data.decode import Pixels
+from neocog.data.loading.pictures import Decoded, Labelled, Source
 from neocog.data.quarantine import demand_readable
 from neocog.data.split import stratified
 from neocog.errors import UserError
@@ -118,10 +120,10 @@ def _facts(fit: Fit) -> dict[str, Any]:
 
 
 def learn_scratch(plan: Plan, told: Progress) -> Learned:
-    """All weights of the network trained by the loop, on pixels held in memory."""
+    """All weights of the network trained by the loop, on pixels that are held where there is room for them."""
     import torch
 
-    from neocog.training.loop import Labelled, Task, normaliser, predict_logits, train_loop
+    from neocog.training.loop import Task, normaliser, predict_logits, train_loop
 
     assert plan.recipe
     dataset = plan.dataset
@@ -131,7 +133,7 @@ def learn_scratch(plan: Plan, told: Progress) -> Learned:
     split = split_readable(plan, readable, hashes[readable], skipped, told)
     device = runtime.device(plan.device)
     train, held_out = (Labelled(pixels, dataset.labels[rows], rows) for rows in (split.train, split.held_out))
-    task = Task(train, held_out, plan.preprocess)
+    task = Task(train, held_out, plan.preprocess, plan.workers)
     epochs, interrupted = train_loop(net.to(device), task, plan.recipe, plan.seed, told)
     logits = predict_logits(net, task.held_out, normaliser(plan.preprocess, device))
     backbone = backbone_from(net.cpu(), plan.reference, plan.preprocess, "trained here")
@@ -234,24 +236,41 @@ def _fresh(plan: Plan) -> tuple[nn.Module, str, bool]:
     return net, head or "classifier", head is None
 
 
-def _read_pixels(plan: Plan, told: Progress) -> tuple[Pixels, NDArray[np.uint8], tuple[tuple[int, str], ...]]:
+def _read_pixels(
+    plan: Plan, told: Progress
+) -> tuple[Pixels | Source, NDArray[np.uint8], tuple[tuple[int, str], ...]]:
     """Every picture as the network's input, with its content hash (zeros where it cannot be read)."""
-    n, shape = len(plan.dataset), (*plan.preprocess.size, plan.preprocess.channels)
-    if n * int(np.prod(shape)) > IN_MEMORY:
-        file = tempfile.TemporaryFile(dir=files.make_folder(runtime.cache_folder()))  # noqa: SIM115  # lives with the array
-        pixels: Pixels = np.memmap(file, np.uint8, "w+", shape=(n, *shape))
-    else:
-        pixels = np.empty((n, *shape), np.uint8)
+    n = len(plan.dataset)
+    pixels = _room(plan, told)
     hashes = np.zeros((n, 32), np.uint8)
     skipped: list[tuple[int, str]] = []
-
     with told.step("reading", n) as advance:
         for part in stream(plan.dataset.samples, plan.preprocess, infer=lambda batch: batch):
             if len(part.indices):
-                pixels[part.indices], hashes[part.indices] = part.outputs, part.hashes
+                hashes[part.indices] = part.hashes
+                if pixels is not None:
+                    pixels[part.indices] = part.outputs
             skipped += part.skipped
             advance(len(part.indices) + len(part.skipped))
-    return pixels, hashes, tuple(skipped)
+    source = Decoded(plan.dataset.samples, plan.preprocess) if pixels is None else pixels
+    return source, hashes, tuple(skipped)
+
+
+def _room(plan: Plan, told: Progress) -> Pixels | None:
+    """Memory for all pixels of the data set, or a temporary file; None where neither has the room."""
+    shape = (len(plan.dataset), *plan.preprocess.size, plan.preprocess.channels)
+    size = int(np.prod(shape))
+    if size <= IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    cache = files.make_folder(runtime.cache_folder())
+    if size > disk_usage(cache).free // 2:
+        told.say(
+            f"pixels: {size / 2**30:,.1f} GiB, which {cache} has no room for; decoded anew in each epoch"
+        )
+        return None
+    told.say(f"pixels: {size / 2**30:,.1f} GiB, held in a temporary file in {cache}")
+    file = tempfile.TemporaryFile(dir=cache)  # noqa: SIM115  # lives with the array
+    return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def _pixel_rows(plan: Plan, split: Split) -> tuple[Row, ...]:

@@ -24,11 +24,12 @@ from neocog.api.reporting import make_report
 from neocog.bundle import Bundle, Card, Golden, is_bundle, write_bundle
 from neocog.data.builtin import whole_photographs
 from neocog.data.decode import Pixels
+from neocog.data.manifest import SKIPPED, Row, label_text, to_csv
 from neocog.errors import UserError
 from neocog.evaluation.metrics import Scores, score
 from neocog.weights.digest import digest
 
-METRICS = ("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr")
+METRICS = ("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr", "data_wait")
 
 
 def new_run_folder(output: str | Path | None, name: str, data: Path | None) -> tuple[Path, bool]:
@@ -74,10 +75,9 @@ def write_run(
         folder, Bundle(make_card(plan, learned, scores, figures), learned.tensors), make_golden(learned)
     )
     metrics = _metrics(learned, scores, log_loss(learned.probabilities, truth))
-    manifest = table(("path", "part", "label", "sha256"), _manifest(plan, learned))
     files.write_text(folder / "metrics.csv", table(METRICS, metrics))
     files.write_text(folder / "predictions.csv", _predictions(plan, learned))
-    files.write_text(folder / "split.csv", manifest)
+    files.write_text(folder / "split.csv", to_csv(_manifest(plan, learned)))
     if is_default:
         _point_last(folder)
     figures["seconds"]["writing"] = round(perf_counter() - start, 3)
@@ -172,8 +172,8 @@ def _figures(
 
 def _metrics(learned: Learned, scores: Scores, eval_loss: float) -> list[tuple[object, ...]]:
     if learned.epochs or learned.interrupted:
-        return [(e.epoch, e.train_loss, e.eval_loss, e.eval_top1, e.eval_top5, e.lr) for e in learned.epochs]
-    return [(1, learned.train_loss, eval_loss, scores.top1, scores.top5, "")]
+        return [tuple(getattr(epoch, column) for column in METRICS) for epoch in learned.epochs]
+    return [(1, learned.train_loss, eval_loss, scores.top1, scores.top5, "", "")]
 
 
 def _predictions(plan: Plan, learned: Learned) -> str:
@@ -191,16 +191,22 @@ def _predictions(plan: Plan, learned: Learned) -> str:
     return table(header, rows)
 
 
-def _manifest(plan: Plan, learned: Learned) -> list[tuple[str, str, str, str]]:
+def _manifest(plan: Plan, learned: Learned) -> list[Row]:
+    """Where each picture was in this run; one that had no say in it is in the part that the data put it in."""
     dataset = plan.dataset
-    parts = {int(i): "train" for i in learned.split.train} | {int(i): "val" for i in learned.split.held_out}
+    judged = {int(i): str(dataset.parts[i]) for i in learned.split.held_out}
+    parts = {i: part if part in ("val", "test") else "val" for i, part in judged.items()}
+    parts |= {int(i): "train" for i in learned.split.train}
     reasons = dict(learned.skipped)
-    rows = []
-    for i in range(len(dataset)):
-        part = "skipped" if i in reasons else parts.get(i, "")
-        content = learned.split.hashes.get(i, "")
-        rows.append((dataset.short_name(i), part, dataset.classes[dataset.labels[i]], content))
-    return rows
+    return [
+        Row(
+            dataset.short_name(i),
+            label_text(dataset, i),
+            SKIPPED if i in reasons else parts.get(i, str(dataset.parts[i])),
+            sha256=learned.split.hashes.get(i, ""),
+        )
+        for i in range(len(dataset))
+    ]
 
 
 def _facts(learned: Learned) -> dict[str, str]:

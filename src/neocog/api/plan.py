@@ -9,6 +9,7 @@ from typing import Any
 
 from neocog.api import names
 from neocog.data.dataset import Dataset
+from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.sources.folders import ignored_files
 from neocog.errors import UserError, unknown
@@ -35,6 +36,8 @@ class Plan:
     seed: int = 0
     engine: str = "auto"
     device: str = "auto"
+    workers: Workers | None = None
+    """that load pictures for a recipe that trains all weights; None measures what is best"""
     strict: bool = False
     """a picture that cannot be read is an error"""
     compare_pixels: bool = False
@@ -88,15 +91,16 @@ def make_plan(
 def _about(dataset: Dataset) -> list[str]:
     """What there is to learn from, and what of the folder is no picture."""
     lines = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
+    lines += [f"data: {note}" for note in dataset.notes]
     if dataset.quarantined:
         lines.append(f"quarantine: {len(dataset.quarantined):,} left out")
-    ignored = ignored_files(dataset.root) if dataset.root else {}
+    ignored = ignored_files(dataset.root) if dataset.root and not dataset.listed else {}
     if ignored:
         kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])
         lines.append(
             f"ignored: {sum(ignored.values()):,} files that are no pictures by their names ({kinds})"
         )
-    return lines
+    return [*lines, *dataset.notes]
 
 
 def _not_here(reference: names.Reference, weights: bool) -> list[str]:

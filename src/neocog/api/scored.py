@@ -40,13 +40,23 @@ class Scored:
     """how many of the pictures the model was trained on, found by content"""
     quarantined: tuple[LeftOut, ...] = ()
     """pictures that a quarantine list left out"""
+    exact: Scored | None = None
+    """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
 
     @property
     def top1(self) -> float:
         return self.scores.top1
 
+    @property
+    def differing(self) -> int:
+        """How many pictures get another class with every pixel decoded."""
+        if self.exact is None:
+            return 0
+        return int((self.probabilities.argmax(axis=1) != self.exact.probabilities.argmax(axis=1)).sum())
+
     def to_json(self) -> dict[str, Any]:
         scores = self.scores
+        exact = {"exact": {"top1": self.exact.top1, "differing": self.differing}} if self.exact else {}
         return {
             "top1": scores.top1,
             "top5": scores.top5,
@@ -55,6 +65,7 @@ class Scored:
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "quarantined": [gone.to_json() for gone in self.quarantined],
             "per_class": {name: vars(row) for name, row in scores.per_class.items()},
+            **exact,
         }
 
     def _repr_html_(self) -> str:
@@ -78,6 +89,8 @@ def score_dataset(
     rows: list[Floats] = []
     unread: list[tuple[int, str]] = []
     trained, seen = training_hashes(loaded.folder), 0
+    for note in dataset.notes:
+        progress.say(note)
     with progress.step("pictures", len(dataset)) as advance:
         for part in stream(dataset.samples, loaded.network.preprocess, engine):
             if len(part.indices):

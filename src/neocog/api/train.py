@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Unpack
 
 from neocog.api import names
 from neocog.api.classifier import Classifier, load
 from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
-from neocog.api.plan import DEFAULT_MODEL, make_plan
-from neocog.data.dataset import Dataset
-from neocog.data.quarantine import without_quarantined
+from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
+from neocog.data.dataset import Dataset, labelled
+from neocog.data.decoding import chosen_decoding
+from neocog.data.loading.workers import parse_workers
+from neocog.data.preprocess import Preprocess
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -44,7 +47,7 @@ class Run:
 
 
 def train(
-    data: str | Path | Dataset,
+    data: object,
     model: str | None = None,
     *,
     recipe: str | None = None,
@@ -53,52 +56,68 @@ def train(
     output: str | Path | None = None,
     img_size: int | None = None,
     resize_mode: str | None = None,
+    decoding: str | None = None,
     val_fraction: float = 0.2,
     epochs: int | None = None,
     lr: float | None = None,
     batch_size: int | None = None,
     seed: int = 0,
-    quarantine: str | Path | None = None,
     strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
+    workers: int | str = "auto",
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Run:
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
-    weights of the model fetched over the network. `quarantine` is a list of pictures to leave out (`check_data` makes
-    one); with `strict` a picture that cannot be read is an error instead of being skipped and counted. Raises
-    `UserError` in words.
+    weights of the model fetched over the network. `data` is a path of the DATA grammar, a pair (pictures, labels),
+    a data frame or a `Dataset`, read as `ReadingOptions` say. `decoding` is `exact` or `fast`, and chosen by the size
+    of the pictures where it is not given. With `strict` a picture that cannot be read is an error instead of being
+    skipped and counted. `workers`, a number, `threads:N` or `processes:N`, load the pictures for recipes that train
+    all weights; `auto` measures. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
-        dataset = data if isinstance(data, Dataset) else open_dataset(data)
-        if quarantine is not None:
-            dataset = without_quarantined(dataset, Path(quarantine).expanduser())
-        if len(dataset.classes) < 2:
-            raise UserError(
-                f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
-            )
+        dataset = _learnable(data, reading)
         if download:
             _fetch(model or DEFAULT_MODEL, weights, told)
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
-        preprocess = names.resized(plan.preprocess, img_size, resize_mode)
-        settings = {
-            "val_fraction": val_fraction,
-            "seed": seed,
-            "engine": engine,
-            "device": device,
-            "strict": strict,
-        }
-        plan = replace(plan, preprocess=preprocess, **settings)  # type: ignore[arg-type]
-        folder, is_default = new_run_folder(output, dataset.name, dataset.root)
+        preprocess, why = _decoded(names.resized(plan.preprocess, img_size, resize_mode), decoding, dataset)
+        plan = replace(
+            plan,
+            preprocess=preprocess,
+            decisions=(*plan.decisions, *why),
+            workers=parse_workers(workers),
+            val_fraction=val_fraction,
+            seed=seed,
+            engine=engine,
+            device=device,
+            strict=strict,
+        )
+        folder, is_default = new_run_folder(output, dataset.name, None if dataset.listed else dataset.root)
     for line in plan.decisions:
         told.say(line)
+    return _learn(plan, folder, is_default, told)
+
+
+def _learnable(data: object, reading: ReadingOptions) -> Dataset:
+    """The data set, with a label on every picture and two classes at least."""
+    dataset = labelled(open_dataset(data, make_reading(**reading)))
+    if len(dataset.classes) < 2:
+        raise UserError(
+            f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
+        )
+    return dataset
+
+
+def _learn(plan: Plan, folder: Path, is_default: bool, told: Timed) -> Run:
+    """Carry the plan out; a folder that nothing came into is removed again."""
     try:
         learned = (learn_scratch if plan.recipe else learn_probe)(plan, told)
         figures = write_run(folder, plan, learned, told.seconds, is_default)
@@ -111,6 +130,14 @@ def train(
         for row in learned.comparison
     )
     return Run(folder, figures, lines, learned.interrupted)
+
+
+def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> tuple[Preprocess, list[str]]:
+    """With the decoding asked for, or the one that suits the pictures; and a sentence where that is `fast`."""
+    if decoding is not None:
+        return replace(preprocess, decoding=decoding), []  # type: ignore[arg-type]  # checked there
+    preprocess, why = chosen_decoding(preprocess, dataset.samples)
+    return preprocess, [why] if why else []
 
 
 def _fetch(model: str, weights: str | Path | None, told: Progress) -> None:

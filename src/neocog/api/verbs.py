@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 from neocog.api.classifier import Predictions, load
 from neocog.api.scored import Scored
-from neocog.data.reading import Reading
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
-from neocog.progress import Progress
+from neocog.progress import Progress, Silent
 
 
 def predict(
@@ -29,21 +30,26 @@ def predict(
 
 def evaluate(
     run: str | Path,
-    data: str | Path,
+    data: object,
     *,
     part: str | None = None,
+    exact: bool = False,
     model: str | None = None,
-    quarantine: str | Path | None = None,
     strict: bool = False,
     engine: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Scored:
     """Scores of a run on labelled `data`, labels matched by name.
 
-    Where the data come in train, val and test folders, `part` is judged: test if there is one, else val. `quarantine`
-    is a list of pictures to leave out; with `strict` a picture that cannot be read is an error.
+    Where the data come in train, val and test folders, or a split gives them such parts, `part` is judged: test if
+    there is one, else val. With `exact` a run that decodes fast is scored with every pixel decoded, too:
+    `Scored.exact`. `data`, `strict` and `reading` as for `train`.
     """
+    dataset = open_dataset(data, make_reading(**reading))
+    told = progress or Silent()
+    for note in dataset.notes:
+        told.say(f"data: {note}")
     classifier = load(run, model=model, engine=engine, device=device)
-    reading = Reading(quarantine=Path(quarantine).expanduser() if quarantine is not None else None)
-    return classifier.evaluate(open_dataset(data, reading), part, progress, strict)
+    return classifier.evaluate(dataset, part, told, strict=strict, exact=exact)

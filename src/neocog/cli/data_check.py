@@ -6,15 +6,20 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 
 def data_check(
-    data: Annotated[
-        str, Argument(help="folder of class folders (with or without train/val/test), or builtin/NAME")
-    ],
+    data: reading.Data,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
+    quarantine: reading.Quarantine = None,
     output: Annotated[
         Path | None,
         Option(
@@ -33,7 +38,13 @@ def data_check(
     from neocog.api.data_check import check_data
 
     told = Console()
-    found = check_data(data, vectors=vectors, threshold=threshold, progress=told)
+    found = check_data(
+        data,
+        vectors=vectors,
+        threshold=threshold,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        progress=told,
+    )
     for path in found.save(output) if output else ():
         told.say(f"written {path}")
     if as_json:

@@ -2,48 +2,63 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
+
+if TYPE_CHECKING:
+    from neocog.api.scored import Scored
 
 
 def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
-    data: Annotated[str, Argument(help="folder of class folders, or builtin/NAME")],
+    data: reading.Data,
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
+    exact: Annotated[
+        bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
+    ] = False,
     model: Annotated[
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
     ] = None,
-    quarantine: Annotated[
-        Path | None, Option(help="leave out the pictures on this list, as `data check` writes it")
-    ] = None,
-    strict: Annotated[
-        bool, Option("--strict", help="an unreadable picture is an error, not skipped")
-    ] = False,
+    quarantine: reading.Quarantine = None,
+    strict: reading.Strict = False,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Score a classifier on labelled pictures; labels are matched by name."""
     from neocog.api.verbs import evaluate as run_evaluate
-    from neocog.draw.table import Table
 
     told = Console()
     scored = run_evaluate(
         run,
         data,
         part=part,
+        exact=exact,
         model=model,
-        quarantine=quarantine,
         strict=strict,
         engine=engine,
         device=device,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
+    _warn(scored, told)
+    if as_json:
+        out_json(scored.to_json())
+    else:
+        _print(scored, exact)
+
+
+def _warn(scored: Scored, told: Console) -> None:
     for path, reason in scored.skipped:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:
@@ -54,12 +69,22 @@ def evaluate(
         told.say(
             f"warning: {scored.trained_on:,} of these pictures trained the model; new ones may score lower"
         )
-    if as_json:
-        out_json(scored.to_json())
-        return
+
+
+def _print(scored: Scored, exact: bool) -> None:
+    from neocog.draw.table import Table
+
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
+    if scored.exact:
+        low, high = scored.exact.scores.top1_interval
+        out(
+            f"with every pixel decoded: top-1 {scored.exact.top1:.4f} (95 % interval {low:.4f} to {high:.4f})"
+        )
+        out(f"other predictions: {scored.differing:,} of {scores.n:,}")
+    elif exact:
+        out("every pixel was decoded: this run decodes exactly")
     left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
     out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
     rows = (

@@ -8,7 +8,21 @@ from io import TextIOWrapper
 
 import typer
 
-from neocog.cli import bench, data_check, doctor, evaluate, models, predict, reproduce, summary, train, verify
+from neocog.cli import (
+    bench,
+    data_check,
+    data_show,
+    data_split,
+    data_stats,
+    doctor,
+    evaluate,
+    models,
+    predict,
+    reproduce,
+    summary,
+    train,
+    verify,
+)
 from neocog.cli.console import Console
 from neocog.errors import UserError
 
@@ -22,9 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data = typer.Typer(help="Look after a data set: check it.", no_args_is_help=True)
-app.add_typer(data, name="data")
-data.command("check")(data_check.data_check)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
@@ -34,6 +45,12 @@ app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
+data = typer.Typer(no_args_is_help=True, help="Look at pictures before they are learned from.")
+app.add_typer(data, name="data")
+data.command("check")(data_check.data_check)
+data.command("show")(data_show.show)
+data.command("split")(data_split.split)
+data.command("stats")(data_stats.stats)
 
 
 @app.callback(invoke_without_command=True)

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[
-        str, Argument(help="folder of class folders (with or without train/val/test), or builtin/NAME")
-    ],
+    data: reading.Data,
     model: Annotated[
         str | None,
         Option(
@@ -42,21 +41,28 @@ def train(
         str | None,
         Option("--resize-mode", "--crop-mode", help="crop, pad or squash pictures that are not square"),
     ] = None,
+    decoding: Annotated[
+        str | None, Option(help="exact, or fast (large JPEGs at a smaller scale); chosen if not given")
+    ] = None,
     val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
     epochs: Annotated[
         int | None, Option(help="passes over the pictures (recipes that train all weights)")
     ] = None,
     lr: Annotated[float | None, Option(help="highest learning rate")] = None,
     batch_size: Annotated[int | None, Option("-b", "--batch-size", help="pictures per step")] = None,
     seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
-    quarantine: Annotated[
-        Path | None, Option(help="leave out the pictures on this list, as `data check` writes it")
-    ] = None,
-    strict: Annotated[
-        bool, Option("--strict", help="an unreadable picture is an error, not skipped")
-    ] = False,
+    quarantine: reading.Quarantine = None,
+    strict: reading.Strict = False,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    workers: Annotated[
+        str, Option("-j", "--workers", help="auto, N or processes:N that decode (all weights)")
+    ] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
@@ -71,15 +77,17 @@ def train(
         output=output,
         img_size=img_size,
         resize_mode=resize_mode,
+        decoding=decoding,
         val_fraction=val_fraction,
         epochs=epochs,
         lr=lr,
         batch_size=batch_size,
         seed=seed,
-        quarantine=quarantine,
         strict=strict,
         engine=engine,
         device=device,
+        workers=workers,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=Console(),
     )
     if as_json:

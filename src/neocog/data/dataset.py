@@ -50,6 +50,8 @@ class Dataset:
     """what else is known, by name: `group` (n,), `box` (n, 4) as left, top, width, height in pixels, and so on"""
     notes: tuple[str, ...] = ()
     """what the reader of the data did or left out, a sentence each"""
+    listed: bool = False
+    """whether a table, a list or an array named each picture, so that `root` may hold anything else besides"""
     quarantined: tuple[LeftOut, ...] = ()
     """pictures that a quarantine list left out"""
 
@@ -75,6 +77,26 @@ class Dataset:
             targets=None if self.targets is None else self.targets[indices],
             columns={key: values[indices] for key, values in self.columns.items()},
         )
+
+
+def labelled(dataset: Dataset) -> Dataset:
+    """The pictures that have their one class; an error in words where none has, or where some have several."""
+    if dataset.targets is not None:
+        raise UserError(
+            f"a classifier needs one class per picture, got several for some pictures of {dataset.name}; "
+            "keep one label a picture"
+        )
+    known = dataset.labels != UNLABELLED
+    if not known.any():
+        raise UserError(
+            f"DATA must say what each picture shows, got no label in {dataset.name}; "
+            "sort the pictures into one folder per class, or give a table with a label column"
+        )
+    if known.all():
+        return dataset
+    note = f"left out {int((~known).sum()):,} of {len(dataset):,} pictures, which have no label"
+    chosen = dataset.select(np.flatnonzero(known))
+    return replace(chosen, notes=(*dataset.notes, note))
 
 
 def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:

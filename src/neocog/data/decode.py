@@ -13,12 +13,14 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from neocog.data.resize import Pixels as Pixels
 from neocog.data.samples import ORIENTATION, Picture, held
 from neocog.errors import Unreadable
 
 MAX_PIXELS = 178_956_970  # where Pillow takes a file for a decompression bomb
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = (
+    ".avif",
     ".bmp",
     ".gif",
     ".jfif",
@@ -34,32 +36,57 @@ SUFFIXES = (
     ".tiff",
     ".webp",
 )
-Pixels = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
-"""left, top, right, bottom"""
+WHITE = (255, 255, 255)
 
 
 class Decoded(NamedTuple):
-    """Pixels, and where on them the picture lies: decoding at a scale may leave a last row or column half empty."""
+    """Pixels as the file stores them, how to turn them, and what part of them the picture is."""
 
-    image: Image.Image
-    box: Box
+    pixels: Pixels
+    """(height, width, 1 or 3)"""
+    orientation: int = 1
+    """EXIF's 1 (upright) to 8; see `upright`"""
+    scale: float = 1.0
+    """stored pixels per pixel of the picture: below 1 where a JPEG was decoded at a smaller scale"""
+    full: tuple[int, int] = (0, 0)
+    """height and width of the picture before it was scaled down, as the file stores it"""
+
+    @property
+    def image(self) -> Image.Image:
+        """The whole picture upright, in mode L or RGB."""
+        pixels = np.ascontiguousarray(upright(self.pixels, self.orientation))
+        return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the picture on `image`: scaled down, its last row or column may be half empty."""
+        turned, mirrored, upturned = TURNS[self.orientation]
+        height, width = (side * self.scale for side in self.full)
+        left = self.pixels.shape[1] - width if mirrored else 0.0
+        top = self.pixels.shape[0] - height if upturned else 0.0
+        box = (left, top, left + width, top + height)
+        return (box[1], box[0], box[3], box[2]) if turned else box
 
 
-def decode(picture: Picture, channels: int, wanted: tuple[int, int] = (0, 0)) -> Decoded:
-    """The picture upright and in mode L (1 channel) or RGB (3 channels); raises `Unreadable` with the reason.
+def decode(
+    picture: Picture,
+    channels: int,
+    wanted: tuple[int, int] = (0, 0),
+    background: tuple[int, int, int] = WHITE,
+) -> Decoded:
+    """The picture's pixels, grey (1 channel) or RGB (3 channels); raises `Unreadable` with the reason.
 
-    EXIF orientation is applied, transparency lies on white, 16 bits become 8, of an animation the first frame is
-    taken. `wanted` (height, width) allows a JPEG to be decoded at a smaller scale, never below that size.
+    Transparency shows the `background`, 16 bits become 8, of an animation the first frame is taken. `wanted` (height,
+    width, as a viewer sees it) allows a JPEG to be decoded at a smaller scale, never below that size.
     """
     mode = "L" if channels == 1 else "RGB"
     try:
         if isinstance(picture, bytes):
-            fast = _turbo(picture, mode, wanted) if picture[:3] == b"\xff\xd8\xff" else None
-            return fast or _whole(_pillow(picture, mode))
+            turbo = _turbo(picture, mode, wanted) if picture[:3] == b"\xff\xd8\xff" else None
+            return turbo or _pillow(picture, mode, background)
         image = picture if isinstance(picture, Image.Image) else _from_array(np.asarray(picture))
         image.load()  # a TIFF file is turned by this, and others may only now prove damaged
-        return _whole(_to_mode(_upright(image, held(image)), mode))
+        return _whole(_to_mode(image, mode, background), held(image))
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -72,8 +99,19 @@ def decode(picture: Picture, channels: int, wanted: tuple[int, int] = (0, 0)) ->
         raise Unreadable(f"damaged: {error or type(error).__name__}") from error
 
 
-def _whole(image: Image.Image) -> Decoded:
-    return Decoded(image, (0, 0, *image.size))
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """A view of stored `pixels` (height, width, ...) as a viewer that obeys EXIF's orientation shows them."""
+    turned, mirrored, upturned = TURNS.get(orientation, TURNS[1])
+    if mirrored:
+        pixels = pixels[:, ::-1]
+    if upturned:
+        pixels = pixels[::-1]
+    return pixels.swapaxes(0, 1) if turned else pixels
+
+
+def _whole(image: Image.Image, orientation: int) -> Decoded:
+    pixels = np.asarray(image).reshape(image.height, image.width, -1)
+    return Decoded(pixels, orientation if orientation in TURNS else 1, 1.0, (image.height, image.width))
 
 
 def _turbo(data: bytes, mode: str, wanted: tuple[int, int]) -> Decoded | None:
@@ -84,48 +122,43 @@ def _turbo(data: bytes, mode: str, wanted: tuple[int, int]) -> Decoded | None:
             return None
         _refuse_bomb(width, height)
         orientation = _orientation(data)
-        if orientation >= 5:  # turned by a quarter: what is asked for as height is the file's width
-            wanted = (wanted[1], wanted[0])
-        least = [min(want, have) for want, have in zip(wanted, (height, width), strict=True)]
-        colour = "GRAY" if mode == "L" else "RGB"
-        scaled = {"min_height": least[0], "min_width": least[1]} if min(least) > 0 else {}
-        pixels = simplejpeg.decode_jpeg(data, colour, **scaled)
+        eighths = _eighths((height, width), wanted[::-1] if TURNS[orientation].turned else wanted)
+        scaled = {"min_height": ceil(height * eighths / 8), "min_width": ceil(width * eighths / 8)}
+        pixels = simplejpeg.decode_jpeg(data, "GRAY" if mode == "L" else "RGB", **scaled)
     except ValueError as error:
         if isinstance(error, Unreadable):
             raise
         return None
-    image = Image.fromarray(pixels[..., 0] if mode == "L" else pixels)
-    return Decoded(_upright(image, orientation), _box(image.size, (width, height), orientation))
+    return Decoded(pixels, orientation, eighths / 8, (height, width))
 
 
-def _box(size: tuple[int, int], full: tuple[int, int], orientation: int) -> Box:
-    """Where a picture of `full` (width, height) lies on its `size` scaled pixels, once these are upright."""
-    eighths = next(n for n in range(8, 0, -1) if size == tuple(ceil(side * n / 8) for side in full))
-    width, height = (side * eighths / 8 for side in full)
-    right, below = size[0] - width, size[1] - height
-    if orientation >= 5:
-        width, height, right, below = height, width, below, right
-    left, top = right * (orientation in (2, 3, 6, 7)), below * (orientation in (3, 4, 7, 8))
-    return (left, top, left + width, top + height)
+def _eighths(full: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """In how many eighths of its size to decode a JPEG: one, two or four if that is enough, else all.
+
+    libjpeg-turbo has fast inverse transforms for these alone: five, six or seven take longer than all eight.
+    """
+    if min(wanted) < 1 or max(full) < 8:  # below eight pixels two scales can round to one size
+        return 8
+    enough = (n for n in (1, 2, 4) if full[0] * n >= 8 * wanted[0] and full[1] * n >= 8 * wanted[1])
+    return next(enough, 8)
 
 
-def _pillow(data: bytes, mode: str) -> Image.Image:
+def _pillow(data: bytes, mode: str, background: tuple[int, int, int]) -> Decoded:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         _refuse_bomb(*image.size)
         image.load()
         orientation = _orientation(data) if image.format in ("JPEG", "MPO") else held(image)
-        return _to_mode(_upright(image, orientation), mode)
+        return _whole(_to_mode(image, mode, background), orientation)
 
 
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+def _to_mode(image: Image.Image, mode: str, background: tuple[int, int, int]) -> Image.Image:
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _sixteen_bits(image)
     if "A" in image.getbands() or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(white, rgba)
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, background), rgba)
     return image.convert(mode)
 
 
@@ -172,19 +205,28 @@ def _orientation(data: bytes) -> int:
     return 1
 
 
+class Turn(NamedTuple):
+    """From stored pixels to an upright picture: first the mirrors, then columns for rows."""
+
+    turned: bool
+    """exchange rows and columns, after the mirrors"""
+    mirrored: bool
+    """left for right"""
+    upturned: bool
+    """top for bottom"""
+
+
 TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    1: Turn(False, False, False),
+    2: Turn(False, True, False),
+    3: Turn(False, True, True),
+    4: Turn(False, False, True),
+    5: Turn(True, False, False),
+    6: Turn(True, False, True),
+    7: Turn(True, True, True),
+    8: Turn(True, True, False),
 }
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image.transpose(TURNS[orientation]) if orientation in TURNS else image
+"""EXIF's orientations (Exif 2.3, tag 274)"""
 
 
 def _refuse_bomb(width: int, height: int) -> None:

@@ -1,9 +1,10 @@
-"""Pictures in a fixed order, read by index: files on disk, or arrays that are in memory already."""
+"""Pictures in a fixed order, read by index: files on disk, members of an archive, or arrays in memory."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,20 +29,33 @@ class Samples(Protocol):
         """The picture, not yet decoded; raises `Unreadable` where the file cannot be opened."""
 
 
-class Files:
-    """Pictures on disk. The paths lie in one buffer: flat memory, however many there are."""
+class Names:
+    """Text in one buffer: flat memory, however many there are."""
 
-    def __init__(self, paths: Iterable[str | Path]):
-        encoded = [str(path).encode("utf-8", "surrogateescape") for path in paths]
-        self._ends = np.cumsum([len(path) for path in encoded], dtype=np.int64)
+    def __init__(self, names: Iterable[str]):
+        encoded = [name.encode("utf-8", "surrogateescape") for name in names]
+        self._ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
         self._buffer = b"".join(encoded)
 
     def __len__(self) -> int:
         return len(self._ends)
 
-    def name(self, index: int) -> str:
+    def __getitem__(self, index: int) -> str:
         start = self._ends[index - 1] if index else 0
         return self._buffer[start : self._ends[index]].decode("utf-8", "surrogateescape")
+
+
+class Files:
+    """Pictures on disk, their paths in flat memory."""
+
+    def __init__(self, paths: Iterable[str | Path]):
+        self._names = Names(map(str, paths))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, index: int) -> str:
+        return self._names[index]
 
     def read(self, index: int) -> bytes:
         try:
@@ -51,6 +65,65 @@ class Files:
         if not data:
             raise Unreadable("empty file (0 bytes)")
         return data
+
+
+Fetch = Callable[[BinaryIO, NDArray[np.int64]], bytes]
+"""One member's bytes from the open archive and its row of numbers; raises `Unreadable`."""
+MAX_MEMBER = 256 << 20  # bytes; a picture that unpacks to more is a bomb, or none
+
+
+def fetch_plain(file: BinaryIO, span: NDArray[np.int64]) -> bytes:
+    """`span` is (offset, size): the bytes lie there as they are."""
+    offset, size = int(span[0]), int(span[1])
+    if size > MAX_MEMBER:
+        raise Unreadable(f"too large: {size:,} bytes, the most is {MAX_MEMBER:,}")
+    file.seek(offset)
+    data = file.read(size)
+    if len(data) < size:
+        raise Unreadable(f"cut short: {len(data):,} of {size:,} bytes")
+    return data
+
+
+class Members:
+    """Pictures inside an archive that stays packed: their names and where their bytes lie, in flat memory.
+
+    A read opens the archive anew, so threads and processes share nothing.
+    """
+
+    def __init__(
+        self,
+        archive: Path,
+        names: Iterable[str],
+        spans: NDArray[np.int64],
+        fetch: Fetch = fetch_plain,
+        bytes_in: Path | None = None,
+    ):
+        """`spans` (n, k) holds what `fetch` needs; the bytes lie in `bytes_in` where that is not the archive."""
+        self._archive, self._names, self._spans = archive, Names(names), spans
+        self._fetch, self._bytes_in = fetch, bytes_in or archive
+        self._state = _state(self._bytes_in.stat())
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, index: int) -> str:
+        return f"{self._archive}/{self._names[index]}"
+
+    def read(self, index: int) -> bytes:
+        try:
+            with self._bytes_in.open("rb") as file:
+                if _state(os.fstat(file.fileno())) != self._state:
+                    raise Unreadable("the archive has changed since it was opened")
+                data = self._fetch(file, self._spans[index])
+        except OSError as error:
+            raise Unreadable(f"cannot be opened: {error.strerror}") from error
+        if not data:
+            raise Unreadable("empty file (0 bytes)")
+        return data
+
+
+def _state(about: os.stat_result) -> tuple[int, int]:
+    return about.st_size, about.st_mtime_ns
 
 
 class Arrays:
@@ -92,9 +165,32 @@ class Subset:
         return self._samples.read(int(self._indices[index]))
 
 
+class Joined:
+    """The pictures of several `Samples`, one after the other."""
+
+    def __init__(self, several: Sequence[Samples]):
+        self._several = tuple(several)
+        self._ends = np.cumsum([len(samples) for samples in several], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def name(self, index: int) -> str:
+        samples, place = self._find(index)
+        return samples.name(place)
+
+    def read(self, index: int) -> Picture:
+        samples, place = self._find(index)
+        return samples.read(place)
+
+    def _find(self, index: int) -> tuple[Samples, int]:
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        return self._several[which], int(index - (self._ends[which - 1] if which else 0))
+
+
 def as_samples(pictures: object) -> Samples:
     """Paths, arrays (n, height, width[, channels]), PIL pictures, or a mix of them, as `Samples`."""
-    if isinstance(pictures, Files | Arrays | Subset):
+    if isinstance(pictures, Files | Members | Arrays | Subset | Joined):
         return pictures
     if isinstance(pictures, str | Path):
         return Files([pictures])

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from neocog.data.builtin import BUILTIN
+from neocog.data.builtin import BUILTIN, HERE
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
+from neocog.data.manifest import apply_split
 from neocog.data.quarantine import without_quarantined
 from neocog.data.reading import Reading
-from neocog.data.samples import Files
-from neocog.data.sources import folders
+from neocog.data.samples import Files, Joined, Samples
+from neocog.data.sources import archives, folders, memory, tables
 from neocog.data.sources.folders import pictures_below
 from neocog.errors import UserError, unknown
 
@@ -30,36 +32,66 @@ class Source(Protocol):
         """The data set there; raises `UserError` naming the file, and the line where there is one."""
 
 
-SOURCES: tuple[Source, ...] = (folders,)
+SOURCES: tuple[Source, ...] = (tables, archives, folders)
 """in the order in which they are asked; the first that recognises a path reads it"""
 
 
-def open_dataset(data: str | Path, reading: Reading = Reading()) -> Dataset:  # noqa: B008  # frozen
-    """The data set called `data`: `builtin/NAME`, a folder of class folders, or one with train/val/test folders."""
+def open_dataset(data: object, reading: Reading = Reading()) -> Dataset:  # noqa: B008  # frozen
+    """The data set called `data`, as the DATA grammar has it: a folder, a table, an archive, `builtin/NAME`, or `-`.
+
+    From Python also a pair (pictures, labels), a data frame with a column of paths, or a `Dataset`, as it is.
+    """
     dataset = _opened(data, reading)
+    if reading.split:
+        dataset = apply_split(dataset, reading.split, reading.fold)
     return without_quarantined(dataset, reading.quarantine) if reading.quarantine else dataset
 
 
-def _opened(data: str | Path, reading: Reading) -> Dataset:
+def _opened(data: object, reading: Reading) -> Dataset:
+    if not isinstance(data, str | Path):
+        return _from_memory(data, reading)
     text = str(data)
     if text.startswith("builtin/"):
         return _builtin(text.removeprefix("builtin/"))
+    if text == "-":
+        return tables.read_stdin(sys.stdin.buffer.read(), reading)
     path = existing(data)
     for source in SOURCES:
         if source.recognises(path):
             return source.read(path, reading)
-    raise UserError(f"DATA must be a folder of class folders or builtin/NAME, got the file {path}")
+    raise UserError(
+        f"DATA must be a folder, a table ({', '.join(tables.TABLES)}), an archive ({', '.join(archives.ARCHIVES)}) "
+        f"or builtin/NAME, got the file {path}"
+    )
 
 
-def list_pictures(places: Sequence[str | Path]) -> Files:
-    """The pictures in the order given; a folder stands for every picture below it, classes or not."""
+def _from_memory(data: object, reading: Reading) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tuple) and len(data) == 2:
+        return memory.read_pair(*data, reading)
+    if memory.is_frame(data):
+        return memory.read_frame(data, reading)
+    raise UserError(
+        f"DATA must be a path, a pair (pictures, labels), a data frame or a Dataset, got {type(data).__name__}"
+    )
+
+
+def list_pictures(places: Sequence[str | Path]) -> Samples:
+    """The pictures in the order given; a folder, a table or an archive stands for every picture in it."""
+    found: list[Samples] = []
     paths: list[str] = []
     for place in places:
         path = existing(place)
-        paths += pictures_below(path) if path.is_dir() else [str(path)]
-    if not paths:
+        if tables.recognises(path) or archives.recognises(path):
+            found += [Files(paths), open_dataset(path).samples]
+            paths = []
+        else:
+            paths += pictures_below(path) if path.is_dir() else [str(path)]
+    samples = Joined([*found, Files(paths)]) if found else Files(paths)
+    if not len(samples):
         raise UserError(f"no picture found in {', '.join(map(str, places))}; known are {', '.join(SUFFIXES)}")
-    return Files(paths)
+    return samples
 
 
 def existing(place: str | Path) -> Path:
@@ -75,4 +107,5 @@ def _builtin(name: str) -> Dataset:
     if name not in BUILTIN:
         raise unknown("built-in data set", f"builtin/{name}", [f"builtin/{known}" for known in BUILTIN])
     samples, labels, classes = BUILTIN[name]()
-    return Dataset(name, samples, labels, classes, np.full(len(labels), ""))
+    root = HERE / "photos" if name == "photos" else None
+    return Dataset(name, samples, labels, classes, np.full(len(labels), ""), root)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Floats = NDArray[np.float32]
-DECODING = 1  # counted up when decoding or resizing changes, so that older features are not taken
+DECODING = 2  # counted up when decoding or resizing changes, so that older features are not taken
 
 
 @dataclass(frozen=True)

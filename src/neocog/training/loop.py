@@ -1,11 +1,11 @@
-"""The training loop: one function to read from top to bottom, and the five it calls."""
+"""The training loop: one function to read from top to bottom, and those it calls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from math import ceil, cos, pi
+from dataclasses import dataclass, field
+from math import cos, pi
 
 import numpy as np
 import torch
@@ -13,7 +13,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neocog.data.decode import Pixels
+from neocog.data.augment.draws import Draws
+from neocog.data.augment.policy import Augment
+from neocog.data.loading.arrival import Waiting, prefetch_to
+from neocog.data.loading.loader import Batch, Loader
+from neocog.data.loading.order import Order
+from neocog.data.loading.pictures import Labelled
+from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.evaluation.metrics import rank_of_truth
@@ -24,30 +30,14 @@ SMALL = 1_000_000  # parameters of a network below which one thread is faster
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Pictures as uint8 (n, height, width, channels) with their labels; `rows` picks some without copying them all."""
-
-    pixels: Pixels
-    labels: NDArray[np.int64]
-    """of the rows, in their order"""
-    rows: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, positions: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(
-            np.array(self.pixels[positions if self.rows is None else self.rows[positions]])
-        )
-
-
-@dataclass(frozen=True)
 class Task:
     """What is learned from, what it is judged by, and how pixels are normalised."""
 
     train: Labelled
     held_out: Labelled
     preprocess: Preprocess
+    workers: Workers | None = None
+    """that load the pictures; None measures what is best"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +50,14 @@ class Epoch:
     eval_top1: float
     eval_top5: float
     lr: float
+    data_wait: float = field(compare=False)
+    """share of the epoch's training time that was spent waiting for pictures"""
+
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epoch}: loss {self.train_loss:.4f}, held-out loss {self.eval_loss:.4f}, "
+            f"top-1 {self.eval_top1:.4f}, waiting for data {self.data_wait:.0%}"
+        )
 
 
 def train_loop(
@@ -67,43 +65,47 @@ def train_loop(
 ) -> tuple[list[Epoch], bool]:
     """Train `net` in place. Returns a row per epoch, and whether the user interrupted it (the weights stay usable)."""
     device = next(net.parameters()).device
-    generator = torch.Generator().manual_seed(seed)
     normalise = normaliser(task.preprocess, device)
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
-    )
-    pictures = len(task.train)
-    steps = recipe.epochs * batch_count(pictures, recipe.batch_size)
+    optimizer = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    order = Order(size=len(task.train), batch_size=recipe.batch_size, seed=seed)
+    steps = recipe.epochs * order.batch_count
     rows: list[Epoch] = []
     done = 0
-    with threads_for(net), seeded(seed, device), progress.step("training", steps) as advance:
+    loader = Loader(task.train, order, task.workers, say=progress.say)
+    with loader, threads_for(net), seeded(seed, device), progress.step("training", steps) as advance:
         try:
             for epoch in range(1, recipe.epochs + 1):
                 net.train()
-                total = 0.0
-                for pixels, labels in batches(task.train, recipe, generator):
+                total, pictures, waiting = 0.0, 0, Waiting()
+                arriving = waiting.over(prefetch_to(loader, device))
+                for pixels, labels in batches(arriving, recipe):
                     # 1. this step's learning rate
                     lr = recipe.lr * warmup_cosine(done / steps, recipe.warmup)
                     optimizer.param_groups[0]["lr"] = lr
                     # 2. forward
                     logits = net(normalise(pixels))
-                    loss = F.cross_entropy(logits, labels.to(device), label_smoothing=recipe.smoothing)
-                    if not torch.isfinite(loss):
-                        raise UserError(
-                            f"the loss became {loss.item()} in epoch {epoch}; use an --lr below {recipe.lr}"
-                        )
+                    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
+                    demand_finite(loss, epoch, recipe)
                     # 3. backward and step
                     optimizer.zero_grad(set_to_none=True)
                     loss.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
                     total += loss.item() * len(labels)
+                    pictures += len(labels)
                     done += 1
                     advance(1)
                 # 4. judge on the held-out pictures
-                rows.append(Epoch(epoch, total / pictures, *judge(net, task.held_out, normalise), lr))
+                judged = judge(net, task.held_out, normalise, loader.workers)
+                rows.append(Epoch(epoch, total / pictures, *judged, lr, waiting.share))
+                progress.say(str(rows[-1]))
         except KeyboardInterrupt:
             return rows, True
     return rows, False
+
+
+def demand_finite(loss: Tensor, epoch: int, recipe: Recipe) -> None:
+    if not torch.isfinite(loss):
+        raise UserError(f"the loss became {loss.item()} in epoch {epoch}; use an --lr below {recipe.lr}")
 
 
 @contextmanager
@@ -129,37 +131,36 @@ def threads_for(net: nn.Module) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def batches(train: Labelled, recipe: Recipe, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pictures in a new order, augmented: uint8 (n, height, width, channels) and labels (n,)."""
-    order = torch.randperm(len(train), generator=generator)
-    for chosen in torch.tensor_split(order, batch_count(len(train), recipe.batch_size)):
-        index = chosen.numpy()
-        yield augment(train.take(index), recipe, generator), torch.from_numpy(train.labels[index])
+def batches(arriving: Iterable[Batch], recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+    """The pictures augmented, uint8 (n, height, width, channels), and labels (n,).
 
-
-def batch_count(pictures: int, batch_size: int) -> int:
-    """Batches of nearly equal size, none above `batch_size`: a last one of one picture would break batch norm."""
-    return ceil(pictures / batch_size)
+    The changes follow from seed, epoch and picture, so neither batch size nor workers alter them.
+    """
+    augment = Augment(shift=recipe.shift, flip=recipe.flip)
+    for batch in arriving:
+        at = batch.position
+        draws = Draws(at.seed, at.epoch, batch.picks.indices, batch.picks.copies)
+        yield augment(batch.pixels, draws), batch.labels
 
 
 def judge(
-    net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor]
+    net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor], workers: Workers | None
 ) -> tuple[float, float, float]:
     """Mean cross-entropy, top-1 and top-5 accuracy; the network is left in evaluation mode."""
-    logits = predict_logits(net, part, normalise)
+    logits = predict_logits(net, part, normalise, workers)
     ranks = rank_of_truth(logits, part.labels)
     loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(part.labels)).item()
     return loss, float((ranks == 0).mean()), float((ranks < min(5, logits.shape[1])).mean())
 
 
 def predict_logits(
-    net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor]
+    net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor], workers: Workers | None = None
 ) -> NDArray[np.float32]:
-    """Logits (n, classes) in evaluation mode, computed 64 pictures at a time."""
+    """Logits (n, classes) in evaluation mode, computed 64 pictures at a time; every picture must be readable."""
     net.eval()
-    with torch.inference_mode():
-        chunks = np.array_split(np.arange(len(part)), -(-len(part) // 64))
-        parts = [net(normalise(part.take(chunk))).cpu() for chunk in chunks]
+    order = Order(size=len(part), batch_size=64, shuffle=False)
+    with torch.inference_mode(), Loader(part, order, workers, strict=True) as loader:
+        parts = [net(normalise(batch.pixels)).cpu() for batch in loader]
     logits: NDArray[np.float32] = torch.cat(parts).float().numpy()
     return logits
 
@@ -176,16 +177,3 @@ def warmup_cosine(done: float, warmup: float) -> float:
     if done < warmup:
         return (done + 1e-3) / (warmup + 1e-3)
     return 0.5 * (1 + cos(pi * (done - warmup) / (1 - warmup)))
-
-
-def augment(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """A random shift and, if the recipe says so, a mirror image, drawn per picture; (n, height, width, channels)."""
-    n, height, width, _ = pixels.shape
-    reach = (int(recipe.shift * height), int(recipe.shift * width))
-    rows = torch.arange(height) + torch.randint(-reach[0], reach[0] + 1, (n, 1), generator=generator)
-    cols = torch.arange(width) + torch.randint(-reach[1], reach[1] + 1, (n, 1), generator=generator)
-    if recipe.flip:
-        mirrored = torch.rand(n, 1, generator=generator) < 0.5
-        cols = torch.where(mirrored, cols.flip(1), cols)
-    batch = torch.arange(n).view(-1, 1, 1)
-    return pixels[batch, rows.clamp(0, height - 1)[:, :, None], cols.clamp(0, width - 1)[:, None, :]]

@@ -13,12 +13,13 @@ from PIL import Image, ImageStat
 
 from neocog.data.checks.facts import FACT, Facts
 from neocog.data.checks.hashes import hashes, thumbnail
-from neocog.data.decode import FORMATS, Decoded, decode
+from neocog.data.decode import FORMATS, TURNS, Decoded, decode
 from neocog.data.samples import Picture, Samples, content_hash, held
 from neocog.errors import Unreadable
 
 LEAST = 64  # pixels of the shorter side that a JPEG keeps when it is decoded at a reduced scale
 SUFFIXES = {
+    "AVIF": (".avif",),
     "BMP": (".bmp",),
     "GIF": (".gif",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -65,11 +66,9 @@ def look(samples: Samples, index: int) -> Look:
         return Look(row, ((unreadable_kind(str(reason)), str(reason)),))
     head = header(picture)
     _fill(row, head, decoded)
-    row["width"], row["height"] = _size(picture, head, decoded)
-    row["scaled"] = decoded.image.size != (int(row["width"]), int(row["height"]))
-    row["pixels"] = np.frombuffer(
-        pixel_hash(decoded.image, (int(row["width"]), int(row["height"]))), np.uint8
-    )
+    row["width"], row["height"] = size = _size(decoded)
+    row["scaled"] = decoded.scale < 1
+    row["pixels"] = np.frombuffer(pixel_hash(decoded.image, size), np.uint8)
     suffix = PurePosixPath(samples.name(index).replace("\\", "/")).suffix.lower()
     row["wrong_suffix"] = bool(suffix) and suffix not in SUFFIXES.get(head.format, (suffix,))
     return Look(row, tuple(_complaints(picture, head, bool(row["scaled"]))))
@@ -124,12 +123,10 @@ def _fill(row: Facts, head: Header, decoded: Decoded) -> None:
         row[name] = value
 
 
-def _size(picture: Picture, head: Header, decoded: Decoded) -> tuple[int, int]:
-    """Width and height in full, upright: a JPEG may have been decoded at a reduced scale."""
-    if isinstance(picture, bytes) and head.format in ("JPEG", "MPO"):
-        height, width, _, _ = simplejpeg.decode_jpeg_header(picture)
-        return (height, width) if head.orientation >= 5 else (width, height)
-    return decoded.image.size
+def _size(decoded: Decoded) -> tuple[int, int]:
+    """Width and height in full, upright."""
+    height, width = decoded.full
+    return (height, width) if TURNS[decoded.orientation].turned else (width, height)
 
 
 def _complaints(picture: Picture, head: Header, scaled: bool) -> list[tuple[str, str]]:

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
 from neocog.data.reading import Reading
 from neocog.data.samples import Files
+from neocog.data.sources import tables
+from neocog.data.sources.roles import names_pictures
+from neocog.data.sources.tree import HIDDEN, arrange, is_sorted, natural
 from neocog.errors import UserError
-
-PART_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 
 
 def recognises(path: Path) -> bool:
@@ -33,37 +24,47 @@ def recognises(path: Path) -> bool:
 
 
 def read(root: Path, reading: Reading) -> Dataset:
-    """The pictures of a folder of class folders, or of one with train/val/test folders."""
-    parts = _part_folders(root)
-    where = parts or [("", root)]
-    classes = sorted({_class_name(folder) for _, top in where for folder in _folders(top)}, key=natural)
-    if not classes:
-        raise _no_classes(root)
-    index = {name: i for i, name in enumerate(classes)}
-    paths: list[str] = []
-    labels: list[int] = []
-    names: list[str] = []
-    for part, top in where:
-        for folder in sorted(_folders(top), key=lambda folder: natural(folder.name)):
-            found = list(pictures_below(folder))
-            paths += found
-            labels += [index[_class_name(folder)]] * len(found)
-            names += [part] * len(found)
-    empty = [name for name in classes if index[name] not in set(labels)]
-    if empty:
-        raise UserError(f"each class folder must hold a picture, got none in {', '.join(empty)} of {root}")
+    """The pictures of a folder of class folders, of one with train/val/test folders, or of a flat one."""
+    pictures = list(relative_pictures(root))
+    table = None if is_sorted(pictures) else _table(root, pictures, reading)
+    if table is not None:
+        return table
+    tops = _folders(root)
+    folders = [top.name for top in tops]
+    folders += [f"{top.name}/{folder.name}" for top in tops for folder in _folders(top)]
+    found = arrange(pictures, folders, str(root))
     return Dataset(
         root.resolve().name,
-        Files(paths),
-        np.array(labels, dtype=np.int64),
-        tuple(classes),
-        np.array(names),
+        Files(root / pictures[i] for i in found.order),
+        found.labels,
+        found.classes,
+        found.parts,
         root,
+        notes=found.notes,
     )
 
 
-def pictures_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[str]:
+def _table(root: Path, pictures: list[str], reading: Reading) -> Dataset | None:
+    """What the one table in the folder says, if there is one and it names pictures."""
+    found = [path for path in root.iterdir() if tables.recognises(path) and not path.name.startswith(HIDDEN)]
+    if len(found) != 1:
+        return None
+    rows = tables.read_file(found[0])
+    if not names_pictures(rows, reading.columns):
+        return None
+    dataset = tables.on_disk(rows, reading, root.resolve().name, root)
+    named = {os.path.normpath(dataset.samples.name(i)) for i in range(len(dataset))}
+    others = sum(os.path.normpath(root / path) not in named for path in pictures)
+    return replace(dataset, notes=(*tables.from_table(found[0].name, others), *dataset.notes))
+
+
+def pictures_below(folder: Path) -> Iterator[str]:
     """Every file below `folder` with a picture's suffix, in natural order; hidden ones are left out."""
+    return (str(folder / path) for path in relative_pictures(folder))
+
+
+def relative_pictures(folder: Path, prefix: str = "", above: frozenset[Path] = frozenset()) -> Iterator[str]:
+    """`pictures_below` as POSIX paths relative to the folder, after `prefix`."""
     real = folder.resolve()
     if real in above:  # a symbolic link to a folder it lies in
         return
@@ -72,25 +73,19 @@ def pictures_below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterat
     except OSError as error:
         raise UserError(f"cannot look into the folder {folder}: {error.strerror}") from error
     for path in paths:
-        if path.name.startswith((".", "__MACOSX")):
+        if path.name.startswith(HIDDEN):
             continue
         if path.is_dir():
-            yield from pictures_below(path, above | {real})
+            yield from relative_pictures(path, f"{prefix}{path.name}/", above | {real})
         elif path.suffix.lower() in SUFFIXES:
-            yield str(path)
-
-
-def natural(name: str) -> tuple[object, ...]:
-    """Sorting key by which 2 comes before 10, and `ant` beside `Ant`."""
-    parts = re.split(r"(\d+)", unicodedata.normalize("NFC", name))
-    return (*(int(part) if i % 2 else part.casefold() for i, part in enumerate(parts)), -1, name)
+            yield prefix + path.name
 
 
 def ignored_files(root: Path) -> dict[str, int]:
     """How many files of each suffix below `root` are not taken for pictures; hidden ones do not count."""
     counts: Counter[str] = Counter()
     for top, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
         shown = (name for name in names if not name.startswith("."))
         counts.update(Path(top, name).suffix.lower() or "no suffix" for name in shown)
     return {suffix: n for suffix, n in counts.most_common() if suffix not in SUFFIXES}
@@ -98,38 +93,6 @@ def ignored_files(root: Path) -> dict[str, int]:
 
 def _folders(top: Path) -> list[Path]:
     try:
-        return [
-            path for path in top.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX"))
-        ]
+        return [path for path in top.iterdir() if path.is_dir() and not path.name.startswith(HIDDEN)]
     except OSError as error:
         raise UserError(f"cannot look into the folder {top}: {error.strerror}") from error
-
-
-def _class_name(folder: Path) -> str:
-    """The folder's name in one Unicode form, since systems write the same accent in two ways."""
-    return unicodedata.normalize("NFC", folder.name)
-
-
-def _part_folders(root: Path) -> list[tuple[str, Path]]:
-    """train, val and test where a folder called train holds class folders; none where `train` is itself a class."""
-    parts = [f for f in _folders(root) if f.name.lower() in PART_FOLDERS and _folders(f)]
-    if not any(PART_FOLDERS[folder.name.lower()] == "train" for folder in parts):
-        if parts and len(parts) == len(_folders(root)):
-            raise UserError(f"{root} has no train folder, only {', '.join(f.name for f in parts)}; add one")
-        return []
-    odd = [folder.name for folder in _folders(root) if folder not in parts]
-    if odd:
-        raise UserError(
-            f"{root} has a train folder, so each other must be val or test with class folders, too; "
-            f"got {', '.join(odd)}; move it elsewhere"
-        )
-    named = [(PART_FOLDERS[folder.name.lower()], folder) for folder in parts]
-    return sorted(named, key=lambda pair: ("train", "val", "test").index(pair[0]))
-
-
-def _no_classes(root: Path) -> UserError:
-    if any(pictures_below(root)):
-        return UserError(
-            f"DATA must have one folder per class, got pictures lying directly in {root}; sort them first"
-        )
-    return UserError(f"DATA must be a folder of class folders, got no picture in {root}")

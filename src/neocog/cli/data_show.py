@@ -1,0 +1,46 @@
+"""neocog data show DATA"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from typer import Argument, Option
+
+from neocog.cli.console import out, out_json
+
+
+def show(
+    data: Annotated[str, Argument(help="a folder of class folders, another data set, or builtin/NAME")],
+    aug: Annotated[
+        str,
+        Option(
+            help="randaugment, trivialaugment, augmix, deit, alexnet-2012, vgg-2014, inception-2014, resnet-2015, "
+            "resnet-cifar, digits, or a text such as rand-m9-n2"
+        ),
+    ] = "randaugment",
+    n: Annotated[int, Option("-n", help="pictures")] = 6,
+    draws: Annotated[int, Option(help="draws of each")] = 7,
+    seed: Annotated[int, Option(help="another one draws other pictures and other changes")] = 0,
+    img_size: Annotated[
+        int | None,
+        Option("--img-size", help="extent of the results; 224, of small pictures their own, at least 32"),
+    ] = None,
+    output: Annotated[
+        str, Option("-o", "--output", help="FILE.png, .svg or .html; NAME-AUG.png if left out")
+    ] = "",
+    as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
+) -> None:
+    """Draw pictures of DATA as they are and as an augmentation changes them."""
+    from neocog.api.data_show import show as draw
+    from neocog.data.source import open_dataset
+
+    dataset = open_dataset(data)
+    place = output or re.sub(r"[^\w.-]+", "-", f"{dataset.name}-{aug}").strip("-.") + ".png"
+    shown = draw(dataset, aug=aug, n=n, draws=draws, seed=seed, img_size=img_size, output=place)
+    sheet = shown.sheet
+    if as_json:
+        pictures = [{"class": row.name, "picture": row.detail} for row in sheet.rows]
+        out_json({"output": place, "aug": aug, "settings": sheet.settings, "pictures": pictures})
+    else:
+        out(f"{sheet.title}: {sheet.settings}\nwritten {place}")

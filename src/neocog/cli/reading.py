@@ -1,0 +1,50 @@
+"""The options of every verb that reads labelled data, so that they are worded and named once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option
+
+if TYPE_CHECKING:
+    from neocog.data.reading import ReadingOptions
+
+Data = Annotated[
+    str,
+    Argument(help="folder, table, archive, shards, - for a list on stdin, or builtin/NAME", metavar="DATA"),
+]
+Columns = Annotated[
+    str, Option(help="a table's columns by role: path=..,label=..,part=..,group=..,annotator=..")
+]
+Classes = Annotated[Path | None, Option(help="file with a class name a line, in order, for a table")]
+Consensus = Annotated[
+    str | None, Option(help="majority or dawid-skene, where a table has several annotators")
+]
+Split = Annotated[Path | None, Option(help="manifest of data split, or a run: its split is taken again")]
+Fold = Annotated[int | None, Option(help="of --split: the fold that judges")]
+Quarantine = Annotated[
+    Path | None, Option(help="leave out the pictures on this list, as data check writes it")
+]
+Strict = Annotated[bool, Option("--strict", help="an unreadable picture is an error, not skipped")]
+
+
+def options(
+    columns: str,
+    classes: Path | None,
+    consensus: str | None,
+    quarantine: Path | None,
+    split: Path | None = None,
+    fold: int | None = None,
+) -> ReadingOptions:
+    """What was said about reading the data, as the verbs' functions take it."""
+    from neocog.data.reading import columns_from
+
+    return {
+        "columns": columns_from(columns),
+        "classes": classes,
+        "consensus": consensus,
+        "split": split,
+        "fold": fold,
+        "quarantine": quarantine,
+    }
