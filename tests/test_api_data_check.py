@@ -78,7 +78,17 @@ def test_odd_data_exit_1_are_told_and_stay_as_they_were(place: Path) -> None:
     }
     told = json.loads(done.stdout)
     assert json.loads((place / "found" / "check.json").read_text()) == told
-    wanted = ["data", "pictures", "classes", "notes", "kinds", "findings", "leakage", "quarantine"]
+    wanted = [
+        "data",
+        "pictures",
+        "classes",
+        "quarantined",
+        "notes",
+        "kinds",
+        "findings",
+        "leakage",
+        "quarantine",
+    ]
     assert list(told) == wanted
     assert {row["path"] for row in told["quarantine"]} == {f"train/cat/{name}" for name in zoo.bad()}
     pairs = {(row["kind"], tuple(row["pictures"])) for row in told["findings"]}
@@ -142,8 +152,10 @@ def test_nothing_is_written_among_the_pictures(place: Path, tmp_path: Path) -> N
 def test_strict_makes_warnings_count(tmp_path: Path) -> None:
     zoo.make(tmp_path / "data" / "few", {"a.png": picture()})
     assert neocog.check_data(tmp_path / "data").ok()
+    (tmp_path / "data" / "few" / "notes.txt").write_text("not read")
     done = command("data", "--strict", cwd=tmp_path)
     assert done.returncode == 1
+    assert "1 file with .txt" in done.stdout
     assert "few has 1 readable picture" in done.stdout
 
 
@@ -184,6 +196,7 @@ def test_train_and_eval_leave_out_what_is_listed_and_count_it(
     manifest = csv.DictReader((run.folder / "split.csv").read_text().splitlines())
     assert {"cat/0.png", "owl/half.png"}.isdisjoint({row["path"] for row in manifest})
     assert "quarantine: 2 left out" in Page((run.folder / "report.html").read_text()).text
+    assert neocog.check_data(data, quarantine=listed).ok()
     scored = neocog.evaluate(run.folder, data, quarantine=listed, strict=True, engine="torch")
     assert (scored.scores.n, len(scored.to_json()["quarantined"])) == (27, 2)
     with pytest.raises(UserError, match=r"half\.png"):

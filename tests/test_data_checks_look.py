@@ -1,5 +1,7 @@
 import io
+import zlib
 from pathlib import Path
+from struct import pack
 
 import numpy as np
 import pytest
@@ -45,6 +47,19 @@ def test_the_facts_are_those_the_file_was_made_with(
     assert row["bytes"] == len(GOOD[name])
     assert not troubles
     assert not row["wrong_suffix"]
+
+
+def test_sixteen_bits_are_told_in_colour_too() -> None:
+    """Pillow makes 8 bits of such a file, so its mode tells nothing; the file is written here by hand."""
+    rows = b"".join(b"\0" + bytes(range(12)) * 2 for _ in range(4))  # filter 0, 4 pixels of 3 x 16 bits
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return pack(">I", len(content)) + kind + content + pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0))
+    png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    row = seen(png, "a.png").row
+    assert (row["bits"], row["mode"], row["width"]) == (16, "RGB", 4)
 
 
 def test_brightness_and_its_spread_are_those_of_the_pixels() -> None:

@@ -69,7 +69,8 @@ class DataCheck:
         counts = Counter(f.severity for f in self.findings)
         said = ", ".join(f"{counts[s]:,} {s}{'' if counts[s] == 1 else 's'}" for s in SEVERITIES if counts[s])
         n, classes = len(self.dataset), len(self.dataset.classes)
-        lines = [f"{self.dataset.name}: {n:,} pictures, {classes:,} classes; {said or 'nothing found'}"]
+        gone = f" and {len(self.dataset.quarantined):,} in quarantine" if self.dataset.quarantined else ""
+        lines = [f"{self.dataset.name}: {n:,} pictures{gone}, {classes:,} classes; {said or 'nothing found'}"]
         lines += [str(self.table)] if self.findings else []
         return "\n".join([*lines, *self.leakage_lines()])
 
@@ -87,6 +88,7 @@ class DataCheck:
             "data": self.dataset.name,
             "pictures": len(self.dataset),
             "classes": list(self.dataset.classes),
+            "quarantined": [gone.to_json() for gone in self.dataset.quarantined],
             "notes": list(self.dataset.notes),
             "kinds": {
                 kind: {

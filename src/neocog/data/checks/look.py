@@ -32,6 +32,7 @@ SUFFIXES = {
 BITS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16, "F": 32}
 GREY = 4  # levels by which the channels of a grey picture may differ after JPEG
 ENDS = {"PNG": b"IEND\xaeB\x60\x82", "GIF": b"\x3b"}
+PNG_DEPTH = 24  # place of the bit depth in a PNG file (RFC 2083, 4.1.1)
 TAIL = 64  # bytes among which a file's end mark must be: some programs write a little behind it
 
 
@@ -90,7 +91,11 @@ def header(picture: Picture) -> Header:
     """What the file says of itself before any pixel is decoded."""
     if isinstance(picture, bytes):
         with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
-            return _header(image, image.format or "")
+            found = _header(image, image.format or "")
+        deep = (
+            found.format == "PNG" and picture[PNG_DEPTH] == 16
+        )  # Pillow makes 8 of 16 where there are colours
+        return found._replace(bits=16) if deep else found
     if isinstance(picture, Image.Image):
         return _header(picture, picture.format or "PIL")
     channels = picture.shape[-1] if picture.ndim == 3 else 1
@@ -100,8 +105,14 @@ def header(picture: Picture) -> Header:
 
 def _header(image: Image.Image, kind: str) -> Header:
     alpha = "A" in image.getbands() or "transparency" in image.info
-    bits = BITS.get(image.mode, 8)
-    return Header(kind, image.mode, bits, held(image), getattr(image, "n_frames", 1), alpha)
+    return Header(kind, image.mode, BITS.get(image.mode, 8), held(image), _frames(image), alpha)
+
+
+def _frames(image: Image.Image) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # the first frame is sound, a later one is not
+        return 1
 
 
 def pixel_hash(image: Image.Image, size: tuple[int, int]) -> bytes:
