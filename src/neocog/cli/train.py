@@ -67,7 +67,13 @@ def train(
     engine: Annotated[str, Option(help="auto, openvino or torch", hidden=True)] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     workers: Annotated[
-        str, Option("-j", "--workers", help="auto, N or processes:N that decode (all weights)", hidden=True)
+        str,
+        Option(
+            "-j",
+            "--workers",
+            help="N threads that load pictures, processes:N or auto (all weights)",
+            hidden=True,
+        ),
     ] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
