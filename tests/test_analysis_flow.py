@@ -299,6 +299,35 @@ def test_a_mask_of_unknown_values_makes_an_upper_bound() -> None:
     assert neocog.summary(Banded(), input_size=SIZE).summary.partial == ("scaled_dot_product_attention",)
 
 
+def filled(s: Any, scores: Tensor) -> Tensor:
+    return scores.masked_fill(
+        torch.ones(144, 144, dtype=torch.bool, device=scores.device).triu(1), -torch.inf
+    )
+
+
+def added(s: Any, scores: Tensor) -> Tensor:
+    return scores + torch.full((144, 144), -torch.inf, dtype=scores.dtype, device=scores.device).triu(1)
+
+
+@pytest.mark.parametrize("mask", [filled, added])
+def test_a_mask_before_a_softmax_makes_an_upper_bound_that_the_probes_do_not_contradict(
+    mask: Callable[[Any, Tensor], Tensor],
+) -> None:
+    def attends(s: Any, x: Tensor) -> Tensor:
+        tokens = s.c(x).flatten(2).transpose(1, 2)
+        return mask(s, tokens @ tokens.transpose(1, 2)).softmax(-1) @ tokens
+
+    made = neocog.summary(Fn(attends, c=conv()), input_size=SIZE)
+    assert made.summary.partial == ("masked_fill" if mask is filled else "add",)
+    assert made.check().ok
+    assert (
+        neocog.summary(
+            Fn(lambda s, x: s.c(x) + torch.full((1,), -9.0), c=conv()), input_size=SIZE
+        ).summary.partial
+        == ()
+    )
+
+
 @pytest.mark.parametrize("narrow_first", [True, False])
 def test_a_sum_of_branches_has_the_window_around_both(narrow_first: bool) -> None:
     """1x1 without padding and 5x5 with 2: the wider one; 4x4 with 3 at the start reaches from -3 to 0 instead."""

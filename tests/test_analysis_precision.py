@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import neocog
 from neocog.analysis.memory import saved_for_backward
 from neocog.analysis.trace import trace
+from neocog.errors import UserError
 from networks import Net, conv
 
 Call = Callable[[Tensor], Tensor]
@@ -81,6 +82,18 @@ def test_what_is_kept_for_backward_is_what_the_processor_keeps() -> None:
         net(torch.rand(1, 3, 12, 12))
     real = sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in own)
     assert saved_for_backward(net, (3, 12, 12)) == real
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_a_context_for_the_pictures_own_device_is_refused_with_the_way_out(dtype: torch.dtype | None) -> None:
+    def run(m: nn.Module, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, dtype=dtype):
+            return x @ x
+
+    with pytest.raises(
+        UserError, match="does not run on 4x8x8: torch.autocast must name the kind of device, cpu or cuda"
+    ):
+        neocog.summary(Net(run), input_size=(4, 8, 8))
 
 
 def test_a_gpus_rules_are_those_of_torchs_documentation() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,5 +70,7 @@ def why(error: Exception, failed: Failed | None) -> str:
     """The reason in one line."""
     if failed and failed.mismatch:
         return failed.mismatch
+    if re.search("autocast.*'meta'|^unsupported scalarType", str(error)):  # with a type given, and without
+        return "torch.autocast must name the kind of device, cpu or cuda: a trace runs on one without values"
     lines = str(error).strip().splitlines() or ["no reason given"]
     return lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}"

@@ -28,7 +28,7 @@ FULL = {
 }  # fmt: skip
 """calls whose 16-bit arguments become float32"""
 # torch's documentation, "Automatic Mixed Precision", autocast op reference; for the CPU what torch 2.13 was seen to do
-HALVES = (torch.float16, torch.bfloat16)
+HALVES = {torch.float16, torch.bfloat16}
 
 
 def autocast(kind: str, given: tuple[Any, Any], in_place: bool) -> tuple[Any, Any]:
@@ -41,7 +41,7 @@ def autocast(kind: str, given: tuple[Any, Any], in_place: bool) -> tuple[Any, An
         kind = f"pad_{args[2] if len(args) > 2 else kwargs.get('mode', 'constant')}"
     kinds: tuple[torch.dtype, ...]
     if kind in LOWER[device]:
-        kinds, wanted = (torch.float32, *HALVES), torch.get_autocast_dtype(device)
+        kinds, wanted = {torch.float32, *HALVES}, torch.get_autocast_dtype(device)
     elif kind in FULL[device]:
         kinds, wanted = HALVES, torch.float32
     else:

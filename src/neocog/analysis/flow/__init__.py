@@ -5,7 +5,7 @@ from neocog.analysis.flow.given import Rule
 from neocog.analysis.flow.mixing import MIXING
 from neocog.analysis.flow.moving import MOVING
 from neocog.analysis.flow.picking import PICKED
-from neocog.analysis.flow.pointwise import halved, pointwise, unchanged, written
+from neocog.analysis.flow.pointwise import halved, hiding, pointwise, unchanged, written
 from neocog.analysis.flow.windows import WINDOWS
 from neocog.analysis.flow.writing import WRITING
 from neocog.analysis.kinds import IDENTITIES, POINTWISE
@@ -14,6 +14,7 @@ __all__ = ["FLOWS"]
 
 FLOWS: dict[str, Rule] = {
     **dict.fromkeys(POINTWISE, pointwise),
+    **dict.fromkeys(("add", "masked_fill", "where"), hiding),
     **dict.fromkeys(IDENTITIES, unchanged),
     **dict.fromkeys(("copy", "fill"), written),
     "glu": halved,

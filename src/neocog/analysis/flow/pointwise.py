@@ -10,6 +10,8 @@ from neocog.analysis.field import Array, Field, compact
 from neocog.analysis.flow.given import Given, bounds_by, joined, union
 from neocog.analysis.op import Op
 
+HIDDEN = -500.0  # its exponential is 0 in single precision, and next to nothing in double
+
 
 def pointwise(op: Op, given: Given) -> Field:
     """The union of what the arguments see, broadcast as torch does; their positions must be the same ones."""
@@ -30,6 +32,15 @@ def pointwise(op: Op, given: Given) -> Field:
     ]
     same = all(one == lying[0] for one in lying)  # a map plus its own transpose: height meets width
     return field if same else replace(field, affine=(None,) * field.axes, aligned=False)
+
+
+def hiding(op: Op, given: Given) -> Field:
+    """A mask: what it sets so low that a softmax makes it zero is still said to be seen, which is an upper bound."""
+    field = pointwise(op, given)
+    numbers = [float(arg) for arg in (*op.args, *op.kwargs.values()) if isinstance(arg, int | float)]
+    values = [given.value(ref) for ref, seen in zip(given.refs, given.fields, strict=True) if seen is None]
+    numbers += [float(value.min()) for value in values if value is not None and value.numel()]
+    return replace(field, exact=field.exact and min(numbers, default=0.0) > HIDDEN)
 
 
 def unchanged(op: Op, given: Given) -> Field:
