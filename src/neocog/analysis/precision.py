@@ -39,7 +39,6 @@ def autocast(kind: str, given: tuple[Any, Any], in_place: bool) -> tuple[Any, An
     args, kwargs = given
     if kind == "pad":
         kind = f"pad_{args[2] if len(args) > 2 else kwargs.get('mode', 'constant')}"
-    kinds: tuple[torch.dtype, ...]
     if kind in LOWER[device]:
         kinds, wanted = {torch.float32, *HALVES}, torch.get_autocast_dtype(device)
     elif kind in FULL[device]:
