@@ -277,7 +277,7 @@ def test_a_class_of_one_picture_trains_with_a_warning(tmp_path: Path) -> None:
 
 def test_training_from_scratch_takes_any_model_and_recipe(tmp_path: Path) -> None:
     data = copy_photos(tmp_path / "data", ("cat", "rocket"), 6)
-    done = neocog("train", data, "-m", "lenet5_modern", "--epochs", "2", "--json", cwd=tmp_path)
+    done = neocog("train", data, "-m", "lenet5_modern", "--epochs", "2", "-j", "2", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["recipe"] == "scratch"
     assert len((tmp_path / "runs" / "last" / "metrics.csv").read_text().splitlines()) == 3
     assert neocog("predict", "runs/last", WHOLE / "rocket.jpg", cwd=tmp_path).stdout
@@ -299,7 +299,7 @@ def test_wrong_input_is_one_readable_line(place: Path, tmp_path: Path) -> None:
         "does not exist": ("train", tmp_path / "nowhere"),
         "got no picture in": ("train", tmp_path / "empty"),
         "two classes or more": ("train", one),
-        "lying directly in": ("train", flat),
+        "got no label in flat; sort the pictures": ("train", flat),
         "got none for cat": ("train", bad),
         "did you mean builtin/digits": ("train", "builtin/digit"),
         "did you mean efficientnet_lite0": ("train", "builtin/photos", "-m", "efficientnet_lit0"),

@@ -13,7 +13,6 @@ from neocog.errors import UserError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-LEAST = 1e-300  # in place of a probability of 0, whose logarithm is no number
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,11 @@ def _expect(
     votes: Votes, prevalence: Floats, confusion: Floats, voted: NDArray[np.bool_]
 ) -> tuple[Floats, float]:
     """Each item's class probabilities (eq. 2.5), and the logarithm of the likelihood (eq. 2.7)."""
-    logs = np.log(np.maximum(confusion, LEAST))
-    joint = np.tile(np.log(np.maximum(prevalence, LEAST)), (votes.n_items, 1))
+    with np.errstate(
+        divide="ignore"
+    ):  # what never happens has the logarithm -inf, but for no item all classes do
+        logs = np.log(confusion)
+        joint = np.tile(np.log(prevalence), (votes.n_items, 1))
     for j in range(votes.n_classes):
         joint[:, j] += np.bincount(votes.items, logs[votes.annotators, j, votes.labels], votes.n_items)
     top = joint.max(1, keepdims=True)

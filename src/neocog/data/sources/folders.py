@@ -14,6 +14,7 @@ from neocog.data.reading import Reading
 from neocog.data.samples import Files
 from neocog.data.sources import tables
 from neocog.data.sources.roles import names_pictures
+from neocog.data.sources.rows import is_picture
 from neocog.data.sources.tree import HIDDEN, arrange, is_sorted, natural
 from neocog.errors import UserError
 
@@ -46,7 +47,7 @@ def read(root: Path, reading: Reading) -> Dataset:
 
 def _table(root: Path, pictures: list[str], reading: Reading) -> Dataset | None:
     """What the one table in the folder says, if there is one and it names pictures."""
-    found = [path for path in root.iterdir() if tables.recognises(path) and not path.name.startswith(HIDDEN)]
+    found = [root / entry.name for entry in _listed(root) if tables.recognises(root / entry.name)]
     if len(found) != 1:
         return None
     rows = tables.read_file(found[0])
@@ -68,17 +69,11 @@ def relative_pictures(folder: Path, prefix: str = "", above: frozenset[Path] = f
     real = folder.resolve()
     if real in above:  # a symbolic link to a folder it lies in
         return
-    try:
-        paths = sorted(folder.iterdir(), key=lambda path: natural(path.name))
-    except OSError as error:
-        raise UserError(f"cannot look into the folder {folder}: {error.strerror}") from error
-    for path in paths:
-        if path.name.startswith(HIDDEN):
-            continue
-        if path.is_dir():
-            yield from relative_pictures(path, f"{prefix}{path.name}/", above | {real})
-        elif path.suffix.lower() in SUFFIXES:
-            yield prefix + path.name
+    for entry in sorted(_listed(folder), key=lambda entry: natural(entry.name)):
+        if _is_folder(entry):
+            yield from relative_pictures(folder / entry.name, f"{prefix}{entry.name}/", above | {real})
+        elif is_picture(entry.name):
+            yield prefix + entry.name
 
 
 def ignored_files(root: Path) -> dict[str, int]:
@@ -92,7 +87,20 @@ def ignored_files(root: Path) -> dict[str, int]:
 
 
 def _folders(top: Path) -> list[Path]:
+    return [top / entry.name for entry in _listed(top) if _is_folder(entry)]
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in the folder and is not hidden."""
     try:
-        return [path for path in top.iterdir() if path.is_dir() and not path.name.startswith(HIDDEN)]
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not entry.name.startswith(HIDDEN)]
     except OSError as error:
-        raise UserError(f"cannot look into the folder {top}: {error.strerror}") from error
+        raise UserError(f"cannot look into the folder {folder}: {error.strerror}") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a symbolic link that leads round in a circle
+        return False

@@ -143,10 +143,8 @@ def _paths(rows: Rows, column: str, find: Find) -> list[str]:
     missing: list[int] = []
     for row, cell in enumerate(rows.columns[column]):
         if is_empty(cell) or not isinstance(cell, str):
-            raise rows.error(
-                row,
-                f"a row must name a picture in {column}, got {'nothing' if is_empty(cell) else cell!r:.80}",
-            )
+            given = "nothing" if is_empty(cell) else str(cell)[:80]
+            raise rows.error(row, f"a row must name a picture in {column}, got {given}")
         path = find(cell)
         if path is None:
             missing.append(row)

@@ -141,7 +141,7 @@ def _decompressed(path: Path) -> Path:
 def _chunks(file: BinaryIO, magic: bytes, path: Path) -> Iterator[bytes] | None:
     if magic.startswith(b"\x1f\x8b"):
         unzipped = gzip.GzipFile(fileobj=file)
-        return iter(lambda: unzipped.read(CHUNK), b"")
+        return iter(lambda: unzipped.read1(CHUNK), b"")
     if magic.startswith(b"BZh"):
         return _streams(file, bz2.BZ2Decompressor)
     if magic == b"\xfd7zXZ\x00":
