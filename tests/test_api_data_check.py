@@ -13,6 +13,7 @@ import pytest
 
 import neocog
 import zoo
+from neocog.data.quarantine import read_list
 from neocog.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -108,6 +109,19 @@ def test_the_table_says_the_same_as_the_figures(place: Path) -> None:
     assert (
         str(found).splitlines()[-1].startswith("Leakage: 1 of the 2 pictures of val are in the training part")
     )
+
+
+def test_the_list_proposes_more_than_it_takes(place: Path, tmp_path: Path) -> None:
+    text = (place / "found" / "quarantine.txt").read_text()
+    assert {entry.path for entry in read_list(place / "found" / "quarantine.txt")} == {
+        f"train/cat/{name}" for name in zoo.bad()
+    }
+    agreed = tmp_path / "agreed.txt"
+    agreed.write_text("\n".join(line.removeprefix("# ") for line in text.splitlines()[2:]))
+    more = {entry.path: entry.reason.split(":")[0] for entry in read_list(agreed)}
+    assert more["train/cat/3.png"] == more[f"train/{EVIL}/x.png"] == "two-labels"
+    assert more["train/dog/0.png"] == "leak"
+    assert "val/dog/copy.png" not in more
 
 
 class Page(HTMLParser):

@@ -78,10 +78,10 @@ def test_a_size_of_one_class_alone_is_a_shortcut() -> None:
 
 
 def test_odd_sizes_and_shapes_are_told_against_the_others() -> None:
-    sizes = [(100, 100)] * 10 + [(20, 100), (900, 100), (410, 100), (400, 100)]
+    sizes = [(100, 100)] * 10 + [(20, 100), (900, 100), (410, 100), (400, 100), (20, 30)]
     pictures = [zoo.encoded(colourful(*size), "PNG") for size in sizes]
-    dataset = Dataset("d", Arrays(pictures), np.zeros(14, np.int64), ("a",), np.full(14, ""))
+    dataset = Dataset("d", Arrays(pictures), np.zeros(15, np.int64), ("a",), np.full(15, ""))
     found = {f.kind: f.pictures for f in check(dataset, scan(dataset.samples)).findings}
-    assert found["tiny"] == (10,)
+    assert found["tiny"] == (10, 14)
     assert found["extreme-shape"] == (10, 11, 12)
     assert found["odd-size"] == (11,)

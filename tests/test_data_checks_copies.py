@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
@@ -50,6 +51,20 @@ def test_the_same_pixels_in_other_files_are_found_at_full_size() -> None:
     found = copies(file, exif, png(decoded), zoo.encoded(decoded, "BMP"), jpeg(OTHER))
     assert lists(found.pixels) == [[0, 1, 2, 3]]
     assert not (found.exact or found.near)
+
+
+def test_jpegs_that_differ_only_at_full_scale_are_not_the_same() -> None:
+    """libjpeg's reduced transforms leave the fourth frequencies out, so at a reduced scale the two are equal."""
+    grey = np.asarray(PHOTO.convert("L").resize((320, 320))).clip(40, 210)
+    fourth = np.array([1, -1, -1, 1, 1, -1, -1, 1])  # the signs of cos(pi (2x + 1) 4 / 16)
+    other = (grey + 25 * np.tile(np.outer(fourth, fourth), (40, 40))).astype(np.uint8)
+    files = [jpeg(Image.fromarray(pixels)) for pixels in (grey, other)]
+    scaled = [simplejpeg.decode_jpeg(file, "RGB", min_height=80, min_width=80) for file in files]
+    assert scaled[0].shape == (80, 80, 3)
+    assert (scaled[0] == scaled[1]).all()
+    found = copies(*files)
+    assert not found.pixels
+    assert lists(found.near) == [[0, 1]]
 
 
 def test_pixels_that_differ_below_the_scale_are_not_the_same() -> None:

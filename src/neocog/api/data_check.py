@@ -6,6 +6,7 @@ import html
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -27,6 +28,7 @@ from neocog.draw.table import Table
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
+PROPOSED = ("damaged", "cut", "two-labels", "leak")
 LIST, PAGE, FIGURES = "quarantine.txt", "check.html", "check.json"
 
 
@@ -119,9 +121,17 @@ class DataCheck:
         comment = (
             f"Pictures of {self.dataset.name} that nothing can be learned from; `neocog train DATA --quarantine FILE` "
             "leaves them out.\nAdd lines or take some away: a path below the data's root is enough, sha256 and reason "
-            "may be left out."
+            "may be left out. Lines behind # count only once the # is gone."
         )
-        return write_list(self.quarantine, comment)
+        return write_list(self.quarantine, comment, self._proposed())
+
+    def _proposed(self) -> Iterator[Entry]:
+        """Pictures that a person may want to leave out: damaged, with two labels, or trained on and judged by."""
+        parts = self.dataset.parts
+        for finding in self.findings:
+            for i in finding.pictures if finding.kind in PROPOSED else ():
+                if finding.kind != "leak" or parts[i] == "train":
+                    yield self._entry(i, f"{finding.kind}: {finding.words}")
 
     def to_html(self) -> str:
         """A page of its own: the findings by kind, with thumbnails."""

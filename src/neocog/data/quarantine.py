@@ -32,8 +32,11 @@ class Entry:
     """where it stands in its file"""
 
 
-def write_list(entries: Iterable[Entry], comment: str = "") -> str:
-    """The list as text: lines of comment, then a table of three columns separated by commas."""
+def write_list(entries: Iterable[Entry], comment: str = "", proposed: Iterable[Entry] = ()) -> str:
+    """The list as text: lines of comment, then a table of three columns separated by commas.
+
+    Those `proposed` follow as comments: whoever agrees takes the `# ` away.
+    """
     file = io.StringIO()
     for line in comment.splitlines():
         file.write(f"# {line}\n")
@@ -43,6 +46,10 @@ def write_list(entries: Iterable[Entry], comment: str = "") -> str:
         rows.writerow(
             (f"./{entry.path}" if entry.path.startswith("#") else entry.path, entry.sha256, entry.reason)
         )
+    for entry in proposed:
+        row = io.StringIO()
+        csv.writer(row, lineterminator="").writerow((entry.path, entry.sha256, entry.reason))
+        file.write(f"# {' '.join(row.getvalue().splitlines())}\n")
     return file.getvalue()
 
 

@@ -22,7 +22,7 @@ NEAR_SIDE = (
     32  # pixels of the shorter side below which only exact copies are told: all small pictures are alike
 )
 CUT_SIDE = 64  # and below which none is taken for a cut of another
-PLAIN = 4.0  # grey levels of standard deviation below which a picture is like any other plain one
+PLAIN = 2.0  # grey levels of standard deviation below which a picture is like any other plain one
 
 
 @dataclass(frozen=True)

@@ -32,14 +32,17 @@ class Hashes(NamedTuple):
 
 
 def thumbnail(image: Image.Image, box: Box) -> NDArray[np.uint8]:
-    """(32, 32), of a grey picture (mode L), of which `box` holds the pixels."""
-    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX, box))
+    """(32, 32), of a grey picture (mode L), of which `box` holds the pixels.
+
+    Not Pillow's box filter: where its windows end between pixels, a mirror image gives other values.
+    """
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box))
 
 
 def hashes(image: Image.Image, box: Box) -> Hashes:
     """Of a grey picture (mode L), of which `box` holds the pixels."""
     grey = thumbnail(image, box).astype(np.float64)
-    steps = np.asarray(image.resize((9, 8), Image.Resampling.BOX, box), np.int16)
+    steps = np.asarray(image.resize((9, 8), Image.Resampling.BILINEAR, box), np.int16)
     return Hashes(phash(grey), dhash(steps), phash(grey[:, ::-1]), dhash(steps[:, ::-1]))
 
 
