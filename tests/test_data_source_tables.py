@@ -70,6 +70,7 @@ def test_the_usual_forms_of_a_table_say_the_same(tmp_path: Path, name: str, text
     dataset = open_dataset(written(tmp_path, text, name))
     assert pairs(dataset) == CATS
     assert dataset.classes == ("cat", "dog")
+    assert not set(dataset.columns) - {"note"}
     assert [dataset.samples.read(i) for i in range(3)] == [PICTURE] * 3
 
 
@@ -95,6 +96,11 @@ def test_lines_are_those_of_the_file_though_cells_hold_ends_of_lines(tmp_path: P
     text = 'path,label,note\na.png,cat,"two\nlines"\n\nb.png,dog,x\nd.png,dog,x\n'
     with pytest.raises(UserError, match=r"t\.csv:6: the picture must exist, got 'd\.png', which does not$"):
         open_dataset(written(tmp_path, text))
+
+
+def test_a_row_of_several_lines_is_named_by_its_first(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"t\.csv:3: the picture must exist, got 'z\.png', which does not$"):
+        open_dataset(written(tmp_path, 'path,label,note\na.png,cat,x\nz.png,cat,"two\nlines"\n'))
 
 
 def test_paths_may_be_absolute_and_lie_elsewhere(tmp_path: Path) -> None:
@@ -197,8 +203,10 @@ def test_paths_alone_are_unlabelled(tmp_path: Path) -> None:
 
 
 def test_a_row_that_repeats_another_is_left_out_with_a_note(tmp_path: Path) -> None:
-    dataset = open_dataset(written(tmp_path, "path,label\na.png,cat\nb.png,dog\n./a.png,cat\n"))
-    assert pairs(dataset) == {"a.png": "cat", "b.png": "dog"}
+    dataset = open_dataset(
+        written(tmp_path, "path,label\na.png,cat\nx/b.png,dog\nx/../a.png,cat\n", pictures="a.png x/b.png")
+    )
+    assert pairs(dataset) == {"a.png": "cat", "x/b.png": "dog"}
     assert dataset.notes == ("left out: 1 rows that repeat an earlier one (as line 4)",)
 
 
