@@ -407,6 +407,15 @@ def test_a_packed_tar_is_unpacked_once_into_the_cache_until_it_changes(tmp_path:
     assert open_dataset(path).classes == ("b",)
 
 
+def test_another_process_s_copy_in_the_cache_is_read_on(tmp_path: Path, cache: Path) -> None:
+    path = written(tmp_path, "x.tar.gz", gzip.compress(tarred(TREE)))
+    samples = open_dataset(path).samples
+    for file in cache.glob("archives/*"):
+        file.unlink()
+    open_dataset(path)
+    assert read_all(samples) == list(TREE.values())
+
+
 @pytest.mark.parametrize("name", ["deflated.zip", "pax.tar", "x.tar.gz"])
 def test_an_archive_that_changed_after_it_was_opened_is_unreadable(
     tmp_path: Path, cache: Path, name: str
