@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 
 class Net(nn.Module):
@@ -62,6 +63,88 @@ def fused(m: Any, x: Tensor) -> Tensor:
 def causal(m: Any, x: Tensor) -> Tensor:
     x = tokens(m, x)[:, None]
     return F.scaled_dot_product_attention(x, x, x, is_causal=True)
+
+
+def causal_of_three(m: Any, x: Tensor) -> Tensor:
+    """Queries, keys and values see different windows, and there are not as many queries as keys."""
+    q, k, v = (part(x).flatten(2).transpose(1, 2)[:, None] for part in (m.q, m.k, m.v))
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+class Picks(nn.Module):
+    """Numbers at places told by tensors: buffers and what is made on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = conv(3, 4)
+        self.register_buffer("rows", torch.tensor([4, 0, 0, 6, 2]))
+        self.register_buffer("channels", torch.tensor([2, 0, 3, 1]))
+        self.register_buffer("each", torch.arange(4 * 5 * 10).reshape(1, 4, 5, 10) * 5 % 7)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        y = self.a(x)
+        pair = y[:, :, self.rows[:, None], self.rows[None]]
+        columns = y[..., torch.arange(8, 0, -2, device=x.device)]
+        picked = y.index_select(3, torch.tensor([3, 1, 2, 7]))
+        each = y.gather(2, self.each.expand(len(x), -1, -1, -1))
+        return y[:, self.channels], y[:, :, self.rows], pair, columns, self.a(x[:, [2, 0, 1]]), picked, each
+
+
+class Transformed(nn.Module):
+    """A spatial transformer: the picture says where it is to be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.matrix, self.c = conv(3, 4), nn.Linear(4, 6), conv(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        matrix = self.matrix(self.a(x).mean((2, 3))).view(-1, 2, 3)
+        points = F.affine_grid(matrix, list(x.shape), align_corners=False)
+        out: Tensor = self.c(F.grid_sample(x, points, align_corners=False))
+        return out
+
+
+def deformed(m: Any, x: Tensor) -> Tensor:
+    return F.grid_sample(x, m.a(x).permute(0, 2, 3, 1), align_corners=False)
+
+
+def sampled(mode: str, padding: str) -> Net:
+    """Points on, between and outside the pixels."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        down, right = torch.tensor([-0.75, -0.25, 0.5, 1.0, 1.5]), torch.tensor([-1.0, 0.0, 0.25, 0.625])
+        points = torch.stack(torch.meshgrid(down, right, indexing="ij")[::-1], -1)[None]
+        points = points.to(x.dtype).expand(len(x), -1, -1, -1)
+        return F.grid_sample(m.a(x), points, mode, padding, align_corners=False)
+
+    return Net(run, a=conv(3, 4))
+
+
+def folded(m: Any, x: Tensor) -> Tensor:
+    columns = m.w(F.unfold(x, 3, stride=2, padding=1).transpose(1, 2)).transpose(1, 2)
+    out: Tensor = m.c(F.fold(columns, (9, 12), 3, stride=2, padding=1))
+    return out
+
+
+def folded_apart(m: Any, x: Tensor) -> Tensor:
+    how: dict[str, Any] = {"dilation": 2, "padding": (1, 0), "stride": (3, 2)}
+    return F.fold(F.unfold(m.a(x), (2, 3), **how), (9, 12), (2, 3), **how)
+
+
+def written_views(m: Any, x: Tensor) -> tuple[Tensor, ...]:
+    y = m.a(x)
+    channels, rows, flat = y[:, 1:3], y[:, :, ::2], y.flatten(2)
+    y[:, :2].add_(m.b(x)[:, :2])
+    rows.mul_(m.c(x)[:, :, ::2])
+    return channels * 1.0, rows * 1.0, flat * 1.0, y * 1.0
+
+
+def filled_views(m: Any, x: Tensor) -> Tensor:
+    out = torch.zeros(len(x), 4, *x.shape[2:], device=x.device, dtype=x.dtype)
+    out[:, :2].copy_(m.a(x))
+    out[:, 2:, 3:].copy_(m.b(x)[:, :, 3:])
+    made: Tensor = m.c(out)
+    return made
 
 
 def multi_head(m: Any, x: Tensor) -> Tensor:
@@ -167,6 +250,59 @@ NETWORKS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "fused attention": (Net(fused, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
     "attention by products": (Net(products, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
     "causal attention": (Net(causal, c=conv(3, 8, 4, stride=4)), (3, 12, 16)),
+    "causal attention, more queries than keys": (
+        Net(
+            causal_of_three,
+            q=conv(3, 4, 3, stride=2, padding=1),
+            k=conv(3, 4, 4, stride=4),
+            v=conv(3, 4, 1, stride=4),
+        ),
+        (3, 12, 16),
+    ),
+    "causal attention, fewer queries than keys": (
+        Net(
+            causal_of_three,
+            q=conv(3, 4, 5, stride=8, padding=2),
+            k=conv(3, 4, 2, stride=4),
+            v=conv(3, 4, 1, stride=4),
+        ),
+        (3, 12, 16),
+    ),
+    "a softmax over one number": (
+        Net(lambda m, x: m.a(x).softmax(1) * m.b(x), a=conv(3, 1, padding=1), b=conv(3, 4, 1)),
+        (3, 9, 10),
+    ),
+    "computed weights": (
+        nn.Sequential(
+            weight_norm(conv(3, 8)),
+            nn.ReLU(),
+            weight_norm(conv(8, 8, groups=2)),
+            weight_norm(nn.ConvTranspose2d(8, 4, 3)),
+            weight_norm(nn.Linear(8, 4)),
+        ),
+        (3, 9, 10),
+    ),
+    "indices of constant tensors": (Picks(), (3, 9, 12)),
+    "overlapping patches laid back": (Net(folded, w=nn.Linear(27, 36), c=conv(4, 4)), (3, 9, 12)),
+    "patches with gaps laid back": (Net(folded_apart, a=conv(3, 4, padding=1)), (3, 9, 12)),
+    "constant points": (sampled("bilinear", "zeros"), (3, 10, 12)),
+    "nearest pixels of constant points": (sampled("nearest", "border"), (3, 10, 12)),
+    "bicubic, reflected at the border": (sampled("bicubic", "reflection"), (3, 10, 12)),
+    "a spatial transformer": (Transformed(), (3, 9, 12)),
+    "points moved by what is near": (Net(deformed, a=conv(3, 2, padding=1)), (3, 9, 12)),
+    "writes through views": (
+        Net(
+            written_views,
+            a=conv(3, 4, 3, padding=1),
+            b=conv(3, 4, 5, padding=2),
+            c=conv(3, 4, 7, padding=3),
+        ),
+        (3, 9, 12),
+    ),
+    "zeros filled through views": (
+        Net(filled_views, a=conv(3, 2, 3, padding=1), b=conv(3, 2, 5, padding=2), c=conv(4, 2)),
+        (3, 9, 12),
+    ),
     "one axis": (
         nn.Sequential(
             nn.Conv1d(2, 4, 5, 2),

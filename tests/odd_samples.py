@@ -1,11 +1,14 @@
 """Pictures that are read in odd ways. Worker processes import this file, so it imports little."""
 
 import io
+import sys
 from time import sleep
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from neocog.errors import Unreadable
 
 N = 45
 PIXELS = np.random.default_rng(0).integers(0, 256, (N, 12, 10, 3), dtype=np.uint8)
@@ -35,6 +38,15 @@ class Counted:
 
     def read(self, index: int) -> bytes:
         self.count += 1
+        return FILES[index]
+
+
+class Light(Counted):
+    """Cannot be read where torch is loaded."""
+
+    def read(self, index: int) -> bytes:
+        if "torch" in sys.modules:
+            raise Unreadable("torch is loaded")
         return FILES[index]
 
 

@@ -7,8 +7,10 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import orthogonal
 
 from neocog.analysis.probe import WITNESSES, batch_sides, check, confront
+from neocog.analysis.receptive_field import receptive_fields
 from neocog.analysis.thin import neutral, thinned
 from neocog.analysis.trace import trace
 from neocog.models import MODELS
@@ -36,6 +38,7 @@ def test_both_probes_find_the_intervals_of(name: str) -> None:
     assert found.faults == []
     assert found.probes == ("NaN", "gradient")
     assert not found.skipped
+    assert all(field.exact for field in receptive_fields(trace(net, size)) if field)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -120,3 +123,17 @@ def test_a_thinned_network_has_less_than_a_twentieth_of_the_weights(name: str) -
 def test_a_network_that_cannot_be_thinned_is_probed_as_it_is() -> None:
     net = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Conv2d(5, 7, 3))
     assert thinned(net, (3, 8, 8)) is net
+
+
+def test_weights_that_are_computed_are_thinned_with_their_layer() -> None:
+    net, size = NETWORKS["computed weights"]
+    assert isinstance(net, nn.Sequential)
+    net = net[:-1]  # the last one reads positions
+    thin = thinned(net, size)
+    assert 2 * sum(p.numel() for p in thin.parameters()) < sum(p.numel() for p in net.parameters())
+
+
+def test_what_is_thinned_runs_with_values() -> None:
+    """Of an orthogonal weight the layer's bias alone would be cut, which torch's meta device lets pass."""
+    net = nn.Sequential(orthogonal(nn.Conv2d(3, 8, 3)), nn.ReLU(), orthogonal(nn.Linear(10, 4)))
+    assert thinned(net, (3, 12, 12))(torch.rand(1, 3, 12, 12)).shape[2:] == (10, 4)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import neocog
 from neocog.api.wording import memory_bytes
+from neocog.cli.summary import with_one_size
 from neocog.errors import UserError
 
 with (Path(__file__).parent / "golden" / "alexnet_lecture.csv").open(encoding="utf-8") as golden:
@@ -104,6 +105,87 @@ def test_a_picture_too_small_names_the_layer_and_a_size_that_would_do() -> None:
         net(torch.zeros(1, 3, side - 1, side - 1))
 
 
+# by hand: 20 pixels leave 4 positions of conv1 (11, 4, 2), 1 of pool1 (3, 2), 1 of conv2, none of pool2
+@pytest.mark.parametrize(
+    ("name", "size", "layer", "least"),
+    [
+        ("alexnet", (3, 20, 20), "features.5 (MaxPool2d)", (3, 63, 63)),
+        ("alexnet", (3, 20, 90), "features.5 (MaxPool2d)", (3, 63, 90)),
+        ("googlenet", (3, 10, 10), "maxpool3 (MaxPool2d)", (3, 15, 15)),
+        ("ViT-B/16", (3, 10, 10), "patch_embed.proj (Conv2d)", (3, 16, 16)),
+        ("lenet5", (1, 80, 80), "f6 (Linear)", (1, 32, 32)),
+        ("neocognitron", (1, 5, 5), "uc1 (CLayer)", (1, 16, 16)),
+        ("neocognitron", (1, 25, 25), "the network (Neocognitron)", (1, 16, 16)),
+    ],
+)
+def test_a_network_of_ours_names_the_layer_too(
+    name: str, size: tuple[int, ...], layer: str, least: tuple[int, ...]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        neocog.summary(name, input_size=size)
+    given, wanted = ("x".join(map(str, s)) for s in (size, least))
+    assert str(caught.value).startswith(f"{layer} does not run on {given}: ")
+    assert str(caught.value).endswith(f"; {wanted} would do")
+
+
+class OneSize(nn.Module):
+    """As the vision transformers of other libraries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 4, 16, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[2:] == (224, 224), f"Input height ({x.shape[2]}) doesn't match model (224)."
+        y: Tensor = self.embed(x)
+        return y
+
+
+class Placed(nn.Module):
+    """Patches and a class token, with learned positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.positions = nn.Conv2d(3, 4, 8, 8), nn.Parameter(torch.zeros(1, 10, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.embed(x).flatten(2).transpose(1, 2)
+        return torch.cat([tokens.mean(1, keepdim=True), tokens], 1) + self.positions
+
+
+def flat(inputs: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, 5, 2), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(inputs, 5))
+
+
+@pytest.mark.parametrize(
+    ("net", "size", "message"),
+    [
+        (flat(144), (3, 99, 99), "3 (Linear) does not run on 3x99x99: it reads 144 numbers, got 2,304; 3x27x27"),
+        (flat(144), (3, 12, 12), "3 (Linear) does not run on 3x12x12: it reads 144 numbers, got 16; 3x27x27"),
+        (OneSize(), (3, 99, 99), "the network (OneSize) does not run on 3x99x99: .*; 3x224x224"),
+        (nn.Sequential(nn.Conv1d(3, 4, 9, 2), nn.MaxPool1d(4)), (3, 10), "1 (MaxPool1d) does not .*; 3x15"),
+        (nn.Sequential(nn.Conv3d(3, 4, 5), nn.Conv3d(4, 4, 2)), (3, 5, 9, 9), "1 (Conv3d) does .*; 3x6x9x9"),
+        (Placed(), (3, 99, 99), "the network (Placed), at add, does not run on 3x99x99: .*; 3x24x24"),
+        (nn.Conv1d(3, 4, 9), (3, 9, 9), "it reads channels and 1 axes of a picture, got 3x9x9"),
+        (nn.Conv2d(3, 4, 9), (1, 9, 9), "it reads 3 channels, got 1"),
+        (Stack(), (3, 20, 20), "the network (Stack), at max_pool2d, does not run .*; 3x39x39"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said_and_what_would_does(
+    net: nn.Module, size: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message.replace("(", r"\(").replace(")", r"\)")) as caught:
+        neocog.summary(net, input_size=size)
+    *_, offered = str(caught.value).removesuffix(" would do").split("; ")
+    if message.endswith(offered):
+        enough = tuple(map(int, offered.split("x")))
+        net(torch.zeros(1, *enough))
+        for axis in range(1, len(enough)):  # and not a pixel less where the picture had less
+            if size[axis] < enough[axis]:
+                with pytest.raises((RuntimeError, AssertionError)):
+                    net(torch.zeros(1, *(n - (i == axis) for i, n in enumerate(enough))))
+
+
 def test_what_cannot_be_traced_is_said_with_the_layer() -> None:
     class Decides(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -170,6 +252,38 @@ def test_the_command_takes_a_file_and_says_which_functions_it_has(tmp_path: Path
     assert done.stdout.splitlines()[1].split() == ["conv1", "5x7x7", "140"]
     wrong = run("mine.py:nett", cwd=tmp_path)
     assert wrong.returncode == 2 and "did you mean net" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        ("net --input-size 3 227 227 --json", "net --input-size 3x227x227 --json"),
+        ("--input-size 3 40 net", "--input-size 3x40 net"),
+        ("net --input-size 1 2 3 4", "net --input-size 1x2x3x4"),
+        ("net --input-size 3x9x9 -b 2", "net --input-size 3x9x9 -b 2"),
+        ("net -b 2", "net -b 2"),
+    ],
+)
+def test_a_size_is_as_many_numbers_as_there_are(given: str, same: str) -> None:
+    assert with_one_size(given.split()) == same.split()
+
+
+def test_networks_of_one_and_three_axes_are_read_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "def one():\n    return nn.Conv1d(3, 5, 4)\n"
+        "def three():\n    return nn.Conv3d(3, 5, (2, 3, 4))\n"
+    )
+    shown = ("--columns", "output_size")
+    done = run("mine.py:one", "--input-size", "3", "9", *shown, cwd=tmp_path)
+    assert done.stdout.splitlines()[1].strip() == "5x6", done.stderr
+    done = run("--input-size", "3", "7", "8", "9", "mine.py:three", *shown, cwd=tmp_path)
+    assert done.stdout.splitlines()[1].strip() == "5x6x6x6", done.stderr
+    wrong = run("mine.py:one", "--input-size", "3", cwd=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (
+        2,
+        "",
+    ) and "such as 3 227 227 or 3x227x227, got 3" in wrong.stderr
 
 
 def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_a_class_of_one_picture_trains_with_a_warning(tmp_path: Path) -> None:
 
 def test_training_from_scratch_takes_any_model_and_recipe(tmp_path: Path) -> None:
     data = copy_photos(tmp_path / "data", ("cat", "rocket"), 6)
-    done = neocog("train", data, "-m", "lenet5_modern", "--epochs", "2", "--json", cwd=tmp_path)
+    done = neocog("train", data, "-m", "lenet5_modern", "--epochs", "2", "-j", "2", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["recipe"] == "scratch"
     assert len((tmp_path / "runs" / "last" / "metrics.csv").read_text().splitlines()) == 3
     assert neocog("predict", "runs/last", WHOLE / "rocket.jpg", cwd=tmp_path).stdout

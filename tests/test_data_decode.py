@@ -151,7 +151,18 @@ def mutated(data: bytes, changes: list[tuple[int, int]], end: int | None) -> byt
 
 
 FUZZED = ["exif-6-big.jpg", "progressive.jpg", "cmyk.jpg", "exif-6.png", "palette-transparent.png"]
-FUZZED += ["animated.gif", "exif-6.webp", "picture.tif", "picture.bmp", "picture.ppm"]
+FUZZED += [
+    "picture.avif",
+    "animated.webp",
+    "one-bit.tif",
+    "cmyk.tif",
+    "sixteen-bit.png",
+    "animated.gif",
+    "exif-6.webp",
+    "picture.tif",
+    "picture.bmp",
+    "picture.ppm",
+]
 
 
 @given(st.sampled_from(FUZZED).flatmap(lambda name: mutants(GOOD[name])), st.sampled_from([(0, 0), (20, 20)]))
@@ -183,6 +194,18 @@ def test_scaled_decoding_keeps_the_picture_and_never_falls_below_what_is_wanted(
 
 def test_scaled_decoding_takes_the_smallest_scale_that_suffices() -> None:
     assert decode(GOOD["exif-6-big.jpg"], 3, (16, 24)).image.size == (24, 16)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "size"), [(33, 64), (32, 32), (17, 32), (16, 16), (9, 16), (8, 8), (0, 64)]
+)
+def test_scales_that_libjpeg_is_slow_at_are_never_taken(wanted: int, size: int) -> None:
+    assert decode(zoo.jpeg(zoo.scene(64, 64)), 3, (wanted, wanted)).pixels.shape == (size, size, 3)
+
+
+def test_the_part_of_the_pixels_that_is_the_picture_is_known() -> None:
+    scaled = decode(zoo.jpeg(zoo.scene(66, 98)), 3, (20, 20))
+    assert (scaled.pixels.shape[:2], scaled.full, scaled.scale) == ((33, 49), (66, 98), 0.5)
 
 
 def test_an_array_of_bytes_is_taken_as_it_is() -> None:

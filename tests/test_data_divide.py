@@ -1,6 +1,5 @@
 """Pictures dealt out to parts: laws, and its quality beside scikit-learn's and the paper's own algorithm."""
 
-from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
 from random import Random
@@ -186,18 +185,21 @@ def test_groups_are_as_balanced_as_scikit_learns(n: int, classes: int, groups: i
     assert np.mean(ours) < 1.1 * np.mean(theirs)
 
 
-def test_several_classes_per_picture_are_as_balanced_as_by_the_papers_algorithm() -> None:
+@pytest.mark.parametrize("weights", [(1, 1, 1, 1, 1), (7, 2, 1)])
+def test_several_classes_per_picture_are_as_balanced_as_by_the_papers_algorithm(
+    weights: tuple[int, ...],
+) -> None:
     rng = np.random.default_rng(1)
+    shares, n = [weight / sum(weights) for weight in weights], len(weights)
     ours, paper, chance = [], [], []
     for trial in range(4):
         targets = rng.random((300, 12)) < rng.uniform(0.02, 0.3, 12)
         hashes = hashes_of(list(range(300)))
         table = class_table(np.full(300, -1), targets, 12)
-        parts = divide(table, hashes, units_of(hashes), (1,) * 5, trial)
-        ours.append(labels_distribution(targets, parts, 5))
-        paper.append(labels_distribution(targets, iterative(targets, [0.2] * 5, Random(trial)), 5))
-        chance.append(labels_distribution(targets, rng.integers(0, 5, 300), 5))
-        sizes = Counter(parts.tolist())
-        assert max(sizes.values()) - min(sizes.values()) <= 6
-    assert np.mean(ours) < 1.1 * np.mean(paper)
+        parts = divide(table, hashes, units_of(hashes), weights, trial)
+        ours.append(labels_distribution(targets, parts, n))
+        paper.append(labels_distribution(targets, iterative(targets, shares, Random(trial)), n))
+        chance.append(labels_distribution(targets, rng.choice(n, 300, p=shares), n))
+        assert np.abs(np.bincount(parts) - 300 * np.array(shares)).max() <= 1
+    assert np.mean(ours) < 1.05 * np.mean(paper)
     assert np.mean(ours) < 0.5 * np.mean(chance)

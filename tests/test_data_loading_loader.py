@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import tempfile
+import zipfile
+from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,8 +25,9 @@ from neocog.data.loading.pictures import Decoded, Labelled, with_margin
 from neocog.data.loading.workers import Workers, measured, parse_workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Arrays, Files
+from neocog.data.source import open_dataset
 from neocog.errors import UserError
-from odd_samples import FILES, PIXELS, Broken, Counted, N, Slow, Stubborn
+from odd_samples import FILES, PIXELS, Broken, Counted, Light, N, Slow, Stubborn
 
 PLAIN = Preprocess(size=(12, 10))
 KINDS = [Workers(0), Workers(1), Workers(2), Workers(2, "processes")]
@@ -52,7 +55,7 @@ def shown(batches: list[Batch]) -> str:
     return digest.hexdigest()
 
 
-def expected(picks: list[list[int]]) -> str:
+def expected(picks: Iterable[list[int]]) -> str:
     digest = sha256()
     for indices in picks:
         digest.update(PIXELS[indices].tobytes() + LABELS[indices].tobytes())
@@ -78,14 +81,28 @@ def test_the_batches_are_the_written_arrays_in_the_order_whoever_decodes(
             assert [batch.picks.indices.tolist() for batch in batches] == order_of(epoch, order)
 
 
-@pytest.mark.parametrize("kind", [np.array, "file"])
-def test_held_pixels_arrive_as_they_are(kind: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", KINDS[2:], ids=str)
+def test_pictures_are_read_inside_an_archive_by_all_workers_at_once(tmp_path: Path, workers: Workers) -> None:
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for i, data in enumerate(FILES):
+            archive.writestr(f"class{i % 3}/{i:02d}.png", data)
+    dataset = open_dataset(tmp_path / "pictures.zip")
+    numbers = [int(Path(dataset.samples.name(i)).stem) for i in range(len(dataset))]
+    part = Labelled(Decoded(dataset.samples, PLAIN), LABELS[numbers])
+    with Loader(part, Order(size=N, batch_size=8, shuffle=False), workers) as loader:
+        assert loader.workers == workers
+        batches = list(loader)
+    assert shown(batches) == expected(np.array_split(numbers, 6))
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_held_pixels_arrive_as_they_are(kind: str, tmp_path: Path) -> None:
     held = PIXELS
     if kind == "file":
         held = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=PIXELS.shape)
         held[:] = PIXELS
     order = Order(size=N, batch_size=8, repeats=2)
-    with Loader(Labelled(held, LABELS), order) as loader:
+    with Loader(Labelled(held, LABELS), order, Workers(4, "processes")) as loader:
         assert loader.workers.count == (1 if kind == "file" else 0)
         assert shown(list(loader)) == expected(order_of(0, order))
 
@@ -228,6 +245,19 @@ def test_processes_leave_no_memory_behind(place: Path) -> None:
     assert len(multiprocessing.active_children()) == 2
     loader.close()
     assert not multiprocessing.active_children()
+
+
+def test_processes_do_without_torch() -> None:
+    """Which would take each of them a second and 200 MiB."""
+    part = Labelled(Decoded(Light(), PLAIN), LABELS)
+    order = Order(size=N, batch_size=4)
+    with Loader(part, order, Workers(1, "processes"), strict=True) as loader:
+        assert shown(list(loader)) == expected(order_of(0, order))
+    with (
+        Loader(part, order, Workers(1), strict=True) as loader,
+        pytest.raises(UserError, match="torch is loaded"),
+    ):
+        list(loader)
 
 
 def test_without_room_for_what_processes_share_there_are_threads() -> None:

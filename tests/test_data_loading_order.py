@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from neocog.data.loading.order import Order, Position, balanced
+from neocog.data.loading.order import Order, Position, balanced, drawn
 from neocog.errors import UserError
 
 MASK = 2**64 - 1
@@ -167,6 +167,13 @@ def test_weighted_places_invert_the_distribution(weights: list[float], seed: int
     picks = order.epoch(2)
     assert picks.indices.tolist() == expected
     assert picks.copies.tolist() == [expected[:k].count(index) for k, index in enumerate(expected)]
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([1e-300, 0.1, 1.0, 1e300]))
+def test_the_ends_of_the_range_do_not_draw_a_weight_of_zero(before: int, after: int, weight: float) -> None:
+    """The least and the greatest of all numbers, with weights of zero on both sides of the only other one."""
+    words = np.array([0, MASK], np.uint64)
+    assert (drawn(np.array([0.0] * before + [weight] + [0.0] * after), words) == before).all()
 
 
 def test_balanced_weights_draw_each_class_equally_often() -> None:

@@ -152,12 +152,12 @@ def test_what_is_missing_or_new_or_relabelled_is_named(pictures: Path) -> None:
     split.write_text(text)
     dataset = open_dataset(pictures, Reading(split=split))
     assert set(by_name(dataset)) == set(NAMES[1:7])
-    kinds = ["no longer there", "left out", "could not be read", "another label"]
+    kinds = ["no longer there", "not in the split", "unreadable when", "another label"]
     named = [
-        "1 pictures (a/gone.png)",
+        "1 picture (a/gone.png)",
         "2 pictures (a/0.png, a/3.png)",
-        "1 pictures (b/7.png)",
-        "1 pictures (b/5.png)",
+        "1 picture (b/7.png)",
+        "1 picture (b/5.png)",
     ]
     assert len(dataset.notes) == 4
     for note, kind, names in zip(dataset.notes, kinds, named, strict=True):

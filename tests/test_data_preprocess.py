@@ -18,6 +18,7 @@ from neocog.errors import UserError
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
 HALF = {"mean": (0.5,), "std": (0.5,)}
 SIDES = st.integers(1, 300)
+COLOURS = st.tuples(*[st.integers(0, 255)] * 3)
 
 
 def columns(height: int, width: int) -> NDArray[np.uint8]:
@@ -195,12 +196,77 @@ def preprocessings(draw: st.DrawFn) -> Preprocess:
         mean=draw(st.tuples(*[numbers] * channels)),
         std=draw(st.tuples(*[numbers] * channels)),
         decoding=draw(st.sampled_from(("fast", "exact"))),
+        whole_pixels=draw(st.booleans()),
+        exif=draw(st.booleans()),
+        background=draw(COLOURS),
+        padding=draw(COLOURS),
     )
 
 
 @given(preprocessings())
 def test_what_is_stored_as_json_comes_back_equal(preprocess: Preprocess) -> None:
     assert Preprocess.from_json(json.loads(json.dumps(preprocess.to_json()))) == preprocess
+
+
+def test_a_bundle_of_before_keeps_the_meaning_that_its_fields_had() -> None:
+    stored = {
+        "size": [56, 56],
+        "channels": 3,
+        "resize_mode": "crop",
+        "crop_pct": 0.875,
+        "interpolation": "bicubic",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "decoding": "fast",
+    }
+    image = Image.fromarray(skimage.data.chelsea())
+    # then: the middle square times 7/8, in fractions of a pixel, by Pillow in one step
+    side = 300 * 0.875
+    box = (225.5 - side / 2, 150 - side / 2, 225.5 + side / 2, 150 + side / 2)
+    expected = np.asarray(image.resize((56, 56), Image.Resampling.BICUBIC, box=box))
+    assert np.abs(Preprocess.from_json(stored)(image).astype(int) - expected).max() <= 1
+    clear = Image.new("RGBA", (56, 20))
+    padded = Preprocess.from_json({**stored, "resize_mode": "pad"})(clear)
+    assert (padded[18:38] == 255).all()
+    assert (padded[:18] == 128).all()
+
+
+def test_a_stored_field_that_is_needed_and_missing_is_refused() -> None:
+    stored = Preprocess(size=(8, 8)).to_json()
+    del stored["crop_pct"]
+    with pytest.raises(UserError, match="preprocessing must have the fields"):
+        Preprocess.from_json(stored)
+
+
+def test_the_background_shows_through_what_is_transparent() -> None:
+    make = Preprocess(size=(64, 96), resize_mode="squash", background=(10, 200, 30))
+    pixels = make(zoo.good()["rgba.png"])
+    assert (pixels[:, :32] == (10, 200, 30)).all()
+    assert (pixels[:, 64:] == zoo.scene()[:, 64:]).all()
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(3, (250, 5, 80)), (1, (87,))])  # 87 is its luma
+def test_the_padding_surrounds_a_picture_that_does_not_fit(channels: int, expected: tuple[int, ...]) -> None:
+    make = Preprocess(
+        size=(40, 40),
+        channels=channels,
+        resize_mode="pad",
+        padding=(250, 5, 80),
+        mean=(0.5,) * channels,
+        std=(0.5,) * channels,
+    )
+    pixels = make(np.zeros((20, 40, 3), np.uint8))
+    assert (pixels[:10] == expected).all()
+    assert (pixels[30:] == expected).all()
+    assert not pixels[10:30].any()
+
+
+@pytest.mark.parametrize("orientation", zoo.ORIENTATIONS)
+def test_without_exif_a_picture_stays_as_its_file_stores_it(orientation: int) -> None:
+    stored = zoo.held(zoo.scene(), orientation)
+    data = zoo.encoded(Image.fromarray(stored), "PNG", exif=zoo.exif(orientation, ">")[6:])
+    make = Preprocess(size=(stored.shape[0], stored.shape[1]), resize_mode="squash", exif=False)
+    assert (make(data) == stored).all()
 
 
 def test_stored_preprocessing_with_other_fields_is_refused() -> None:
@@ -226,6 +292,9 @@ def test_stored_preprocessing_with_other_fields_is_refused() -> None:
             {"interpolation": "area"},
             "interpolation must be one of nearest, bilinear, bicubic, lanczos, got 'area'",
         ),
+        ({"background": (0, 0)}, "background must be three whole numbers from 0 to 255, got (0, 0)"),
+        ({"padding": (0, 0, 256)}, "padding must be three whole numbers from 0 to 255, got (0, 0, 256)"),
+        ({"padding": (0, 0.5, 0)}, "padding must be three whole numbers from 0 to 255, got (0, 0.5, 0)"),
         ({"decoding": "lazy"}, "decoding must be one of fast, exact, got 'lazy'"),
     ],
 )

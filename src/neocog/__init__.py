@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from neocog.api.bench import bench as bench
     from neocog.api.classifier import Classifier as Classifier
     from neocog.api.classifier import load as load
+    from neocog.api.data_check import DataCheck as DataCheck
+    from neocog.api.data_check import check_data as check_data
     from neocog.api.data_split import split_data as split_data
     from neocog.api.data_stats import data_stats as data_stats
     from neocog.api.doctor import doctor as doctor
@@ -39,6 +41,8 @@ _PLACES = {
     "bench": "api.bench",
     "Classifier": "api.classifier",
     "load": "api.classifier",
+    "DataCheck": "api.data_check",
+    "check_data": "api.data_check",
     "split_data": "api.data_split",
     "data_stats": "api.data_stats",
     "doctor": "api.doctor",

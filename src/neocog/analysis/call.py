@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -30,6 +30,8 @@ class Ref:
     """whether it is a parameter"""
     itemsize: int = 4
     """bytes of one number"""
+    value: Tensor | None = field(default=None, compare=False, repr=False)
+    """of a constant that no operation made: a tensor that is an attribute of a module"""
 
 
 def kind_of(func: Callable[..., Any]) -> str:

@@ -133,6 +133,11 @@ def _contracted(op: Op) -> int:
     return isqrt(prod(left.shape) * prod(right.shape) * prod(op.shape))
 
 
+def _affine_grid(op: Op) -> int:
+    """Each point, with a 1 behind it, times the matrix."""
+    return prod(op.shape) * int(op.arg(0, "theta").shape[-1])
+
+
 def _einsum(op: Op) -> int | None:
     """Operands are multiplied from left to right, as torch does; a letter of one operand alone is summed before.
 
@@ -203,14 +208,18 @@ _MACS: dict[str, Callable[[Op], int | None]] = {
     "addbmm": _addbmm,
     **dict.fromkeys(("tensordot", "inner"), _contracted),
     "einsum": _einsum,
+    "affine_grid": _affine_grid,
     "scaled_dot_product_attention": _attention,
     "multi_head_attention_forward": _multi_head,
     **dict.fromkeys(RECURRENT, _recurrent),
 }
-UNSEEN_BY_FVCORE = {"scaled_dot_product_attention", "baddbmm", "addbmm", "addmv", "mv", "dot", *RECURRENT}
+UNSEEN_BY_FVCORE = {
+    "scaled_dot_product_attention", "baddbmm", "addbmm", "addmv", "mv", "dot", "affine_grid", *RECURRENT,
+}  # fmt: skip
 FREE = {
     "input", "embedding", "glu", "interpolate", "upsample", "one_hot", "meshgrid", "bernoulli", "topk", "fold",
-    "col2im", "grid_sample", "cross", "dist", *IDENTITIES, *POINTWISE, *REDUCTIONS, *NORMS, *SPREADING, *RUNNING,
+    "col2im", "grid_sample", "weight_norm", "cross", "dist",
+    *IDENTITIES, *POINTWISE, *REDUCTIONS, *NORMS, *SPREADING, *RUNNING,
     *MOVING, *PICKING, *CONSTANT, *POOLS, *ADAPTIVE_POOLS,
 }  # fmt: skip
 """what multiplies no weight with a number, or numbers without summing them"""

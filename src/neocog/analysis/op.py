@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from neocog.analysis.call import Ref, tensors_in
 
@@ -60,6 +61,8 @@ class Trace:
     """name of each module -> its class"""
     name: str
     """the network's class"""
+    buffers: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    """those of the network itself that have values, not copied"""
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
 WITNESSES: tuple[type[Witness], ...] = (NaNs, Gradients)
-UNCOUNTED = {"mv", "dot", "addmv", "addbmm"}  # by torch's counter
+UNCOUNTED = {"mv", "dot", "addmv", "addbmm", "affine_grid"}  # by torch's counter
 SHOWN = 20  # mismatches that are kept
 
 

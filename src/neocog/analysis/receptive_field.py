@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from neocog.analysis.call import Ref
+from neocog.analysis.constants import Constants
 from neocog.analysis.field import NOTHING, Affine, Field, whole
 from neocog.analysis.flow import FLOWS
 from neocog.analysis.flow.given import Given, everything
@@ -25,14 +26,15 @@ def receptive_fields(trace: Trace) -> list[Field | None]:
     """
     size = trace.ops[0].shape[2:]
     fields: list[Field | None] = [whole(size, len(trace.ops[0].shape))]
+    constants = Constants(trace)
     for op in trace.ops[1:]:
-        fields.append(_field(op, fields, size) if op.from_picture else None)
+        fields.append(_field(op, fields, size, constants) if op.from_picture else None)
     return fields
 
 
-def _field(op: Op, fields: Sequence[Field | None], size: Sequence[int]) -> Field:
+def _field(op: Op, fields: Sequence[Field | None], size: Sequence[int], constants: Constants) -> Field:
     refs = op.tensors[:1] if op.kind in IDENTITIES | RESHAPING else op.tensors
-    given = Given(refs, [None if ref.op is None else fields[ref.op] for ref in refs])
+    given = Given(refs, [None if ref.op is None else fields[ref.op] for ref in refs], constants)
     if not given.seen:  # written through a view, or made where the trace could not look
         seen = [f for f in (fields[i] for i in op.inputs) if f is not None] or fields[:1]
         return everything(op, Given([Ref(None, op.shape)] * len(seen), seen), exact=False)
@@ -49,9 +51,8 @@ def _field(op: Op, fields: Sequence[Field | None], size: Sequence[int]) -> Field
         ValueError,
     ):  # the rule does not know this form
         return everything(op, given, exact=False)
-    if (
-        op.kind == "pad"
-    ):  # a copied border reads other pixels than those outside; what windows make of it is checked
+    # a copied border reads other pixels than those outside; what windows make of it is checked
+    if op.kind == "pad" or 0 in op.shape:
         return field
     return checked(field, len(op.shape), size)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from neocog.analysis.field import Field
 from neocog.analysis.op import Trace
@@ -31,17 +33,38 @@ def thinned(net: nn.Module, size: Sequence[int]) -> nn.Module:
     """
     full = trace(net, size)
     seen = receptive_fields(full)
-    best, fewest = net, _weights(full)
+    found: list[tuple[int, nn.Module]] = []
     for factor in FACTORS:
         twin = on_meta(net)
         try:
             narrow(twin, factor)
-            small = trace(twin, size)
+            small = replace(trace(twin, size), buffers=_still(full.buffers, twin))
         except (UserError, ValueError, RuntimeError):
             continue
-        if _weights(small) < fewest and same_map(full, small, seen):
-            best, fewest = twin, _weights(small)
-    return net if best is net else neutral(best, net)
+        empty = any(0 in op.shape for op in small.ops)
+        if not empty and _weights(small) < _weights(full) and same_map(full, small, seen):
+            found.append((_weights(small), twin))
+    for _, twin in sorted(found, key=lambda pair: pair[0]):
+        live = neutral(twin, net)
+        if _computes(live, size):
+            return live
+    return net
+
+
+def _still(buffers: Mapping[str, Tensor], twin: nn.Module) -> dict[str, Tensor]:
+    """Those of the `buffers` that the thinned twin has in the same shape, and so with the same values."""
+    shapes = {name: tensor.shape for name, tensor in twin.named_buffers()}
+    return {name: tensor for name, tensor in buffers.items() if shapes.get(name) == tensor.shape}
+
+
+def _computes(live: nn.Module, size: Sequence[int]) -> bool:
+    """Whether a network runs with values too: on the meta device torch lets some weights pass that do not fit."""
+    try:
+        with torch.no_grad():
+            live(torch.zeros(1, *size))
+    except Exception:  # whatever the network's own code raises
+        return False
+    return True
 
 
 def _weights(ops: Trace) -> int:
@@ -56,12 +79,13 @@ def narrow(net: nn.Module, factor: int) -> None:
         return n // factor if n % factor == 0 else n
 
     shared: dict[int, Tensor] = {}
+    owners = {id(part): module for module in net.modules() for part in _parametrizations(module)}
     for module in net.modules():
         _recount(module, factor, cut)
         for held in (module._parameters, module._buffers):
             for name, tensor in held.items():
                 if tensor is not None:
-                    shape = _shape(module, tensor, channels, cut)
+                    shape = _shape(owners.get(id(module), module), tensor, channels, cut)
                     held[name] = shared.setdefault(id(tensor), _empty_like(tensor, shape))  # type: ignore[assignment]
 
 
@@ -99,7 +123,8 @@ def _shape(
             behind, ahead = ahead, behind
         if behind % module.groups or ahead % module.groups:
             raise ValueError("groups do not divide the channels")
-        return (ahead, behind // module.groups, *shape[2:])
+        cut_shape = (ahead, behind // module.groups, *shape[2:])
+        return tuple(min(n, new) for n, new in zip(shape, cut_shape, strict=True))  # a norm's sides stay 1
     if tensor.ndim == 1:
         return (cut(shape[0]),)
     if isinstance(module, nn.Linear | nn.MultiheadAttention) and tensor.ndim == 2:
@@ -107,6 +132,13 @@ def _shape(
     if tensor.ndim == 3 and shape[1:] == (1, 1):
         return (cut(shape[0]), 1, 1)
     return (*shape[:-1], cut(shape[-1])) if shape and shape[-1] in channels else shape
+
+
+def _parametrizations(module: nn.Module) -> list[nn.Module]:
+    """Where torch's parametrisations keep what a layer's weight is computed from."""
+    held = getattr(module, "parametrizations", None)
+    parts = held.values() if isinstance(held, nn.ModuleDict) else ()
+    return [part for part in parts if isinstance(part, ParametrizationList)]
 
 
 def _empty_like(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

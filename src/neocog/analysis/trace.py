@@ -13,15 +13,17 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
+from neocog.analysis.failure import DoesNotRun, Failed, why
 from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING, SPLITTING
 from neocog.analysis.op import Op, Trace
+from neocog.analysis.precision import autocast
 from neocog.analysis.shortcut import shortcut
 from neocog.analysis.twin import on_meta, picture, unchanged_random
 from neocog.errors import UserError
 
 
-class DoesNotRun(UserError):
-    """The network raised an error of its own at this size; the message names the layer."""
+class DecidesOnValues(UserError):
+    """The network looks at values, which a trace of shapes does not have."""
 
 
 def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.dtype | None = None) -> Trace:
@@ -34,7 +36,8 @@ def trace(net: nn.Module, size: Sequence[int], *, batch: int = 1, dtype: torch.d
     """
     twin = on_meta(net, dtype).eval()
     with torch.no_grad():
-        return record(twin, picture(twin, size, batch), type(net).__name__)
+        made = record(twin, picture(twin, size, batch), type(net).__name__)
+    return changed(made, buffers={name: b for name, b in net.named_buffers() if not b.is_meta})
 
 
 def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace:
@@ -44,7 +47,7 @@ def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace
         try:
             with recorder:
                 out = net(image)
-        except UserError:
+        except DecidesOnValues:
             raise
         except Exception as error:
             raise recorder.failure(error, image) from error
@@ -68,7 +71,10 @@ class Recorder(TorchFunctionMode):
         # of each storage, the tensors that lie in it
         self.sharing: dict[int, dict[int, Tensor]] = {self.storage(image): {id(image): image}}
         self.meta: dict[int, Tensor] = {}  # twins of tensors that have values
+        self.values: dict[int, Tensor] = {}  # by the id of such a twin
         self.failed = ""
+        self.raised: Failed | None = None  # the call of torch that failed, if it was one
+        self.earlier = sys.exc_info()[1]  # an error that the caller is handling is none of this network's
         self.classes = {name: type(module).__name__ for name, module in net.named_modules()}
         self.ops = [Op("input", "", (), tuple(image.shape), image.dtype, storage=self.storage(image))]
 
@@ -88,6 +94,7 @@ class Recorder(TorchFunctionMode):
             out = self.result(func, kind, (args, kwargs), in_place)
         except Exception:
             self.failed = self.failed or self.layers[-1]
+            self.raised = self.raised or Failed(kind, self.layers[-1], args, kwargs)
             raise
         made = [args[0]] if kind == "setitem" else tensors_in(out)
         if made:
@@ -96,7 +103,7 @@ class Recorder(TorchFunctionMode):
 
     def result(self, func: Callable[..., Any], kind: str, given: tuple[Any, Any], in_place: bool) -> Any:
         """What the call makes."""
-        args, kwargs = given
+        args, kwargs = autocast(kind, given, in_place)
         out = shortcut(kind, args, kwargs, in_place) if self.fast else None
         return func(*args, **kwargs) if out is None else out
 
@@ -126,7 +133,7 @@ class Recorder(TorchFunctionMode):
             if in_place and kind not in IDENTITIES:
                 for other in list(self.sharing[storage].values()):
                     if other is not tensor and not self.apart(tensor, other):
-                        self.write_through(other, self.made[id(tensor)])
+                        self.write_through(other, tensor)
 
     def keep(self, tensor: Tensor, op: Op) -> None:
         self.made[id(tensor)] = len(self.ops)
@@ -145,13 +152,15 @@ class Recorder(TorchFunctionMode):
             and b.part != origin.part
         )
 
-    def write_through(self, other: Tensor, now: int) -> None:
-        """What op `now` wrote in place is seen by every `other` tensor in the same memory, as far as they overlap."""
-        before = self.made[id(other)]
+    def write_through(self, other: Tensor, tensor: Tensor) -> None:
+        """What was written into `tensor` is seen by every `other` one in the same memory, as far as they overlap."""
+        before, now = self.made[id(other)], self.made[id(tensor)]
+        layouts = [(t.stride(), t.storage_offset()) for t in (other, tensor)]
+        refs = (self.ref(other), self.ref(tensor))
         seen = any(self.ops[i].from_picture for i in (before, now))
         shape, storage = tuple(other.shape), self.storage(other)
-        op = Op("written_through_a_view", self.layers[-1], (before, now), shape, other.dtype)
-        self.keep(other, changed(op, storage=storage, from_picture=seen))
+        op = Op("written_through_a_view", self.layers[-1], (before, now), shape, other.dtype, args=refs)
+        self.keep(other, changed(op, kwargs={"layouts": layouts}, storage=storage, from_picture=seen))
 
     def ref(self, tensor: Tensor) -> Ref:
         """Where a tensor comes from. One that came about unseen, in compiled code, becomes an op of its own."""
@@ -163,7 +172,9 @@ class Recorder(TorchFunctionMode):
                 tensor,
                 Op("untraced", self.layers[-1], (), tuple(tensor.shape), tensor.dtype, storage=storage),
             )
-        return _ref(tensor, op, name)
+        ref = _ref(tensor, op, name)
+        value = self.values.get(id(tensor), None if tensor.is_meta else tensor)
+        return ref if op is not None or name or value is None else changed(ref, value=value)
 
     def without_values(self, tensor: Tensor) -> Tensor:
         """The twin on the meta device of a constant that has values."""
@@ -175,6 +186,7 @@ class Recorder(TorchFunctionMode):
                 twin = tensor.detach().to("meta")
             self.alive.append(twin)
             self.meta[id(tensor)] = self.meta[id(twin)] = twin
+            self.values[id(twin)] = tensor
             if id(tensor) in self.made:
                 self.made[id(twin)] = self.made[id(tensor)]
         return self.meta[id(tensor)]
@@ -185,16 +197,19 @@ class Recorder(TorchFunctionMode):
     def refuse_values(self, kind: str, args: tuple[Any, ...]) -> None:
         if any(t.is_meta for t in tensors_in(args)):
             where = self.where(self.layers[-1])
-            raise UserError(
+            raise DecidesOnValues(
                 f"{where} decides on values ({kind} of a tensor), which a trace of shapes does not have; "
                 "trace the part of the network that does not"
             )
 
     def failure(self, error: Exception, image: Tensor) -> DoesNotRun:
         size = "x".join(map(str, image.shape[1:]))
+        call = self.raised if self.raised and self.raised.layer == self.failed else None
         where = self.where(self.failed)
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-        return DoesNotRun(f"{where} does not run on {size}: {type(error).__name__}: {reason}")
+        if call and any(name.startswith(f"{call.layer}.".lstrip(".")) for name in self.classes if name):
+            where += f", at {call.kind}," if call.kind else ""
+        too_large = call is not None and call.too_large
+        return DoesNotRun(f"{where} does not run on {size}: {why(error, call)}", too_large)
 
     def where(self, layer: str) -> str:
         """A module with its class, as a message names it."""
@@ -223,7 +238,7 @@ class Recorder(TorchFunctionMode):
         return lambda *_: self.layers.append(name)
 
     def leaving(self, *_: Any) -> None:
-        if sys.exc_info()[0] is not None:  # called while an error passes through
+        if sys.exc_info()[1] not in (None, self.earlier):  # called while an error passes through
             self.failed = self.failed or self.layers[-1]
         self.layers.pop()
 

@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from neocog.analysis.field import NOTHING, Array
-from neocog.analysis.kinds import ACTIVATIONS, ADAPTIVE_POOLS, MAX_POOLS, POOLS
 from neocog.analysis.op import Op, Trace
-from neocog.analysis.sizes import per_axis
+from neocog.analysis.smooth import smoothed
 from neocog.analysis.trace import Recorder
 from neocog.errors import UserError
 
@@ -32,9 +30,6 @@ ORDERED = {"sort", "argsort", "topk", "kthvalue", "median", "mode", "quantile", 
 """which number comes out depends on all, its value on one"""
 NAN_STOPS = ORDERED | {"nan_to_num", "fmax", "fmin", "nanmean", "nansum", "sign", "heaviside"}
 FLAT = ORDERED | {"sign", "heaviside", "floor", "ceil", "round", "trunc", "floordiv", "floor_divide"}
-RECTIFIERS = ACTIVATIONS | {"sqrt", "abs", "absolute"}
-"""one number from one, with a slope of zero or none somewhere"""
-EXTREMES = {"max": torch.mean, "min": torch.mean, "amax": torch.mean, "amin": torch.mean}
 
 
 class Witness(Recorder):
@@ -98,7 +93,7 @@ class NaNs(Witness):
         masked = op.kind == "scaled_dot_product_attention" and bool(op.arg(5, "is_causal", False))
         resized = op.kind in ("interpolate", "upsample") and "linear" in str(op.arg(3, "mode", "nearest"))
         cubic = op.kind in ("interpolate", "upsample") and op.arg(3, "mode", "nearest") == "bicubic"
-        return op.kind in NAN_STOPS or masked or resized or cubic
+        return op.kind in NAN_STOPS or masked or resized or cubic or op.kind == "grid_sample"
 
     def mask(self, tensor: Tensor) -> Tensor:
         return tensor.isnan()
@@ -107,7 +102,9 @@ class NaNs(Witness):
 class Gradients(Witness):
     """The derivative of every number along one line of the picture, in double precision.
 
-    Maxima are replaced by means, and activations by the identity, whose slope is nowhere zero.
+    Maxima are replaced by means, and activations by the identity, whose slope is nowhere zero. A softmax over one
+    number, as causal attention's first token has it, is 1 whatever the number is; it gets the slope of the number. A
+    sample at points that the picture moves gets that of the mean, since it may be any.
     """
 
     name = "gradient"
@@ -122,51 +119,15 @@ class Gradients(Witness):
     def blind(cls, op: Op) -> bool:
         """Steps have no slope, and a mask may take it away."""
         masked = op.kind == "scaled_dot_product_attention" and op.arg(3, "attn_mask") is not None
-        return op.kind in FLAT or masked
+        alone = op.kind == "multi_head_attention_forward" and op.arg(1, "key").shape[0] == 1
+        return op.kind in FLAT or masked or alone
 
     def result(self, func: Callable[..., Any], kind: str, given: tuple[Any, Any], in_place: bool) -> Any:
-        args, kwargs = given
-        if kind in RECTIFIERS and args:
-            return args[0] if in_place else args[0].clone()
-        if kind in MAX_POOLS:
-            out = func(*args, **kwargs)
-            return _replaced_first(out, mean_pool(kind, given, out))
-        if kind in ADAPTIVE_POOLS and "_max_" in kind:
-            mean = getattr(F, f"adaptive_avg_pool{ADAPTIVE_POOLS[kind]}d")
-            return _replaced_first(func(*args, **kwargs), mean(*args[:2]))
-        if kind in EXTREMES and not (len(args) > 1 and isinstance(args[1], Tensor)):
-            return _replaced_first(func(*args, **kwargs), torch.mean(*args, **kwargs))
-        if kind in ("maximum", "minimum", "max", "min", "fmax", "fmin"):
-            return args[0] + args[1]
-        return func(*args, **kwargs)
+        return smoothed(func, kind, given, in_place)
 
     def mask(self, tensor: Tensor) -> Tensor:
         tangent = forward_ad.unpack_dual(tensor).tangent  # type: ignore[no-untyped-call]
         return torch.zeros(tensor.shape, dtype=torch.bool) if tangent is None else tangent != 0
-
-
-def _replaced_first(out: Any, first: Tensor) -> Any:
-    return (first, *out[1:]) if isinstance(out, tuple) else first
-
-
-def mean_pool(kind: str, given: tuple[Any, Any], out: Any) -> Tensor:
-    """The sum, by a convolution of ones, over the windows of a max pool that made `out`."""
-    args, kwargs = given
-    names = ("input", "kernel_size", "stride", "padding", "dilation")
-    named = {**dict(zip(names, args, strict=False)), **kwargs}
-    axes, x = POOLS[kind], named["input"]
-    kernel = per_axis(named["kernel_size"], axes)
-    stride = per_axis(named.get("stride") or kernel, axes)
-    padding, dilation = (per_axis(named.get(n) or d, axes) for n, d in (("padding", 0), ("dilation", 1)))
-    sides = (out[0] if isinstance(out, tuple) else out).shape[-axes:]
-    widths: list[int] = []
-    for n, o, k, s, p, d in zip(x.shape[-axes:], sides, kernel, stride, padding, dilation, strict=True):
-        widths = [p, (o - 1) * s + d * (k - 1) + 1 - n - p, *widths]
-    convolve = getattr(F, f"conv{axes}d")
-    channels = x.shape[1]
-    ones = torch.ones(channels, 1, *kernel, dtype=x.dtype) / prod(kernel)
-    summed: Tensor = convolve(F.pad(x, widths), ones, stride=stride, dilation=dilation, groups=channels)
-    return summed
 
 
 def testify(

@@ -60,9 +60,9 @@ def show(
 ) -> Shown:
     """`n` pictures of `data`, of as many classes as there are, each beside what `aug` makes of it in `draws` epochs.
 
-    `aug` is an `Augment`, the name of a policy (`POLICIES`) or a text such as `rand-m9-n2`. What is drawn is what
-    training with the same seed draws for that picture in these epochs. `img_size` is the extent of the results: 224, or
-    of small pictures their own, at least 32. `output` is a file to write: .png, .svg or .html.
+    `aug` is an `Augment`, the name of a policy (`POLICIES`) or a text such as `rand-m9-n2`; its random numbers belong
+    to `seed`, the epoch and the picture's place in the data set. `img_size` is the extent of the results: 224, or of
+    small pictures their own, at least 32. `output` is a file to write: .png, .svg or .html.
     """
     from neocog.data.augment.policy import policy
 
@@ -71,7 +71,7 @@ def show(
     place = None if output is None else _drawable(output)
     dataset = data if isinstance(data, Dataset) else open_dataset(data)
     chosen = policy(aug) if isinstance(aug, str) else aug
-    extent = img_size or _own_size(dataset)
+    extent = _own_size(dataset) if img_size is None else img_size
     indices, pixels = _pictures(dataset, n, seed, round(extent * ROOM) if chosen.crop else extent)
     changed = [_augmented(pixels, chosen, extent, (seed, epoch, indices)) for epoch in range(1, draws + 1)]
     sheet = Sheet(

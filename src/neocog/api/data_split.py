@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.data.dataset import Dataset
 from neocog.data.divide import Indices, class_table, units_of
-from neocog.data.manifest import SKIPPED, Row, content_hashes, label_text, to_csv
+from neocog.data.manifest import SKIPPED, Row, content_hashes, counted, label_text, to_csv
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.data.split import Dealt, Wish, deal, groups_by
@@ -108,6 +108,7 @@ def split_data(
     test: float = 0.0,
     folds: int | None = None,
     group_by: str | None = None,
+    near: bool = False,
     groupings: Sequence[NDArray[Any]] = (),
     seed: int = 0,
     progress: Progress | None = None,
@@ -116,10 +117,10 @@ def split_data(
     """Divide `data` into train, val (0.2 unless given) and test, or into `folds`, each with its share of every class.
 
     What belongs together stays together: exact copies always, pictures that agree in `group_by` (a column of the
-    data, or a regular expression whose first group is searched in each path below the data's root), and pictures to
-    which any of `groupings` (n,) gives the same value, such as near duplicates. Parts called val and test that the
-    data have are kept, only the rest is divided. The result depends on contents and `seed` alone, not on names,
-    order or machine. Raises `UserError` in words.
+    data, or a regular expression whose first group is searched in each path below the data's root), with `near` also
+    near duplicates and mirror images as `data check` finds them, and pictures to which any of `groupings` (n,) gives
+    the same value. Parts called val and test that the data have are kept, only the rest is divided. The result depends
+    on contents and `seed` alone, not on names, order or machine. Raises `UserError` in words.
     """
     told = progress or Silent()
     wish = Wish(val=val, test=test, folds=folds, seed=seed)
@@ -129,6 +130,7 @@ def split_data(
     wrong = [values.shape for values in together if values.shape != (len(dataset),)]
     if wrong:
         raise UserError(f"each grouping needs one value per picture, ({len(dataset)},), got {wrong[0]}")
+    together += near_duplicates(dataset, told) if near else []
     hashes, reasons = content_hashes(dataset.samples, told)
     readable = np.flatnonzero(hashes.any(axis=1))
     unit = np.full(len(dataset), -1)
@@ -140,6 +142,20 @@ def split_data(
         told.say(f"skipped {dataset.samples.name(i)}: {reason}")
     made = _counted(dataset, dealt, wish, _rows(dataset, hashes, unit, dealt, names))
     return replace(made, notes=_notes(made, dataset, hashes[dealt.free], dealt, names))
+
+
+def near_duplicates(dataset: Dataset, told: Progress) -> list[Indices]:
+    """For each kind of copy that `data check` knows a number (n,) for each picture, -1 where it is none."""
+    from neocog.data.checks.copies import find_copies
+    from neocog.data.checks.scan import scan
+
+    found = []
+    for groups in vars(find_copies(dataset.samples, scan(dataset.samples, told).facts)).values():
+        numbers = np.full(len(dataset), -1)
+        for number, members in enumerate(groups):
+            numbers[members] = number
+        found.append(numbers)
+    return found
 
 
 def _rows(
@@ -190,25 +206,22 @@ def _notes(
     names: NDArray[np.str_] | None,
 ) -> tuple[str, ...]:
     notes = list(dataset.notes)
-    for part in ("val", "test"):
-        if part not in made.shares and (dataset.parts == part).any():
-            notes.append(
-                f"{part}: the {int((dataset.parts == part).sum()):,} pictures that the data have there"
-            )
+    kept = [(part, int((dataset.parts == part).sum())) for part in ("val", "test") if part not in made.shares]
+    notes += [f"{part}: {counted(n, 'picture')} that the data have there" for part, n in kept if n]
     copies = len(hashes) - len(np.unique(hashes, axis=0))
     if copies:
-        notes.append(f"copies: {copies:,} pictures are exact copies of others and stay with them")
+        notes.append(f"copies: {counted(copies, 'picture')} kept with an exact copy")
     if dealt.torn:
-        notes.append(f"left out: {dealt.torn:,} pictures that belong to some in a part that the data have")
-    if names is not None and (names == "").any():
-        notes.append(f"groups: {int((names == '').sum()):,} pictures are in no group and stand alone")
+        notes.append(
+            f"left out: {counted(dealt.torn, 'picture')}, copied or grouped with what the data have as val or test"
+        )
+    alone = 0 if names is None else int((names == "").sum())
+    if alone:
+        notes.append(f"groups: {counted(alone, 'picture')} in no group")
+    sums = made.counts.sum(axis=1)
     for part, column in zip(made.shares, made.counts.T, strict=True):
-        absent = [
-            name
-            for name, n, all_ in zip(made.classes, column, made.counts.sum(1), strict=True)
-            if all_ and not n
-        ]
+        absent = [made.classes[i] for i in np.flatnonzero((sums > 0) & (column == 0))]
         if absent:
             shown = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
-            notes.append(f"warning: {part} has no picture of {len(absent):,} classes: {shown}")
+            notes.append(f"warning: no picture in {part} of {len(absent):,} of the classes: {shown}")
     return tuple(notes)

@@ -153,8 +153,8 @@ class DataStats:
     def __str__(self) -> str:
         lines = [f"{name:26}{shown(value)}" for name, value in self.facts()]
         words = [text_balance(self._balance()), "\n".join(lines), str(self.sizes()), str(self.channels())]
-        mean, std = (", ".join(f"{v:.4f}" for v in values) for values in (self.mean, self.std))
-        return "\n\n".join(words) + f"\nof {self.pixels_of}; for Preprocess: mean=({mean},), std=({std},)"
+        mean, std = (tuple(round(v, 4) for v in values) for values in (self.mean, self.std))
+        return "\n\n".join(words) + f"\nof {self.pixels_of}\nfor Preprocess: mean={mean}, std={std}"
 
     def to_json(self) -> dict[str, Any]:
         m = self.measured

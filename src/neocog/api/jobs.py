@@ -135,7 +135,7 @@ def learn_scratch(plan: Plan, told: Progress) -> Learned:
     train, held_out = (Labelled(pixels, dataset.labels[rows], rows) for rows in (split.train, split.held_out))
     task = Task(train, held_out, plan.preprocess, plan.workers)
     epochs, interrupted = train_loop(net.to(device), task, plan.recipe, plan.seed, told)
-    logits = predict_logits(net, task.held_out, normaliser(plan.preprocess, device))
+    logits = predict_logits(net, task.held_out, normaliser(plan.preprocess, device), plan.workers)
     backbone = backbone_from(net.cpu(), plan.reference, plan.preprocess, "trained here")
     tensors = {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()}
     layer = Head(tensors[f"{head}.weight"], tensors[f"{head}.bias"])
@@ -269,8 +269,8 @@ def _room(plan: Plan, told: Progress) -> Pixels | None:
         )
         return None
     told.say(f"pixels: {size / 2**30:,.1f} GiB, held in a temporary file in {cache}")
-    file = tempfile.TemporaryFile(dir=cache)  # noqa: SIM115  # lives with the array
-    return np.memmap(file, np.uint8, "w+", shape=shape)
+    with tempfile.TemporaryFile(dir=cache) as file:  # what is mapped stays until the array is gone
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 def _pixel_rows(plan: Plan, split: Split) -> tuple[Row, ...]:

@@ -238,16 +238,14 @@ def summary(
 
 
 def _runnable(make: Any, net: nn.Module, size: Sequence[int]) -> Summary:
-    from neocog.analysis.smallest import smallest_size
-    from neocog.analysis.trace import DoesNotRun
+    from neocog.analysis.failure import DoesNotRun
 
     try:
         made: Summary = make()
     except DoesNotRun as error:
-        enough = smallest_size(net, size)
-        if enough is None or enough == tuple(size):
-            raise
-        raise UserError(f"{error}; {'x'.join(map(str, enough))} would do") from error
+        from neocog.analysis.smallest import explained
+
+        raise explained(net, size, error) from error
     return made
 
 

@@ -20,6 +20,9 @@ def split(
         str | None,
         Option(help="column, or regular expression with one group for paths: what shares it is never parted"),
     ] = None,
+    near: Annotated[
+        bool, Option("--near", help="keep near duplicates and mirror images together, too (decodes all)")
+    ] = False,
     seed: Annotated[int, Option(help="another one draws another split")] = 0,
     output: Annotated[
         Path | None, Option("-o", "--output", help="the manifest; split.csv in this folder if left out")
@@ -41,6 +44,7 @@ def split(
         test=test,
         folds=folds,
         group_by=group_by,
+        near=near,
         seed=seed,
         **reading.options(columns, classes, consensus, quarantine),
         progress=told,

@@ -24,6 +24,7 @@ from neocog.cli import (
     verify,
 )
 from neocog.cli.console import Console
+from neocog.cli.help_all import with_help_all
 from neocog.errors import UserError
 
 INTERRUPTED = 130
@@ -40,7 +41,7 @@ app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
-app.command("summary")(summary.summary)
+app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
 app.command("bench")(bench.bench)
@@ -74,7 +75,7 @@ def run() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
-        app()
+        with_help_all(app)()
     except UserError as error:
         Console().say(f"neocog: {' '.join(str(error).split())}")
         sys.exit(2)

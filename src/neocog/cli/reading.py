@@ -17,12 +17,14 @@ Data = Annotated[
 Columns = Annotated[
     str, Option(help="a table's columns by role: path=..,label=..,part=..,group=..,annotator=..")
 ]
-Classes = Annotated[Path | None, Option(help="file with a class name a line, in order, for a table")]
+Classes = Annotated[
+    Path | None, Option(help="file with a class name a line, in order, for a table", hidden=True)
+]
 Consensus = Annotated[
-    str | None, Option(help="majority or dawid-skene, where a table has several annotators")
+    str | None, Option(help="majority or dawid-skene, where a table has several annotators", hidden=True)
 ]
 Split = Annotated[Path | None, Option(help="manifest of data split, or a run: its split is taken again")]
-Fold = Annotated[int | None, Option(help="of --split: the fold that judges")]
+Fold = Annotated[int | None, Option(help="of --split: the fold that judges", hidden=True)]
 Quarantine = Annotated[
     Path | None, Option(help="leave out the pictures on this list, as data check writes it")
 ]

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
+from typer.core import TyperCommand
 
 from neocog.cli.console import Console, out, out_json
 from neocog.errors import UserError
 
 FLOPS = 1e12
+SIZE = "--input-size"
+
+
+class Summary(TyperCommand):
+    """The verb, whose --input-size takes as many numbers as there are; the parser's own options take a fixed count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_one_size(args))
+
+
+def with_one_size(args: list[str]) -> list[str]:
+    """The arguments with `--input-size 3 227 227` as `--input-size 3x227x227`."""
+    if SIZE not in args:
+        return args
+    start = args.index(SIZE) + 1
+    end = start
+    while end < len(args) and re.fullmatch(r"-?\d+", args[end]):
+        end += 1
+    return [*args[:start], "x".join(args[start:end]), *args[end:]] if end > start else args
+
+
+def size_of(text: str) -> tuple[int, ...] | None:
+    """3x227x227 as three numbers; None for no text."""
+    if not text:
+        return None
+    if not re.fullmatch(r"-?\d+(x-?\d+){1,3}", text):
+        raise UserError(f"{SIZE} is channels and 1 to 3 axes, such as 3 227 227 or 3x227x227, got {text}")
+    return tuple(map(int, text.split("x")))
 
 
 def summary(
@@ -26,9 +56,13 @@ def summary(
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
     ] = None,
     input_size: Annotated[
-        tuple[int, int, int] | None,
-        Option("--input-size", help="channels, height, width; the model's own if left out"),
-    ] = None,
+        str,
+        Option(
+            "--input-size",
+            metavar="C [D] [H] W",
+            help="channels and 1 to 3 axes, such as 3 227 227 or 3x227x227; the model's own if left out",
+        ),
+    ] = "",
     columns: Annotated[str, Option(help="comma-separated; `all` for every one")] = "",
     depth: Annotated[int | None, Option(help="gather the rows by modules of so many names")] = None,
     batch_size: Annotated[int, Option("-b", "--batch-size", help="pictures at once, for the memory")] = 1,
@@ -68,7 +102,7 @@ def summary(
     made = summarize(
         model,
         run_model=run_model,
-        input_size=input_size,
+        input_size=size_of(input_size),
         columns=wanted or DEFAULT,
         depth=depth,
         batch_size=batch_size,

@@ -39,10 +39,16 @@ def train(
     ] = None,
     resize_mode: Annotated[
         str | None,
-        Option("--resize-mode", "--crop-mode", help="crop, pad or squash pictures that are not square"),
+        Option(
+            "--resize-mode",
+            "--crop-mode",
+            help="crop, pad or squash pictures that are not square",
+            hidden=True,
+        ),
     ] = None,
     decoding: Annotated[
-        str | None, Option(help="exact, or fast (large JPEGs at a smaller scale); chosen if not given")
+        str | None,
+        Option(help="exact, or fast (large JPEGs at a smaller scale); chosen if not given", hidden=True),
     ] = None,
     val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
     split: reading.Split = None,
@@ -58,10 +64,16 @@ def train(
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
-    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
+    engine: Annotated[str, Option(help="auto, openvino or torch", hidden=True)] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     workers: Annotated[
-        str, Option("-j", "--workers", help="auto, N or processes:N that decode (all weights)")
+        str,
+        Option(
+            "-j",
+            "--workers",
+            help="N threads that load pictures, processes:N or auto (all weights)",
+            hidden=True,
+        ),
     ] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:

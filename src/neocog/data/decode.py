@@ -84,9 +84,7 @@ def decode(
         if isinstance(picture, bytes):
             turbo = _turbo(picture, mode, wanted) if picture[:3] == b"\xff\xd8\xff" else None
             return turbo or _pillow(picture, mode, background)
-        image = picture if isinstance(picture, Image.Image) else _from_array(np.asarray(picture))
-        image.load()  # a TIFF file is turned by this, and others may only now prove damaged
-        return _whole(_to_mode(image, mode, background), held(image))
+        return _in_memory(picture, mode, background)
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -107,6 +105,18 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     if upturned:
         pixels = pixels[::-1]
     return pixels.swapaxes(0, 1) if turned else pixels
+
+
+def _in_memory(
+    picture: Image.Image | NDArray[np.generic], mode: str, background: tuple[int, int, int]
+) -> Decoded:
+    if isinstance(picture, Image.Image):
+        picture.load()  # a TIFF file is turned by this, and others may only now prove damaged
+        return _whole(_to_mode(picture, mode, background), held(picture))
+    array = _as_bytes(np.asarray(picture))
+    if mode == "RGB" and array.shape[2:] == (3,):  # spares two copies by Pillow
+        return Decoded(array, full=(array.shape[0], array.shape[1]))
+    return _whole(_to_mode(Image.fromarray(array), mode, background), 1)
 
 
 def _whole(image: Image.Image, orientation: int) -> Decoded:
@@ -170,7 +180,7 @@ def _sixteen_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8))
 
 
-def _from_array(array: NDArray[np.generic]) -> Image.Image:
+def _as_bytes(array: NDArray[np.generic]) -> Pixels:
     """uint8 as it is; other numbers are taken to lie in 0..1 if none is above 1, else in 0..255."""
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
@@ -185,7 +195,7 @@ def _from_array(array: NDArray[np.generic]) -> Image.Image:
         array = np.rint(numbers * (255 if numbers.max() <= 1 and array.dtype.kind in "fb" else 1)).clip(
             0, 255
         )
-    return Image.fromarray(array.astype(np.uint8))
+    return array.astype(np.uint8, copy=False)
 
 
 def _orientation(data: bytes) -> int:

@@ -74,7 +74,7 @@ def divide(
     least[unit[order[::-1]]] = order[::-1]  # the last one written is the least
     drawn = [hashlib.sha256(str(seed).encode() + hashes[i].tobytes()).digest() for i in least]
     gather = csr_array((np.ones(len(unit), np.int64), (unit, np.arange(len(unit)))))
-    table = (gather @ _with_unlabelled(classes)).tocsr()
+    table = (gather @ _with_one_more(classes)).tocsr()
     cells = list(zip(table.indices.tolist(), table.data.tolist(), strict=True))
     rows = [cells[start:stop] for start, stop in pairwise(table.indptr.tolist())]
     sizes = np.bincount(unit).tolist()
@@ -107,9 +107,15 @@ def class_table(labels: Indices, targets: NDArray[np.bool_] | None, classes: int
     return csr_array(cells, shape=(len(labels), classes))
 
 
-def _with_unlabelled(classes: csr_array) -> csr_array:
-    none = (classes.sum(axis=1) == 0).astype(np.int64)
-    return hstack([classes.astype(np.int64), csr_array(none.reshape(-1, 1))], format="csr")
+def _with_one_more(classes: csr_array) -> csr_array:
+    """`classes` with a class of the pictures that have none; where some have several, with one of all pictures.
+
+    Else the parts could have their shares of every class and yet not of the pictures.
+    """
+    several = classes.sum(axis=1)
+    more = np.ones(len(several)) if several.max(initial=0) > 1 else several == 0
+    column = csr_array(more.astype(np.int64).reshape(-1, 1))
+    return hstack([classes.astype(np.int64), column], format="csr")
 
 
 class _Wanted:
@@ -122,7 +128,9 @@ class _Wanted:
         for row in rows:
             self._pictures.update(dict(row))
             units.update(label for label, _ in row)
-        self._lacking = {label: quotas(n, units[label], weights) for label, n in self._pictures.items()}
+        self._quotas = {label: quotas(n, units[label], weights) for label, n in self._pictures.items()}
+        self._lacking = {label: list(quota) for label, quota in self._quotas.items()}
+        self._left = Counter(self._pictures)
         self._behind = [0] * len(weights)
 
     def weight(self, row: Row) -> float:
@@ -144,18 +152,25 @@ class _Wanted:
         chosen = near[int.from_bytes(draw[:8]) % len(near)]
         for label, count in row:
             self._lacking[label][chosen] -= count * self._picture
+            self._left[label] -= count
         self._behind[chosen] -= size * self._picture
         return chosen
 
     def _missing(self, row: Row) -> list[int] | list[float]:
-        """How much each part lacks of the unit's classes; of one class as pictures, else relative to their sizes."""
+        """How much each part lacks of the unit's classes: of one class all that it is still to get.
+
+        Of several what it should have got by now, relative to their sizes. All that is lacking would draw units to
+        the largest part for the sake of common classes, until too much of the rare ones is there.
+        """
         if len(row) == 1:
             return self._lacking[row[0][0]]
-        weighed = [(label, count / self._pictures[label] ** 2) for label, count in row]
-        return [
-            fsum(weight * self._lacking[label][part] for label, weight in weighed)
-            for part in range(len(self._weights))
-        ]
+        terms = []
+        for label, count in row:
+            size, rest = self._pictures[label], self._left[label] - count
+            scale = count / (size * size * size)
+            pairs = zip(self._lacking[label], self._quotas[label], strict=True)
+            terms.append([scale * (lacking * size - quota * rest) for lacking, quota in pairs])
+        return [fsum(part) for part in zip(*terms, strict=True)]
 
 
 def quotas(pictures: int, units: int, weights: Sequence[int]) -> list[int]:

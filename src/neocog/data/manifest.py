@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neocog import runtime
 from neocog.data.dataset import PARTS, Dataset
-from neocog.data.samples import Picture, Samples, content_hash
+from neocog.data.samples import Samples, Verified, content_hash
 from neocog.errors import Unreadable, UserError
 from neocog.progress import Progress, Silent
 
@@ -143,38 +143,22 @@ def _differences(dataset: Dataset, names: Sequence[str], rows: dict[str, Row], p
         if name in rows and rows[name].label and rows[name].label != label_text(dataset, i)
     ]
     cases = (
-        (missing, "are no longer there"),
-        (extra, "are not in it and are left out"),
-        (skipped, "could not be read when it was made and are left out"),
-        (other, "have another label in it; the label of the data counts"),
+        ("no longer there", missing),
+        ("not in the split and left out", extra),
+        ("unreadable when the split was made and left out", skipped),
+        ("with another label in the split, the data's label counts", other),
     )
-    return [f"warning: of {path}, {_named(found)} {what}" for found, what in cases if found]
+    return [f"warning: {_named(found)} {what} ({path})" for what, found in cases if found]
 
 
 def _named(names: Sequence[str]) -> str:
     shown = ", ".join(names[:SHOWN])
-    return f"{len(names):,} pictures ({shown}{', ...' if len(names) > SHOWN else ''})"
+    return f"{counted(len(names), 'picture')} ({shown}{', ...' if len(names) > SHOWN else ''})"
 
 
-class Verified:
-    """Pictures that are only read while their content is the one that is expected; an empty hash expects nothing."""
-
-    def __init__(self, samples: Samples, hashes: Sequence[str], source: str):
-        self._samples, self._source = samples, source
-        self._known = np.array([bool(digest) for digest in hashes])
-        self._hashes = b"".join(bytes.fromhex(digest or "0" * 64) for digest in hashes)
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def name(self, index: int) -> str:
-        return self._samples.name(index)
-
-    def read(self, index: int) -> Picture:
-        picture = self._samples.read(index)
-        if self._known[index] and content_hash(picture) != self._hashes[32 * index : 32 * index + 32]:
-            raise Unreadable(f"changed since {self._source} was made: its SHA-256 is another")
-        return picture
+def counted(n: int, what: str) -> str:
+    """`1 picture`, `2,000 pictures`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def content_hashes(

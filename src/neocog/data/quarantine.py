@@ -73,7 +73,7 @@ def _entries(path: Path, text: str) -> Iterator[Entry]:
             raise UserError(
                 f"{path}, line {rows.line_num}: an entry needs a path or a sha256, got {','.join(row)!r}"
             )
-        yield Entry(name, digest, reason, rows.line_num)
+        yield Entry(name.removeprefix("./"), digest, reason, rows.line_num)
 
 
 def without_quarantined(dataset: Dataset, path: Path) -> Dataset:

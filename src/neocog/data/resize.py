@@ -92,8 +92,9 @@ def resize(
     across = _interleaved(width, left, right, size[1], interpolation, channels)
     flat = pixels.reshape(height, width * channels)
     # where no sum leaves 0..255 the cheaper order differs by rounding alone
-    work = _down_first if columns_first or not KERNELS[interpolation].signed else _across_first
-    result = work(flat, down, across, chunk)
+    signed = KERNELS[interpolation].signed
+    work = _down_first if columns_first or not signed else _across_first
+    result = work(flat, down, across, chunk, signed)
     return np.ascontiguousarray(result[: size[0], : size[1] * channels]).reshape(*size, channels)
 
 
@@ -129,51 +130,71 @@ class _Bands:
             yield i * self.lines, start, matrix
 
 
-def _down_first(flat: Pixels, down: _Bands, across: _Bands, chunk: int) -> Pixels:
+def _down_first(flat: Pixels, down: _Bands, across: _Bands, chunk: int, signed: bool) -> Pixels:
     left, right = across.span
     result = np.empty((len(down.starts) * down.lines, len(across.starts) * across.lines), np.uint8)
+    source = np.empty(
+        (down.reach, right - left), np.float32
+    )  # one buffer: fresh memory costs more than the sums
     bands = list(down)
     step = max(1, chunk // down.lines)
+    lines = np.empty((min(step, len(bands)) * down.lines, right - left), np.float32)
+    sums = np.empty((len(lines), result.shape[1]), np.float32)
     for i in range(0, len(bands), step):
         part = bands[i : i + step]
         first, total = part[0][0], len(part) * down.lines
-        lines = np.empty((total, right - left), np.float32)
         for row, start, matrix in part:
-            source = flat[start : start + down.reach, left:right].astype(np.float32)
+            np.copyto(source, flat[start : start + down.reach, left:right])
             np.matmul(matrix, source, out=lines[row - first : row - first + down.lines])
-        result[first : first + total] = _along(_rounded(lines), across)
+        _round(lines[:total], signed)
+        _along(lines[:total], across, sums[:total])
+        _to_bytes(sums[:total], signed, result[first : first + total])
     return result
 
 
-def _across_first(flat: Pixels, down: _Bands, across: _Bands, chunk: int) -> Pixels:
+def _across_first(flat: Pixels, down: _Bands, across: _Bands, chunk: int, signed: bool) -> Pixels:
     left, right = across.span
     sums = np.zeros((len(down.starts) * down.lines, len(across.starts) * across.lines), np.float32)
-    for first in range(*down.span, chunk):
-        last = min(first + chunk, down.span[1])
-        lines = _along(flat[first:last, left:right].astype(np.float32), across)
+    top, bottom = down.span
+    source = np.empty((min(chunk, bottom - top), right - left), np.float32)
+    lines = np.empty((len(source), sums.shape[1]), np.float32)
+    for first in range(top, bottom, chunk):
+        last = min(first + chunk, bottom)
+        np.copyto(source[: last - first], flat[first:last, left:right])
+        _along(source[: last - first], across, lines[: last - first])
+        _round(lines[: last - first], signed)
         for row, start, matrix in down:
             low, high = max(first, start), min(last, start + down.reach)
             if low < high:
                 part = matrix[:, low - start : high - start] @ lines[low - first : high - first]
                 sums[row : row + down.lines] += part
-    return _rounded(sums).astype(np.uint8)
+    result = np.empty(sums.shape, np.uint8)
+    _to_bytes(sums, signed, result)
+    return result
 
 
-def _along(lines: Floats, across: _Bands) -> Floats:
-    """Each line, which starts where `across` does, filtered along itself."""
-    sums = np.empty((len(lines), len(across.starts) * across.lines), np.float32)
+def _along(lines: Floats, across: _Bands, sums: Floats) -> None:
+    """Each line, which starts where `across` does, filtered along itself into `sums`."""
     left = across.starts[0]
     for column, start, matrix in across:
         source = lines[:, start - left : start - left + across.reach]
         np.matmul(source, matrix, out=sums[:, column : column + across.lines])
-    return _rounded(sums)
 
 
-def _rounded(sums: Floats) -> Floats:
+def _round(sums: Floats, signed: bool) -> None:
     """To whole grey levels, halves up, in place."""
     sums += 0.5
     np.floor(sums, out=sums)
-    return np.clip(sums, 0, 255, out=sums)
+    if signed:
+        np.clip(sums, 0, 255, out=sums)
+
+
+def _to_bytes(sums: Floats, signed: bool, result: Pixels) -> None:
+    """`_round` into bytes; a cast cuts what floor would."""
+    sums += 0.5
+    if signed:
+        np.clip(sums, 0, 255, out=sums)
+    np.copyto(result, sums, casting="unsafe")
 
 
 @lru_cache(maxsize=64)

@@ -188,9 +188,30 @@ class Joined:
         return self._several[which], int(index - (self._ends[which - 1] if which else 0))
 
 
+class Verified:
+    """Pictures that are only read while their content is the one that is expected; an empty hash expects nothing."""
+
+    def __init__(self, samples: Samples, hashes: Sequence[str], source: str):
+        self._samples, self._source = samples, source
+        self._known = np.array([bool(digest) for digest in hashes])
+        self._hashes = b"".join(bytes.fromhex(digest or "0" * 64) for digest in hashes)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def name(self, index: int) -> str:
+        return self._samples.name(index)
+
+    def read(self, index: int) -> Picture:
+        picture = self._samples.read(index)
+        if self._known[index] and content_hash(picture) != self._hashes[32 * index : 32 * index + 32]:
+            raise Unreadable(f"changed since {self._source} was made: its SHA-256 is another")
+        return picture
+
+
 def as_samples(pictures: object) -> Samples:
     """Paths, arrays (n, height, width[, channels]), PIL pictures, or a mix of them, as `Samples`."""
-    if isinstance(pictures, Files | Members | Arrays | Subset | Joined):
+    if isinstance(pictures, Files | Members | Arrays | Subset | Joined | Verified):
         return pictures
     if isinstance(pictures, str | Path):
         return Files([pictures])

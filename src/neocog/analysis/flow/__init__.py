@@ -4,8 +4,10 @@ from neocog.analysis.flow.attention import TOKENS
 from neocog.analysis.flow.given import Rule
 from neocog.analysis.flow.mixing import MIXING
 from neocog.analysis.flow.moving import MOVING
+from neocog.analysis.flow.picking import PICKED
 from neocog.analysis.flow.pointwise import halved, pointwise, unchanged, written
 from neocog.analysis.flow.windows import WINDOWS
+from neocog.analysis.flow.writing import WRITING
 from neocog.analysis.kinds import IDENTITIES, POINTWISE
 
 __all__ = ["FLOWS"]
@@ -19,4 +21,6 @@ FLOWS: dict[str, Rule] = {
     **MIXING,
     **TOKENS,
     **MOVING,
+    **PICKED,
+    **WRITING,
 }

@@ -25,7 +25,7 @@ def attention(op: Op, given: Given) -> Field:
         for field, sides in ((key, (rank - 1,)), (value, ())):
             if field:
                 low = mixed(field.bounds[i], sides)
-                before = np.minimum.accumulate(low, axis=-2) if causal else mixed(low, (rank - 2,))
+                before = _up_to(low, op.shape[-2]) if causal else mixed(low, (rank - 2,))
                 terms.append(before if op.arg(0, "query").shape[1] == _heads(op) else mixed(before, (1,)))
         bounds.append(compact(union(terms, rank)))
     out = replace(query or given.first[1], bounds=tuple(bounds))
@@ -33,6 +33,13 @@ def attention(op: Op, given: Given) -> Field:
     tokens = [field for field in (key, value) if field and crosses(field, (rank - 2,))]
     products = [field for field in (query, key) if field and crosses(field, (rank - 1,))]
     return made_global(op, out) if tokens or products else out
+
+
+def _up_to(low: Array, queries: int) -> Array:
+    """What the keys up to a query's own place see; behind the last key all of them."""
+    before = np.minimum.accumulate(low, axis=-2)
+    keys = before.shape[-2]
+    return before if keys == 1 else before[..., np.minimum(np.arange(queries), keys - 1), :]
 
 
 def _masked(field: Field, *masks: object) -> Field:

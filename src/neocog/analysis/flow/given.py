@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from torch import Tensor
 
 from neocog.analysis.call import Ref
+from neocog.analysis.constants import Constants
 from neocog.analysis.field import NOTHING, Affine, Array, Field, least
 from neocog.analysis.op import Op
 
@@ -18,6 +20,11 @@ class Given:
 
     refs: Sequence[Ref]
     fields: Sequence[Field | None]
+    constants: Constants | None = None
+
+    def value(self, ref: Ref) -> Tensor | None:
+        """The values of an argument that does not depend on the picture, where they are known."""
+        return self.constants.of(ref) if self.constants else None
 
     @property
     def seen(self) -> list[tuple[Ref, Field]]:
@@ -57,7 +64,7 @@ def everything(op: Op, given: Given, exact: bool = True) -> Field:
     rank = len(op.shape)
     bounds = []
     for i in range(2 * axes):
-        low = min(int(field.bounds[i].min()) for _, field in given.seen)
+        low = min(int(field.bounds[i].min(initial=NOTHING)) for _, field in given.seen)
         bounds.append(np.full((1,) * rank, low, np.int32))
     places = tuple(frozenset(range(1, rank)) for _ in range(axes))
     return Field(tuple(bounds), places, (None,) * axes, given.first[1].counts, False, caused_by(op), exact)

@@ -15,6 +15,7 @@ from neocog.analysis.call import Ref, replaced
 from neocog.analysis.field import NOTHING, Affine, Array, Field, compact
 from neocog.analysis.flow.given import Given, Rule, everything, joined, nothing
 from neocog.analysis.flow.mixing import gathered, without_sides
+from neocog.analysis.flow.picking import indexed
 from neocog.analysis.flow.sides import Places, carried
 from neocog.analysis.flow.windows import unfold
 from neocog.analysis.kinds import CUTTING, PERMUTING, RESHAPING, SHUFFLING
@@ -168,11 +169,11 @@ def pad(op: Op, given: Given) -> Field:
 
 
 def index(op: Op, given: Given) -> Field:
-    """A part by integers and slices. A slice along positions moves the triple; an index from values has no rule."""
+    """A part by integers and slices, where a slice along positions moves the triple; or by lists and tensors."""
     ref, field = given.first
     items = op.args[1] if isinstance(op.args[1], tuple) else (op.args[1],)
     if any(isinstance(item, Ref | list) or item is True or item is False for item in items):
-        return _by_values(op, given)
+        return indexed(op, given)
     bounds = replayed(op, field, ref.shape)
     affine, counts, moved, gone = list(field.affine), list(field.counts), {}, set[int]()
     out = 0
@@ -217,36 +218,6 @@ def _one_for_each_side(items: Sequence[Any], rank: int) -> list[tuple[int | None
     return pairs
 
 
-def _by_values(op: Op, given: Given) -> Field:
-    ref, field = given.first
-    lists = not any(isinstance(leaf, Ref) and leaf is not ref for leaf in op.tensors)
-    if lists:
-        return replace(everything(op, given), bounds=replayed(op, field, ref.shape), cause="")
-    return everything(op, given, exact=False)
-
-
-def assign(op: Op, given: Given) -> Field:
-    """A part written over: what is written, and what stays of the old."""
-    if not all(ref is op.args[0] or ref is op.args[2] for ref in op.tensors):
-        return everything(op, given, exact=False)
-    target, source = given.of(op.args[0]), given.of(op.args[2])
-    field = target or source or given.first[1]
-    bounds = []
-    for i in range(2 * field.axes):
-        old = target.bounds[i] if target else nothing(len(op.shape))
-        full = torch.from_numpy(np.array(np.broadcast_to(old, op.shape)))
-        if isinstance(op.args[2], Ref):
-            new = source.bounds[i] if source else nothing(len(op.args[2].shape))
-            full[op.args[1]] = torch.from_numpy(np.ascontiguousarray(np.broadcast_to(new, op.args[2].shape)))
-        else:
-            full[op.args[1]] = NOTHING
-        bounds.append(compact(full.numpy()))
-    everywhere = frozenset(range(1, len(op.shape)))
-    places = field.places if target else (everywhere,) * field.axes
-    affine = field.affine if target is not None and source is None else (None,) * field.axes
-    return replace(field, bounds=tuple(bounds), places=places, affine=affine)
-
-
 def tensor_unfold(op: Op, given: Given) -> Field:
     """F.unfold makes columns of patches; the method of this name adds a side."""
     if op.call == Tensor.unfold:
@@ -264,5 +235,4 @@ MOVING: dict[str, Rule] = {
     "unfold": tensor_unfold,
     "pad": pad,
     "getitem": index,
-    "setitem": assign,
 }

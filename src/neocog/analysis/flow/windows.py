@@ -13,6 +13,7 @@ from neocog.analysis.field import NOTHING, Affine, Array, Field, compact, mixed,
 from neocog.analysis.flow.given import Given, Rule, bounds_by, made_global
 from neocog.analysis.kinds import ADAPTIVE_POOLS, CONVOLUTIONS, POOLS, TRANSPOSED
 from neocog.analysis.op import Op
+from neocog.analysis.sizes import conv_size
 from neocog.analysis.window import groups_of, windows_of
 
 Taps = tuple[NDArray[np.int64], NDArray[np.bool_]]
@@ -114,6 +115,40 @@ def unfold(op: Op, given: Given) -> Field:
     return replace(field, bounds=bounds, places=sides, affine=(None,) * field.axes)
 
 
+def fold(op: Op, given: Given) -> Field:
+    """Columns laid as patches onto a map, summed where they overlap: what unfold does, backwards."""
+    ref, field = given.first
+    (rows, cols), kernel, dilation, padding, stride = (
+        _pair(op.arg(i, name, default))
+        for i, name, default in (
+            (1, "output_size", 1),
+            (2, "kernel_size", 1),
+            (3, "dilation", 1),
+            (4, "padding", 0),
+            (5, "stride", 1),
+        )
+    )
+    sizes = zip((rows, cols), kernel, stride, padding, dilation, strict=True)
+    patches = tuple(conv_size(*window) for window in sizes)
+
+    def rule(bound: Array) -> Array:
+        full = np.broadcast_to(bound, (*bound.shape[:-2], *ref.shape[-2:]))
+        taps = full.reshape(*bound.shape[:-2], -1, *kernel, *patches)
+        out = np.full((*taps.shape[:-4], rows + 2 * padding[0], cols + 2 * padding[1]), NOTHING, np.int32)
+        for i, j in np.ndindex(*kernel):
+            down, right = (
+                slice(d * at, d * at + s * (n - 1) + 1, s)
+                for d, at, s, n in zip(dilation, (i, j), stride, patches, strict=True)
+            )
+            out[..., down, right] = np.minimum(out[..., down, right], taps[..., i, j, :, :])
+        return compact(out[..., padding[0] : padding[0] + rows, padding[1] : padding[1] + cols])
+
+    rank = len(op.shape)
+    sides = tuple(frozenset({rank - 2, rank - 1}) for _ in range(field.axes))
+    bounds = tuple(rule(bound) for bound in field.bounds)
+    return replace(field, bounds=bounds, places=sides, affine=(None,) * field.axes)
+
+
 def grouped(bound: Array, side: int, groups: int, channels: int) -> Array:
     """What the `channels` outputs see whose inputs are mixed within each of `groups` along `side`."""
     if bound.shape[side] == 1:
@@ -198,5 +233,6 @@ WINDOWS: dict[str, Rule] = {
     **dict.fromkeys(TRANSPOSED, transposed),
     **dict.fromkeys(POOLS, pool),
     **dict.fromkeys(ADAPTIVE_POOLS, adaptive_pool),
+    "fold": fold,
     **dict.fromkeys(("interpolate", "upsample", "upsample_nearest", "upsample_bilinear"), resize),
 }

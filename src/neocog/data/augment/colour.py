@@ -72,7 +72,9 @@ def autocontrast(planes: Tensor) -> Tensor:
     flat = planes.flatten(2)
     low, high = flat.amin(2).double()[..., None], flat.amax(2).double()[..., None]
     ramp = torch.arange(256, device=planes.device, dtype=torch.float64)
-    scale = 255 / (high - low).clamp(min=1)
+    scale = torch.full_like(low, 255) / (high - low).clamp(
+        min=1
+    )  # 255 / x would be 255 * (1 / x): rounded twice
     stretched = (ramp * scale - low * scale).clamp(0, 255).floor()
     return _looked_up(planes, torch.where(high > low, stretched, ramp))
 

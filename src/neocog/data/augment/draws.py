@@ -29,7 +29,7 @@ class Draws:
     samples: NDArray[np.int64]
     """(n,) the pictures' places in the data set"""
     copies: NDArray[np.int64] | None = None
-    """(n,) which copy of its picture each row is, where an epoch shows a picture several times"""
+    """(n,) which copy of its picture each row is, where an epoch shows a picture several times; the first if None"""
 
     @classmethod
     def from_generator(cls, generator: torch.Generator, n: int) -> Draws:
@@ -48,10 +48,10 @@ class Draws:
     def words(self, stream: str, count: int) -> Words:
         """(n, count) of 64 random bits."""
         start = blake2b(f"{self.seed} {self.epoch} {stream}".encode(), digest_size=8).digest()
-        state = np.frombuffer(start, np.uint64)
+        state = np.frombuffer(start, "<u8").astype(np.uint64)
         state = _hashed(state + STEP * (self.samples.astype(np.uint64) + np.uint64(1)))
-        if self.copies is not None:
-            state = _hashed(state + STEP * self.copies.astype(np.uint64))
+        copies = np.zeros(1, np.uint64) if self.copies is None else self.copies.astype(np.uint64)
+        state = _hashed(state + STEP * copies)
         return _hashed(state[:, None] + STEP * np.arange(1, count + 1, dtype=np.uint64))
 
     def uniform(self, stream: str, count: int = 1, low: float = 0.0, high: float = 1.0) -> Tensor:

@@ -84,7 +84,8 @@ def cropped(planes: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     out = planes.new_empty((*planes.shape[:2], *size))
     for target, picture, box in zip(out, planes, boxes.tolist(), strict=True):
         top, left, height, width = box
-        target.copy_(resized(picture[None, :, top : top + height, left : left + width], size)[0])
+        part = picture[None, :, top : top + height, left : left + width].contiguous()
+        target.copy_(resized(part, size)[0])
     return out
 
 
@@ -130,7 +131,9 @@ def _windows(planes: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -
     """A window of `size` of each picture."""
     if size[0] * size[1] < SMALL or planes.is_cuda:
         views = planes.unfold(2, size[0], 1).unfold(3, size[1], 1)
-        return views[torch.arange(len(planes)), :, top.to(planes.device), left.to(planes.device)]
+        return views[
+            torch.arange(len(planes), device=planes.device), :, top.to(planes.device), left.to(planes.device)
+        ]
     out = planes.new_empty((*planes.shape[:2], *size))
     for target, picture, y, x in zip(out, planes, top.tolist(), left.tolist(), strict=True):
         target.copy_(picture[:, y : y + size[0], x : x + size[1]])
@@ -162,10 +165,12 @@ def warped(planes: Tensor, matrices: Tensor, sampling: Sampling = PLAIN) -> Tens
 def _bilinear(planes: Tensor, across: Tensor, down: Tensor, fill: int) -> Tensor:
     height, width = planes.shape[2:]
     inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-    grid = torch.stack((across * (2 / width) - 1, down * (2 / height) - 1), 3).to(planes.device)
-    found = F.grid_sample(planes.float(), grid, padding_mode="border", align_corners=False).round_()
+    grid = across.new_empty((*across.shape, 2))  # filled so, it is three times as fast as a stack
+    grid[..., 0], grid[..., 1] = across * (2 / width) - 1, down * (2 / height) - 1
+    where = grid.to(planes.device)
+    found = F.grid_sample(planes.float(), where, padding_mode="border", align_corners=False)
     shown = inside[:, None].to(planes.device, torch.float32)
-    return found.sub_(fill).mul_(shown).add_(fill).short().to(torch.uint8)
+    return found.sub_(fill).mul_(shown).add_(fill).short().to(torch.uint8)  # cut off, as Pillow does
 
 
 def shear_x(planes: Tensor, level: Tensor, sampling: Sampling = PLAIN) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from neocog.data.augment import geometry
-from neocog.data.augment.auto import automatic, parse
+from neocog.data.augment.auto import SETTINGS, automatic, parse
 from neocog.data.augment.colour import lit
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.erase import Erasing, erased
@@ -46,6 +46,9 @@ class Augment:
 
     Called with uint8 (n, height, width, 1 or 3 channels) and `Draws` it returns uint8 (n, *size, channels), which lie
     in memory a channel after the other; `mix` then mixes pictures with each other. Variants by `dataclasses.replace`.
+
+    Repeated augmentation (Hoffer et al. 2020) needs nothing more: `Order(repeats=3)` counts the copies of a picture,
+    and `Draws` gives each numbers of its own.
     """
 
     size: tuple[int, int] | None = None
@@ -72,8 +75,6 @@ class Augment:
     """alpha of mixup: two pictures blended"""
     cutmix: float = 0.0
     """alpha of CutMix: a box from another picture; with mixup, half of the pictures get one, half the other"""
-    repeats: int = 1
-    """copies of a picture in an epoch of unchanged length (Hoffer et al. 2020), see `order`"""
 
     def __post_init__(self) -> None:
         rules = {
@@ -89,7 +90,6 @@ class Augment:
             "lighting": (self.lighting >= 0, "be at least 0"),
             "mixup": (self.mixup >= 0, "be at least 0"),
             "cutmix": (self.cutmix >= 0, "be at least 0"),
-            "repeats": (self.repeats >= 1, "be at least 1"),
             "crop": (self.crop is None or _crop_holds(self.crop), "have ranges above 0, the lower end first"),
             "jitter": (
                 self.jitter is None or _jitter_holds(self.jitter),
@@ -107,12 +107,13 @@ class Augment:
             parse(self.auto)
 
     def __call__(self, pixels: Tensor, draws: Draws) -> Tensor:
+        _check(pixels, draws)
         size = self.size or (pixels.shape[1], pixels.shape[2])
         out = pixels.new_empty((len(pixels), pixels.shape[3], *size))
         step = max(1, AT_ONCE // pixels.shape[1:].numel())
         for start in range(0, len(pixels), step):
             rows = slice(start, start + step)
-            planes = pixels[rows].permute(0, 3, 1, 2).contiguous()
+            planes = pixels[rows].permute(0, 3, 1, 2)
             out[rows] = self._changed(planes, draws.rows(np.arange(len(pixels))[rows]), size)
         return out.permute(0, 2, 3, 1)
 
@@ -137,7 +138,7 @@ class Augment:
         elif isinstance(self.crop, ScaleJitter):
             planes = geometry.cropped(planes, geometry.jitter_boxes(draws, own, self.crop), size)
         else:
-            planes = geometry.resized(planes, size)
+            planes = geometry.resized(planes.contiguous(), size)
         if self.flip:
             planes = geometry.mirrored(planes, draws.chance("flip", 0.5))
         if self.vflip:
@@ -170,15 +171,6 @@ class Augment:
         )
         return mixed_pixels, mixed_targets
 
-    def order(self, seed: int, epoch: int, count: int) -> tuple[Tensor, Tensor]:
-        """Which picture comes when in an epoch of `count`, and which of its copies: int64 (count,), (count,).
-
-        With r repeats a random choice of count / r pictures comes r times each, every time changed in another way.
-        """
-        chosen = Draws(seed, epoch, torch.arange(count).numpy()).uniform("order")[:, 0].argsort(stable=True)
-        samples = chosen.repeat_interleave(self.repeats)[:count]
-        return samples, torch.arange(len(samples)) % self.repeats
-
     def settings(self) -> str:
         """What differs from doing nothing, on one line."""
         changed = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
@@ -191,6 +183,18 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return "..".join(_shown(part) for part in value)
     return f"{value:.3g}" if isinstance(value, float) else {True: "on"}.get(value is True, str(value))
+
+
+def _check(pixels: Tensor, draws: Draws) -> None:
+    if pixels.ndim != 4 or pixels.dtype != torch.uint8 or pixels.shape[3] not in (1, 3):
+        raise UserError(
+            "pictures to augment must be uint8 (n, height, width, 1 or 3 channels), "
+            f"got {pixels.dtype} {tuple(pixels.shape)}"
+        )
+    if len(pixels) != len(draws):
+        raise UserError(
+            f"each picture needs a row of random numbers, got {len(draws)} for {len(pixels)} pictures"
+        )
 
 
 def _crop_holds(crop: RandomCrop | ScaleJitter) -> bool:
@@ -223,7 +227,6 @@ POLICIES = {
         erasing=Erasing(0.25, (0.02, 1 / 3)),
         mixup=0.8,
         cutmix=1.0,
-        repeats=3,
     ),
     "randaugment": Augment(crop=RandomCrop(), flip=True, auto="randaugment-m9-n2"),
     "trivialaugment": Augment(
@@ -237,7 +240,6 @@ def policy(name: str) -> Augment:
     """A policy by its name, or the automatic one that a text such as `rand-m9-n2` describes."""
     if name in POLICIES:
         return POLICIES[name]
-    try:
+    if name.split("-")[0] in SETTINGS:
         return Augment(auto=name)
-    except UserError:
-        raise unknown("augmentation", name, POLICIES) from None
+    raise unknown("augmentation", name, [*POLICIES, *SETTINGS])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from neocog.data.checks.labels import Leakage, copy_findings, label_findings, le
 from neocog.data.checks.pictures import picture_findings, trouble_findings
 from neocog.data.checks.similar import alike_groups
 from neocog.data.dataset import Dataset
+from neocog.data.sources.folders import ignored_files
 
 ORDER = {kind: i for i, kind in enumerate(KINDS)}
 
@@ -44,5 +45,14 @@ def check(
         *copy_findings(copies, alike),
         *picture_findings(facts),
         *class_findings(dataset, facts),
+        *_ignored(dataset),
     ]
     return Checked(tuple(sorted(found, key=lambda finding: ORDER[finding.kind])), tuple(leakage))
+
+
+def _ignored(dataset: Dataset) -> Iterator[Finding]:
+    """Files in a folder of pictures that are no pictures by their names."""
+    if dataset.root is None or dataset.listed or not dataset.root.is_dir():
+        return
+    for suffix, n in ignored_files(dataset.root).items():
+        yield Finding("ignored", (), f"{n:,} file{'' if n == 1 else 's'} with {suffix}")

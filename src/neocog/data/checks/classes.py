@@ -42,12 +42,16 @@ def _sizes(dataset: Dataset, counts: NDArray[np.int64]) -> Iterator[Finding]:
         return
     for i in np.flatnonzero(counts < TINY_CLASS):
         pictures = tuple(np.flatnonzero(_members(dataset, int(i))).tolist())
-        yield Finding("tiny-class", pictures, f"{dataset.classes[i]} has {counts[i]:,} readable pictures")
+        yield Finding("tiny-class", pictures, f"{dataset.classes[i]} has {_counted(int(counts[i]))}")
     least, most = int(counts.argmin()), int(counts.argmax())
     if counts[most] > IMBALANCE * counts[least]:
         times = f"{counts[most] / counts[least]:.0f} times" if counts[least] else "infinitely many times"
         sizes = f"{dataset.classes[most]} ({counts[most]:,}) has {times} the pictures of "
         yield Finding("imbalance", (), f"{sizes}{dataset.classes[least]} ({counts[least]:,})")
+
+
+def _counted(n: int) -> str:
+    return f"{n:,} readable picture{'' if n == 1 else 's'}"
 
 
 def _names(classes: tuple[str, ...]) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ class Kind:
 
 
 _REPLACE = "Replace the file by a whole one, or leave it in quarantine."
-_COPIES = "Keep one of them; `neocog data split` keeps copies on one side."
+_COPIES = "Keep one of them; neocog data split keeps copies on one side."
 _CONVERTED = "Nothing: it is converted the same way in training and in use."
 
 KINDS: dict[str, Kind] = {
@@ -81,7 +81,7 @@ KINDS: dict[str, Kind] = {
         "warning",
         "no picture that judges was trained on",
         "The score counts what was learned by heart: it is higher than on new pictures.",
-        "Take the copies out of the training part, or split anew with `neocog data split`.",
+        "Take the copies out of the training part, or split anew with neocog data split.",
     ),
     "exact-duplicates": Kind(
         "warning", "a file is there once", "Copies weigh more than other pictures.", _COPIES
@@ -141,7 +141,7 @@ KINDS: dict[str, Kind] = {
         "warning",
         "colour does not give the class away",
         "A network learns grey against colour instead of the subject.",
-        "Make all grey (`--channels 1`), or balance them.",
+        "Make all of them grey, or collect both kinds for every class.",
     ),
     "format-shortcut": Kind(
         "warning",
@@ -165,7 +165,7 @@ KINDS: dict[str, Kind] = {
         "warning",
         f"a picture is at most {LONGEST_SHAPE:g} times as long as wide",
         "The middle crop shows little of it.",
-        "Crop it, or use `--resize-mode pad`.",
+        "Crop it, or use --resize-mode pad.",
     ),
     "odd-size": Kind(
         "note",

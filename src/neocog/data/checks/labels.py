@@ -57,7 +57,8 @@ def label_findings(dataset: Dataset, copies: Copies, alike: Members) -> Iterator
     ):
         for group in groups:
             names = label_names(dataset, group)
-            if len(names) > 1 and not told.issuperset(group.tolist()):
+            known = label_names(dataset, group[[i in told for i in group.tolist()]])
+            if len(names) > max(1, len(known)):
                 told.update(group.tolist())
                 yield Finding("two-labels", tuple(group.tolist()), f"{what} as {listed(names)}")
 

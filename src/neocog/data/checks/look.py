@@ -13,12 +13,13 @@ from PIL import Image, ImageStat
 
 from neocog.data.checks.facts import FACT, Facts
 from neocog.data.checks.hashes import hashes, thumbnail
-from neocog.data.decode import FORMATS, Decoded, decode
+from neocog.data.decode import FORMATS, TURNS, Decoded, decode
 from neocog.data.samples import Picture, Samples, content_hash, held
 from neocog.errors import Unreadable
 
 LEAST = 64  # pixels of the shorter side that a JPEG keeps when it is decoded at a reduced scale
 SUFFIXES = {
+    "AVIF": (".avif",),
     "BMP": (".bmp",),
     "GIF": (".gif",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -31,6 +32,7 @@ SUFFIXES = {
 BITS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16, "F": 32}
 GREY = 4  # levels by which the channels of a grey picture may differ after JPEG
 ENDS = {"PNG": b"IEND\xaeB\x60\x82", "GIF": b"\x3b"}
+PNG_DEPTH = 24  # place of the bit depth in a PNG file (RFC 2083, 4.1.1)
 TAIL = 64  # bytes among which a file's end mark must be: some programs write a little behind it
 
 
@@ -65,11 +67,9 @@ def look(samples: Samples, index: int) -> Look:
         return Look(row, ((unreadable_kind(str(reason)), str(reason)),))
     head = header(picture)
     _fill(row, head, decoded)
-    row["width"], row["height"] = _size(picture, head, decoded)
-    row["scaled"] = decoded.image.size != (int(row["width"]), int(row["height"]))
-    row["pixels"] = np.frombuffer(
-        pixel_hash(decoded.image, (int(row["width"]), int(row["height"]))), np.uint8
-    )
+    row["width"], row["height"] = size = _size(decoded)
+    row["scaled"] = decoded.scale < 1
+    row["pixels"] = np.frombuffer(pixel_hash(decoded.image, size), np.uint8)
     suffix = PurePosixPath(samples.name(index).replace("\\", "/")).suffix.lower()
     row["wrong_suffix"] = bool(suffix) and suffix not in SUFFIXES.get(head.format, (suffix,))
     return Look(row, tuple(_complaints(picture, head, bool(row["scaled"]))))
@@ -91,7 +91,11 @@ def header(picture: Picture) -> Header:
     """What the file says of itself before any pixel is decoded."""
     if isinstance(picture, bytes):
         with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
-            return _header(image, image.format or "")
+            found = _header(image, image.format or "")
+        deep = (
+            found.format == "PNG" and picture[PNG_DEPTH] == 16
+        )  # Pillow makes 8 of 16 where there are colours
+        return found._replace(bits=16) if deep else found
     if isinstance(picture, Image.Image):
         return _header(picture, picture.format or "PIL")
     channels = picture.shape[-1] if picture.ndim == 3 else 1
@@ -101,8 +105,14 @@ def header(picture: Picture) -> Header:
 
 def _header(image: Image.Image, kind: str) -> Header:
     alpha = "A" in image.getbands() or "transparency" in image.info
-    bits = BITS.get(image.mode, 8)
-    return Header(kind, image.mode, bits, held(image), getattr(image, "n_frames", 1), alpha)
+    return Header(kind, image.mode, BITS.get(image.mode, 8), held(image), _frames(image), alpha)
+
+
+def _frames(image: Image.Image) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # the first frame is sound, a later one is not
+        return 1
 
 
 def pixel_hash(image: Image.Image, size: tuple[int, int]) -> bytes:
@@ -124,12 +134,10 @@ def _fill(row: Facts, head: Header, decoded: Decoded) -> None:
         row[name] = value
 
 
-def _size(picture: Picture, head: Header, decoded: Decoded) -> tuple[int, int]:
-    """Width and height in full, upright: a JPEG may have been decoded at a reduced scale."""
-    if isinstance(picture, bytes) and head.format in ("JPEG", "MPO"):
-        height, width, _, _ = simplejpeg.decode_jpeg_header(picture)
-        return (height, width) if head.orientation >= 5 else (width, height)
-    return decoded.image.size
+def _size(decoded: Decoded) -> tuple[int, int]:
+    """Width and height in full, upright."""
+    height, width = decoded.full
+    return (height, width) if TURNS[decoded.orientation].turned else (width, height)
 
 
 def _complaints(picture: Picture, head: Header, scaled: bool) -> list[tuple[str, str]]:

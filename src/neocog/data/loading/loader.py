@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neocog.data.loading.order import Order, Picks, Position
-from neocog.data.loading.pictures import Labelled
+from neocog.data.loading.pictures import Held, Labelled
 from neocog.data.loading.pools import Filled, InPlace, Pool, Threads
 from neocog.data.loading.processes import NotStarted, Processes
 from neocog.data.loading.workers import Workers, measured
@@ -44,7 +44,7 @@ class Loader:
 
     A picture that cannot be read is left out, never replaced: its batch is smaller by one, `skipped` holds its index
     with the reason, and `say` is told once. A batch without any readable picture is not delivered. With `strict` it
-    is an error that names the file. The batches are the same for any `workers`; without these they are measured.
+    is an error that names the file. The batches are the same for any `workers`; without these, they are measured.
     """
 
     def __init__(
@@ -133,7 +133,8 @@ def _pool(
     pictures: Labelled, order: Order, workers: Workers | None, say: Callable[[str], None]
 ) -> tuple[Workers, Pool]:
     source, room = pictures.source, order.largest_batch
-    if workers is None:
+    # pixels that are there need nobody to decode them, whoever was asked for
+    if workers is None or isinstance(source, Held):
         workers = measured(source, pictures.places(np.arange(len(pictures))))
     if workers.count == 0:
         return workers, InPlace(source)

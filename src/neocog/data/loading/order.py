@@ -119,7 +119,7 @@ class Order:
         """The places of all ranks."""
         bases = ceil(self.places / self.repeats)
         if self.weights is not None:
-            base = _drawn(self.weights, _words(self.seed, number, bases))
+            base = drawn(self.weights, _words(self.seed, number, bases))
         elif self.shuffle:
             # ties, one in 2^64, come as they lie
             base = np.argsort(_words(self.seed, number, self.size), kind="stable")[:bases]
@@ -158,12 +158,13 @@ def _words(seed: int, epoch: int, count: int) -> NDArray[np.uint64]:
     return np.random.Philox(key=key).random_raw(count)
 
 
-def _drawn(weights: Weights, words: NDArray[np.uint64]) -> Indices:
+def drawn(weights: Weights, words: NDArray[np.uint64]) -> Indices:
+    """The picture for each number of 64 random bits, never one of weight 0: the inverse of the distribution."""
     bounds = np.cumsum(weights)
     points = (words >> np.uint64(11)) * 2.0**-53 * bounds[-1]
     last = np.flatnonzero(weights)[-1]  # a product may round up to the end of the range
-    drawn: Indices = np.minimum(np.searchsorted(bounds, points, side="right"), last)
-    return drawn
+    indices: Indices = np.minimum(np.searchsorted(bounds, points, side="right"), last)
+    return indices
 
 
 def _showings(indices: Indices) -> Indices:

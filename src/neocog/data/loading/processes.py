@@ -68,10 +68,7 @@ class Processes:
         except BaseException:
             self.close()
             raise
-        with suppress(
-            OSError
-        ):  # it stays mapped, and nothing is left behind however this ends; not so on Windows
-            self._place.unlink()
+        self._unlink()  # it stays mapped, and however this ends nothing is left behind
 
     def fill(self, batches: Iterator[Indices]) -> Fills:
         pending: deque[_Batch] = deque()
@@ -100,7 +97,10 @@ class Processes:
                 worker.process.kill()
                 worker.process.join()
         self._workers.clear()
-        with suppress(OSError):
+        self._unlink()
+
+    def _unlink(self) -> None:
+        with suppress(OSError):  # gone already, or on Windows, where it must stay until it is unmapped
             self._place.unlink()
 
     def _accept(self, indices: Indices) -> _Batch:
@@ -198,9 +198,8 @@ def _shared(shape: tuple[int, ...]) -> tuple[Path, Ring]:
         if Path(folder).is_dir() and disk_usage(folder).free > size:
             handle, name = tempfile.mkstemp(prefix=f"neocog-load-{os.getpid()}-", dir=folder)
             with os.fdopen(handle, "r+b") as file, suppress(OSError):
-                if hasattr(
-                    os, "posix_fallocate"
-                ):  # a process ends when it writes to memory only promised to it
+                # memory that is only promised may end the process that writes to it
+                if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(handle, 0, size)
                 file.truncate(size)
                 return Path(name), np.memmap(file, np.uint8, "r+", shape=shape)

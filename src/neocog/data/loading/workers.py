@@ -18,9 +18,11 @@ from neocog.data.loading.pictures import Held, Source
 from neocog.errors import UserError
 
 Kind = Literal["threads", "processes"]
+ONE = {"threads": "thread", "processes": "process"}
 PROBES = 8  # pictures per thread that a measurement decodes
 BLOCK = bytes(1 << 20)
 ROUNDS = 4
+PATIENCE = 2.0  # seconds after which no further round is begun
 FREE = 1.5  # cores that must be free for a measurement to speak against threads
 
 
@@ -37,15 +39,8 @@ class Workers:
             raise UserError(f"the number of workers must not be negative, got {self.count}")
 
     def __str__(self) -> str:
-        what = (
-            f"{self.count} {self.kind if self.count != 1 else KINDS[self.kind]}"
-            if self.count
-            else "no workers"
-        )
-        return f"{what}, {self.why}"
-
-
-KINDS = {"threads": "thread", "processes": "process"}
+        kind = self.kind if self.count > 1 else ONE[self.kind]
+        return f"{self.count} {kind}, {self.why}" if self.count else f"no workers, {self.why}"
 
 
 def parse_workers(text: str | int) -> Workers | None:
@@ -53,7 +48,7 @@ def parse_workers(text: str | int) -> Workers | None:
     kind, _, count = str(text).rpartition(":")
     if text == "auto":
         return None
-    if kind not in ("", *KINDS) or not count.isdecimal():
+    if kind not in ("", *ONE) or not count.isdecimal():
         raise UserError(f"workers must be auto, a number, threads:N or processes:N, got {text!r}")
     return Workers(int(count), "processes" if kind == "processes" else "threads")
 
@@ -75,10 +70,12 @@ def measured(source: Source, indices: Indices) -> Workers:
     decode = [partial(_decode, source, part) for part in np.array_split(chosen, cores)]
     busy = possible = 0.0
     with ThreadPoolExecutor(cores) as pool:
+        _cores_busy(pool, decode)  # waits for the disk; after this the files are in memory
+        end = perf_counter() + PATIENCE
         for _ in range(ROUNDS):  # other work can only lower a figure
             possible = max(possible, _cores_busy(pool, [_hash] * cores))
             busy = max(busy, _cores_busy(pool, decode))
-            if busy > (1 + possible) / 2:
+            if busy > (1 + possible) / 2 or perf_counter() > end:
                 break
     why = f"since {cores} decoding threads keep {busy:.1f} cores busy of {possible:.1f} that are free"
     held = busy <= (1 + possible) / 2 and possible >= FREE

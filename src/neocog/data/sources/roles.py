@@ -74,6 +74,8 @@ def part_of(rows: Rows, row: int, cell: Cell) -> str:
     """train, val or test, under any of the names that folders may have; `""` for an empty cell."""
     if is_empty(cell):
         return ""
+    if str(cell) == "skipped":  # as manifests of a split say of what could not be read
+        return ""
     part = PART_FOLDERS.get(str(cell).strip().lower())
     if part is None:
         raise rows.error(row, f"part must be one of {', '.join(PARTS)}, got {str(cell)[:80]!r}")

@@ -1,0 +1,53 @@
+"""`--help` shows the flags that most people need, `--help-all` every one: those made with `hidden=True`, too."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+
+class Verb(TyperCommand):
+    """A verb with `--help-all` before `--help`."""
+
+    def __init__(self, *arguments: Any, **settings: Any):
+        super().__init__(*arguments, **settings)
+        self._help_all: Any = None
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        *own, asks_help = super().get_params(ctx)
+        if (
+            self._help_all is None
+        ):  # made from --help, since each version of typer builds options in its own way
+            more = len(_hidden(self))
+            self._help_all = copy(asks_help)
+            self._help_all.name, self._help_all.opts = "help_all", ["--help-all"]
+            self._help_all.callback = _show_all
+            self._help_all.help = (
+                f"Show {more} more flags and exit." if more else "The same: these are all flags."
+            )
+        return [*own, self._help_all, asks_help]
+
+
+def with_help_all(app: typer.Typer) -> typer.Typer:
+    """`app` with `--help-all` in each of its verbs, those of its groups included."""
+    for verb in app.registered_commands:
+        verb.cls = Verb
+    for group in app.registered_groups:
+        if group.typer_instance:
+            with_help_all(group.typer_instance)
+    return app
+
+
+def _hidden(verb: TyperCommand) -> list[TyperOption]:
+    return [option for option in verb.params if isinstance(option, TyperOption) and option.hidden]
+
+
+def _show_all(context: Any, option: object, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        for other in _hidden(context.command):
+            other.hidden = False
+        typer.echo(context.get_help(), color=context.color)
+        context.exit()

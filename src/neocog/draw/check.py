@@ -1,0 +1,92 @@
+"""The page of `data check`: what was found, kind by kind, with thumbnails; one file, no network and no script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.draw.report import count, data_uri, readable
+from neocog.draw.table import printable
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Thumb:
+    """A picture (height, width, 3), or why there is none."""
+
+    path: str
+    label: str
+    part: str = ""
+    pixels: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """One finding: a sentence, the first of its pictures, and how many more there are."""
+
+    words: str
+    pictures: tuple[Thumb, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Section:
+    """The findings of one kind: the first of them, and how many more there are."""
+
+    kind: str
+    severity: str
+    rule: str
+    why: str
+    action: str
+    n_findings: int
+    n_pictures: int
+    groups: tuple[Group, ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CheckPage:
+    """Everything that the page shows."""
+
+    name: str
+    """of the data set"""
+    made: str
+    """ISO 8601"""
+    version: str
+    """of neocog"""
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    leakage: tuple[str, ...]
+    """a sentence for each part that judges"""
+    sections: tuple[Section, ...]
+
+
+def render_check(page: CheckPage) -> str:
+    """The whole page. Names, paths and labels are untrusted: the template escapes each of them."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    environment.filters.update(count=count, uri=data_uri)
+    here = files("neocog.draw")
+    template, css, own = (
+        here.joinpath(name).read_text("utf-8") for name in ("check.html", "report.css", "check.css")
+    )
+    return environment.from_string(template).render(p=page, css=css + own, headline=headline(page))
+
+
+def headline(page: CheckPage) -> str:
+    """What was found, in one sentence."""
+    said = []
+    for severity in ("error", "warning", "note"):
+        n = sum(section.n_findings for section in page.sections if section.severity == severity)
+        said += [count(n, severity)] if n else []
+    return ", ".join(said) or "Nothing found"
+
+
+def _shown(value: object) -> object:
+    """`value` without control characters: a path may hold marks that turn the text around it."""
+    return readable(printable(value)) if type(value) is str else value

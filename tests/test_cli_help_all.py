@@ -1,0 +1,73 @@
+"""`--help` stays short, `--help-all` leaves nothing out, for every verb there is."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import typer
+from typer.models import OptionInfo
+from typer.testing import CliRunner
+
+from neocog.cli.help_all import with_help_all
+from neocog.cli.main import app
+from test_cli import neocog
+
+FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+MOST = 20
+
+
+def verbs(
+    of: typer.Typer, above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Callable[..., Any]]]:
+    for verb in of.registered_commands:
+        assert verb.callback
+        yield (*above, str(verb.name)), verb.callback
+    for group in of.registered_groups:
+        assert group.typer_instance
+        yield from verbs(group.typer_instance, (*above, str(group.name)))
+
+
+VERBS = dict(verbs(app))
+
+
+def listed(help_text: str) -> set[str]:
+    """The flags that the lines of a help page begin with."""
+    lines = [line.strip("│ ") for line in help_text.splitlines()]
+    return {flag for line in lines if line.startswith("-") for flag in FLAG.findall(line.split("  ")[0])}
+
+
+def declared(function: Callable[..., Any]) -> list[set[str]]:
+    """The names of each option in the function's own signature."""
+    hints = get_type_hints(function, include_extras=True)
+    found = []
+    for name in inspect.signature(function).parameters:
+        info = next((part for part in get_args(hints[name])[1:] if isinstance(part, OptionInfo)), None)
+        if info:
+            given = (info.default, *(info.param_decls or ()))  # the first stands where a default would
+            named = {flag for flag in given if isinstance(flag, str) and flag.startswith("-")}
+            found.append(named or {f"--{name.replace('_', '-')}"})
+    return found
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_a_short_and_a_whole_help(verb: tuple[str, ...]) -> None:
+    run = CliRunner(env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
+    short, whole = (run.invoke(with_help_all(app), [*verb, flag]) for flag in ("--help", "--help-all"))
+    assert short.exit_code == whole.exit_code == 0
+    options = declared(VERBS[verb])
+    assert all(names & listed(whole.output) for names in options)
+    shown = [names for names in options if names & listed(short.output)]
+    assert len(shown) + 2 <= MOST
+    more = re.search(r"Show (\d+) more flags", short.output)
+    assert int(more[1] if more else 0) == len(options) - len(shown)
+
+
+def test_a_hidden_flag_is_shown_on_demand_and_works_unseen(tmp_path: Path) -> None:
+    assert "--fold" not in neocog("train", "--help", cwd=tmp_path).stdout
+    assert "--fold" in neocog("train", "--help-all", cwd=tmp_path).stdout
+    done = neocog("train", "builtin/digits", "--fold", "1", cwd=tmp_path, ok=False)
+    assert done.returncode == 2
+    assert "name its manifest with --split" in done.stderr
