@@ -170,7 +170,7 @@ def test_the_rules_of_folders_hold_inside(
 def test_a_table_inside_names_the_pictures_beside_it(
     tmp_path: Path, make: Callable[[dict[str, bytes]], bytes], top: str
 ) -> None:
-    table = b"file,species,split\nimages/b.png,dog,val\nimages/a.png,cat,train\n"
+    table = b"file,species,split\nimages/b.png,dog,val\n./images/a,cat,train\n"
     files = {f"{top}labels.csv": table} | {f"{top}images/{name}.png": PICTURE for name in "abz"}
     path = written(tmp_path, "x.zip" if make is zipped else "x.tar", make(files))
     dataset = open_dataset(path)

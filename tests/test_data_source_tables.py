@@ -118,6 +118,15 @@ def test_paths_may_be_absolute_and_lie_elsewhere(tmp_path: Path) -> None:
     ]
 
 
+def test_a_suffix_may_be_left_out_where_one_picture_is_meant(tmp_path: Path) -> None:
+    table = written(tmp_path, "image_id,label\na,cat\nb,dog\n", pictures="a.png b.JPG c.png")
+    (tmp_path / "b.JPG").rename(tmp_path / "b.jpg")
+    assert pairs(open_dataset(table)) == {"a.png": "cat", "b.jpg": "dog"}
+    (tmp_path / "b.png").write_bytes(PICTURE)
+    with pytest.raises(UserError, match=r"t\.csv:3: the picture must exist, got 'b', which does not"):
+        open_dataset(table)
+
+
 def test_every_role_and_every_other_column_is_kept(tmp_path: Path) -> None:
     text = (
         "path,label,split,patient,fold,box,age,weight,note\n"
@@ -224,6 +233,8 @@ def test_a_row_that_repeats_another_is_left_out_with_a_note(tmp_path: Path) -> N
             r"t\.csv:3: the picture must exist, got 'z\.png', which does not "
             r"\(2 of 3 rows name none\)",
         ),
+        (f"path\n{'x' * 5000}.png\n", r"t\.csv:2: the picture must exist, got 'xxx"),
+        ("path,label\na\0.png,cat\n", r"t\.csv:2: the picture must exist, got 'a\\x00\.png'"),
         ("path,label\na.png,cat\n,dog\n", r"t\.csv:3: a row must name a picture in path, got nothing"),
         ("path,label\na.png,cat\nb.png\n", r"t\.csv:3: must have 2 cells as the header, got 1"),
         (
@@ -270,6 +281,7 @@ def test_a_bad_table_is_refused_with_its_file_and_line(
             '{"path": "a.png", "label": {"x": 1}}',
             r"t\.jsonl:1: a label must be a name or a number, got \{'x': 1\}",
         ),
+        (r'{"path": "a.png", "label": "\ud83d"}', r"t\.jsonl:1: must be JSON: .* surrogates not allowed"),
         ('{"path": 3}', r"t\.jsonl:1: a row must name a picture in path, got 3"),
     ],
 )
