@@ -170,7 +170,7 @@ def test_the_rules_of_folders_hold_inside(
 def test_a_table_inside_names_the_pictures_beside_it(
     tmp_path: Path, make: Callable[[dict[str, bytes]], bytes], top: str
 ) -> None:
-    table = b"file,species,split\nimages/b.png,dog,val\nimages/a.png,cat,train\n"
+    table = b"file,species,split\nimages/b.png,dog,val\n./images/a,cat,train\n"
     files = {f"{top}labels.csv": table} | {f"{top}images/{name}.png": PICTURE for name in "abz"}
     path = written(tmp_path, "x.zip" if make is zipped else "x.tar", make(files))
     dataset = open_dataset(path)
@@ -405,6 +405,15 @@ def test_a_packed_tar_is_unpacked_once_into_the_cache_until_it_changes(tmp_path:
     assert kept[0].stat().st_mtime_ns == before
     path.write_bytes(gzip.compress(tarred({"b/1.png": PICTURE})))
     assert open_dataset(path).classes == ("b",)
+
+
+def test_another_process_s_copy_in_the_cache_is_read_on(tmp_path: Path, cache: Path) -> None:
+    path = written(tmp_path, "x.tar.gz", gzip.compress(tarred(TREE)))
+    samples = open_dataset(path).samples
+    for file in cache.glob("archives/*"):
+        file.unlink()
+    open_dataset(path)
+    assert read_all(samples) == list(TREE.values())
 
 
 @pytest.mark.parametrize("name", ["deflated.zip", "pax.tar", "x.tar.gz"])

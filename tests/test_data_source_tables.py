@@ -70,6 +70,7 @@ def test_the_usual_forms_of_a_table_say_the_same(tmp_path: Path, name: str, text
     dataset = open_dataset(written(tmp_path, text, name))
     assert pairs(dataset) == CATS
     assert dataset.classes == ("cat", "dog")
+    assert not set(dataset.columns) - {"note"}
     assert [dataset.samples.read(i) for i in range(3)] == [PICTURE] * 3
 
 
@@ -97,6 +98,11 @@ def test_lines_are_those_of_the_file_though_cells_hold_ends_of_lines(tmp_path: P
         open_dataset(written(tmp_path, text))
 
 
+def test_a_row_of_several_lines_is_named_by_its_first(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"t\.csv:3: the picture must exist, got 'z\.png', which does not$"):
+        open_dataset(written(tmp_path, 'path,label,note\na.png,cat,x\nz.png,cat,"two\nlines"\n'))
+
+
 def test_paths_may_be_absolute_and_lie_elsewhere(tmp_path: Path) -> None:
     elsewhere = tmp_path / "x" / "p.png"
     elsewhere.parent.mkdir()
@@ -110,6 +116,15 @@ def test_paths_may_be_absolute_and_lie_elsewhere(tmp_path: Path) -> None:
         elsewhere,
         elsewhere.with_name("p2.png"),
     ]
+
+
+def test_a_suffix_may_be_left_out_where_one_picture_is_meant(tmp_path: Path) -> None:
+    table = written(tmp_path, "image_id,label\na,cat\nb,dog\n", pictures="a.png b.JPG c.png")
+    (tmp_path / "b.JPG").rename(tmp_path / "b.jpg")
+    assert pairs(open_dataset(table)) == {"a.png": "cat", "b.jpg": "dog"}
+    (tmp_path / "b.png").write_bytes(PICTURE)
+    with pytest.raises(UserError, match=r"t\.csv:3: the picture must exist, got 'b', which does not"):
+        open_dataset(table)
 
 
 def test_every_role_and_every_other_column_is_kept(tmp_path: Path) -> None:
@@ -197,8 +212,10 @@ def test_paths_alone_are_unlabelled(tmp_path: Path) -> None:
 
 
 def test_a_row_that_repeats_another_is_left_out_with_a_note(tmp_path: Path) -> None:
-    dataset = open_dataset(written(tmp_path, "path,label\na.png,cat\nb.png,dog\n./a.png,cat\n"))
-    assert pairs(dataset) == {"a.png": "cat", "b.png": "dog"}
+    dataset = open_dataset(
+        written(tmp_path, "path,label\na.png,cat\nx/b.png,dog\nx/../a.png,cat\n", pictures="a.png x/b.png")
+    )
+    assert pairs(dataset) == {"a.png": "cat", "x/b.png": "dog"}
     assert dataset.notes == ("left out: 1 rows that repeat an earlier one (as line 4)",)
 
 
@@ -216,6 +233,8 @@ def test_a_row_that_repeats_another_is_left_out_with_a_note(tmp_path: Path) -> N
             r"t\.csv:3: the picture must exist, got 'z\.png', which does not "
             r"\(2 of 3 rows name none\)",
         ),
+        (f"path\n{'x' * 5000}.png\n", r"t\.csv:2: the picture must exist, got 'xxx"),
+        ("path,label\na\0.png,cat\n", r"t\.csv:2: the picture must exist, got 'a\\x00\.png'"),
         ("path,label\na.png,cat\n,dog\n", r"t\.csv:3: a row must name a picture in path, got nothing"),
         ("path,label\na.png,cat\nb.png\n", r"t\.csv:3: must have 2 cells as the header, got 1"),
         (
@@ -262,6 +281,7 @@ def test_a_bad_table_is_refused_with_its_file_and_line(
             '{"path": "a.png", "label": {"x": 1}}',
             r"t\.jsonl:1: a label must be a name or a number, got \{'x': 1\}",
         ),
+        (r'{"path": "a.png", "label": "\ud83d"}', r"t\.jsonl:1: must be JSON: .* surrogates not allowed"),
         ('{"path": 3}', r"t\.jsonl:1: a row must name a picture in path, got 3"),
     ],
 )

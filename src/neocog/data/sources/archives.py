@@ -13,7 +13,7 @@ from neocog.data.reading import Reading
 from neocog.data.sources.listing import Inside
 from neocog.data.sources.roles import names_pictures
 from neocog.data.sources.rows import is_picture, read_rows
-from neocog.data.sources.tables import TABLES, as_dataset, from_table, read_table
+from neocog.data.sources.tables import TABLES, as_dataset, from_table, read_table, the_picture
 from neocog.data.sources.tars import open_tar
 from neocog.data.sources.tree import HIDDEN, PART_FOLDERS, arrange, folders_above, is_sorted, natural_path
 from neocog.data.sources.zips import MAGIC, open_zip
@@ -74,8 +74,7 @@ def _table(inside: Inside, shown: list[str], top: str, reading: Reading) -> Data
     folder = found[0][: found[0].rfind("/") + 1]
 
     def find(path: str) -> str | None:
-        name = posixpath.normpath(folder + path)
-        return name if name in place else None
+        return the_picture(posixpath.normpath(folder + path), place.__contains__)
 
     table = read_table(rows, reading, find)
     chosen = np.array([place[path] for path in table.paths])

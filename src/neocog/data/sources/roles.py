@@ -16,8 +16,8 @@ from neocog.data.sources.tree import PART_FOLDERS
 from neocog.errors import UserError, unknown
 
 USUAL = {
-    "path": "path file filename file_name filepath file_path image image_path image_file image_name img img_path "
-    "picture",
+    "path": "path file filename file_name filepath file_path image image_path image_file image_name image_id img "
+    "img_path picture",
     "label": "label labels class class_name label_name category target species",
     "group": "group group_id patient patient_id subject subject_id",
     "part": "part split set subset partition",

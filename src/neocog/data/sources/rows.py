@@ -142,6 +142,8 @@ def _json_lines(text: str, place: str) -> Rows:
 def _json_object(line: str, at: str) -> dict[str, Cell]:
     try:
         value = json.loads(line)
+        if "\\ud" in line.lower():  # half a surrogate pair is no character, and could not be written again
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise UserError(f"{at}: must be JSON: {error}") from error
     if not isinstance(value, dict):

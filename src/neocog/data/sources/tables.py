@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from neocog.data.annotators import RULES, krippendorff_alpha
 from neocog.data.dataset import Columns, Dataset
+from neocog.data.decode import SUFFIXES
 from neocog.data.reading import Reading
 from neocog.data.samples import Files, Samples
 from neocog.data.sources.ballots import read_ballots
 from neocog.data.sources.labels import Labels, Said, as_labels, class_list, said
 from neocog.data.sources.roles import Roles, as_array, boxes, find_roles, is_empty, part_of
-from neocog.data.sources.rows import Rows, read_list, read_rows
+from neocog.data.sources.rows import Rows, is_picture, read_list, read_rows
 from neocog.errors import UserError
 
 TABLES = (".csv", ".tsv", ".jsonl")
@@ -68,8 +69,8 @@ def on_disk(rows: Rows, reading: Reading, name: str, folder: Path) -> Dataset:
     """The table's pictures as files, relative to `folder`."""
 
     def find(path: str) -> str | None:
-        place = folder / os.path.expanduser(path)  # noqa: PTH111  # unlike Path's it never raises
-        return str(place) if "\0" not in path and place.is_file() else None
+        # unlike Path's these never raise
+        return the_picture(str(folder / os.path.expanduser(path)), os.path.isfile)  # noqa: PTH111, PTH113
 
     table = read_table(rows, reading, find)
     return as_dataset(table, name, Files(table.paths), folder, table.notes)
@@ -79,6 +80,14 @@ def from_table(name: str, others: int) -> Notes:
     """That a table among the pictures gives the labels, and how many pictures it does not name."""
     left_out = (f"left out: {others:,} pictures that {name} does not name",) if others else ()
     return (f"labels: from {name}", *left_out)
+
+
+def the_picture(name: str, is_there: Callable[[str], bool]) -> str | None:
+    """`name`, or the one picture that it means where tables leave the suffix out; None where there is none."""
+    if is_there(name) or is_picture(name):
+        return name if is_there(name) else None
+    meant = [name + suffix for suffix in SUFFIXES if is_there(name + suffix)]
+    return meant[0] if len(meant) == 1 else None
 
 
 def as_dataset(table: Table, name: str, samples: Samples, root: Path, notes: Notes) -> Dataset:

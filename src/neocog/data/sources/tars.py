@@ -134,7 +134,7 @@ def _decompressed(path: Path) -> Path:
         key = f"{path.resolve()}\0{about.st_size}\0{about.st_mtime_ns}".encode("utf-8", "surrogateescape")
         target = make_folder(runtime.cache_folder() / "archives") / f"{hashlib.sha256(key).hexdigest()}.tar"
         if not target.exists():
-            _write(chunks, target, path, about.st_size)
+            _write(chunks, target, path, about)
     return target
 
 
@@ -168,10 +168,10 @@ def _streams(file: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[byte
     raise EOFError("the packed data end too early")
 
 
-def _write(chunks: Iterator[bytes], target: Path, path: Path, packed: int) -> None:
+def _write(chunks: Iterator[bytes], target: Path, path: Path, about: os.stat_result) -> None:
     """What `chunks` give, whole or not at all; stops at a bomb, and before the disk is full."""
     temporary = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
-    most, done = max(NO_BOMB, MAX_RATIO * packed), 0
+    most, done = max(NO_BOMB, MAX_RATIO * about.st_size), 0
     try:
         with temporary.open("wb") as file:
             for chunk in chunks:
@@ -184,6 +184,8 @@ def _write(chunks: Iterator[bytes], target: Path, path: Path, packed: int) -> No
                     raise UserError(
                         f"the cache {target.parent} has no room for {path}; unpack it, or set NEOCOG_CACHE"
                     )
+        # the same in every process that unpacks it, so that none takes another's copy for a changed archive
+        os.utime(temporary, ns=(about.st_mtime_ns, about.st_mtime_ns))
         temporary.replace(target)
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # of the disk; of the data it has no number
