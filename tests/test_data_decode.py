@@ -203,6 +203,10 @@ def test_scales_that_libjpeg_is_slow_at_are_never_taken(wanted: int, size: int) 
     assert decode(zoo.jpeg(zoo.scene(64, 64)), 3, (wanted, wanted)).pixels.shape == (size, size, 3)
 
 
+def test_a_tiny_jpeg_is_decoded_in_full_because_two_scales_give_it_one_size() -> None:
+    assert decode(zoo.jpeg(zoo.scene()[:3, :3]), 3, (1, 1)).pixels.shape == (3, 3, 3)
+
+
 def test_the_part_of_the_pixels_that_is_the_picture_is_known() -> None:
     scaled = decode(zoo.jpeg(zoo.scene(66, 98)), 3, (20, 20))
     assert (scaled.pixels.shape[:2], scaled.full, scaled.scale) == ((33, 49), (66, 98), 0.5)

@@ -108,6 +108,13 @@ def test_crop_is_torchvisions_resize_and_crop_in_one_step(
     assert (off > 1).mean() <= 1e-3
 
 
+def test_a_tall_picture_is_filtered_in_the_order_of_pillow_13() -> None:
+    noise = np.random.default_rng(0).integers(0, 2, (400, 100, 3)).astype(np.uint8) * 255
+    ours = Preprocess(size=(56, 56), crop_pct=0.875)(noise)
+    expected = resize_then_crop(Image.fromarray(noise), 56, 0.875, "bicubic")
+    assert np.abs(ours.astype(int) - expected).max() <= 2  # rows first: 20
+
+
 @pytest.mark.parametrize("method", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (1000, 750), (333, 333), (640, 200), (120, 300)])
 def test_a_photograph_is_within_one_grey_level_of_torchvisions(size: tuple[int, int], method: Any) -> None:
@@ -115,6 +122,16 @@ def test_a_photograph_is_within_one_grey_level_of_torchvisions(size: tuple[int, 
     ours = Preprocess(size=(224, 224), crop_pct=0.875, interpolation=method)(image)
     expected = resize_then_crop(image, 224, 0.875, method)
     assert np.abs(ours.astype(int) - expected).max() <= 1
+
+
+def test_the_edge_is_whole_although_division_falls_short_of_it() -> None:
+    size, edge = next((s, e) for s in range(8, 300) for e in range(s, 400) if floor(s / (s / e)) == e - 1)
+    image = Image.fromarray(zoo.scene(2 * edge, 2 * edge + 20))
+    ours = Preprocess(size=(size, size), crop_pct=size / edge, interpolation="bilinear")(image)
+    wide = int(edge * image.width / image.height)
+    resized = np.asarray(image.resize((wide, edge), Image.Resampling.BILINEAR), int)
+    top, left = round((edge - size) / 2), round((wide - size) / 2)
+    assert np.abs(ours - resized[top : top + size, left : left + size]).max() <= 1
 
 
 def test_an_oblong_input_is_cropped_as_timm_does() -> None:
@@ -173,6 +190,20 @@ def test_fast_decoding_of_a_photograph_looks_like_exact_decoding(fit: Any, orien
     off = np.abs(fast.astype(float) - exact)
     # of 255, for libjpeg's scaling is no bicubic; a shift by half a pixel is off by 4, the same way is off by 0
     assert 0 < off.mean() < 1.5
+
+
+@pytest.mark.parametrize("size", [(64, 96), (96, 64), (250, 60), (60, 250)])
+@pytest.mark.parametrize("orientation", zoo.ORIENTATIONS)
+def test_a_turned_picture_is_filtered_as_the_upright_one(orientation: int, size: tuple[int, int]) -> None:
+    noise = (
+        np.random.default_rng(0).integers(0, 2, (*size, 3)).astype(np.uint8) * 255
+    )  # clips between the passes
+    data = zoo.encoded(
+        Image.fromarray(zoo.held(noise, orientation)), "PNG", exif=zoo.exif(orientation, ">")[6:]
+    )
+    for fit in ("crop", "pad", "squash"):
+        make = Preprocess(size=(40, 40), resize_mode=fit, crop_pct=0.9)  # type: ignore[arg-type]
+        assert np.abs(make(data).astype(int) - make(noise)).max() <= 2  # sums rounded the other way
 
 
 def test_exact_decoding_uses_every_pixel() -> None:

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from neocog.data.resize import KERNELS, resize, tall
+from neocog.data.resize import KERNELS, _weights, resize, tall
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -82,6 +82,7 @@ def test_pillow_13_takes_the_columns_of_a_tall_picture_first(case: Any, method: 
 
 
 @given(cases())
+@example((np.array([[[217], [163]]], np.uint8), (0.04756810325713613, 0.0, 1.9524318967428638, 1.0), (1, 1)))
 def test_nearest_is_pillows_to_the_bit(case: Any) -> None:
     assert (resize(*case, "nearest") == by_pillow(*case, "nearest")).all()
 
@@ -100,6 +101,24 @@ def test_any_number_of_threads_gives_the_same_bytes(method: str) -> None:
             results.append(resize(pixels, (0, 0, 900, 700), (224, 224), method))
     assert (results[0] == results[1]).all()
     assert (results[0] == results[2]).all()
+
+
+@given(
+    st.integers(1, 4000),
+    st.integers(1, 600),
+    st.floats(0, 0.49),
+    st.floats(0, 0.49),
+    st.sampled_from(METHODS),
+)
+def test_every_sum_fits_into_the_24_bits_of_a_float32(
+    extent: int, size: int, low: float, high: float, method: str
+) -> None:
+    _, weights = _weights(extent, low * extent, (1 - high) * extent, size, method)
+    units = weights * 2.0 ** KERNELS[method].bits
+    assert (units == np.rint(units)).all()
+    assert (units.sum(axis=1) == 2 ** KERNELS[method].bits).all()
+    half = 2 ** (KERNELS[method].bits - 1)  # what rounding adds
+    assert 255 * np.abs(units).sum(axis=1).max() + half < 2**24
 
 
 def exactly(line: list[int], size: int, bits: int) -> list[int]:
