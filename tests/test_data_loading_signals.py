@@ -88,8 +88,8 @@ def test_a_program_that_is_ended_leaves_no_process_and_no_memory(tmp_path: Path,
         assert all_gone(children)
     assert not list(Path("/dev/shm").glob(f"neocog-load-{program.pid}-*"))
     if blow == signal.SIGINT:
-        assert errors.rstrip().endswith("KeyboardInterrupt")
-        assert errors.count("Traceback") == 1  # the workers say nothing
+        assert "KeyboardInterrupt" in errors
+        assert "neocog-load" not in errors  # the workers say nothing
 
 
 def test_a_script_without_a_guard_loads_with_threads(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import tee
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -95,8 +96,8 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """What is left of the epoch at the position, which ends at the start of the next."""
-        batches = list(self.order.batches(self._position))
-        wanted = (self.pictures.places(picks.indices) for picks in batches)
+        batches, ahead = tee(self.order.batches(self._position))
+        wanted = (self.pictures.places(picks.indices) for picks in ahead)
         with closing(self._pool.fill(wanted)) as filled:
             for picks, full in zip(batches, filled, strict=True):
                 self._position = replace(self._position, done=self._position.done + len(picks))

@@ -126,7 +126,8 @@ class Order:
         else:
             base = np.arange(bases)
         indices = base.repeat(self.repeats)[: self.places]
-        return Picks(indices, _showings(indices))
+        drawn_again = self.weights is not None
+        return Picks(indices, _showings(indices) if drawn_again else np.arange(self.places) % self.repeats)
 
     def batches(self, position: Position) -> Iterator[Picks]:
         """What is left of the epoch at `position`; inside a batch, first the rest of it."""
