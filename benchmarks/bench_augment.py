@@ -42,7 +42,7 @@ def ours() -> dict[str, tuple[int, Augment]]:
         "shift by up to 4 and mirror": (32, Augment(flip=True, shift=4 / 32, shift_fill=0)),
         "brightness, contrast, saturation": (224, Augment(jitter=Jitter(0.5, 0.5, 0.5))),
         "brightness, contrast, saturation, hue": (224, Augment(jitter=Jitter(0.5, 0.5, 0.5, 0.1))),
-        "erasing by noise": (224, Augment(erasing=Erasing(1.0, (0.02, 0.33)))),
+        "erasing": (224, Augment(erasing=Erasing(1.0, (0.02, 0.33), noise=False))),
         **auto,
         "randaugment of small pictures": (32, Augment(auto="randaugment")),
         "crop, mirror, trivialaugment, erasing": (
@@ -65,7 +65,7 @@ def theirs() -> Mapping[str, Callable[[Tensor], Tensor]]:
         "shift by up to 4 and mirror": v2.Compose([v2.RandomCrop(32, 4), v2.RandomHorizontalFlip()]),
         "brightness, contrast, saturation": v2.ColorJitter(0.5, 0.5, 0.5),
         "brightness, contrast, saturation, hue": v2.ColorJitter(0.5, 0.5, 0.5, 0.1),
-        "erasing by noise": v2.RandomErasing(1.0, value=[0]),  # torchvision's own noise is none of 8 bits
+        "erasing": v2.RandomErasing(1.0, value=[0]),  # torchvision's noise is none of 8 bits
         "randaugment": v2.RandAugment(),
         "trivialaugment": v2.TrivialAugmentWide(),
         "augmix": v2.AugMix(all_ops=False),

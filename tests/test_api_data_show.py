@@ -42,6 +42,14 @@ def test_small_pictures_keep_their_size_down_to_32_and_crops_are_cut_from_larger
     assert {p.shape for row in photos.rows for p in row.pictures} == {(224, 224, 3)}
 
 
+def test_tables_are_read_as_they_are_described(tmp_path: Path) -> None:
+    for name in ("red", "blue"):
+        Image.new("RGB", (40, 30), name).save(tmp_path / f"{name}.png")
+    (tmp_path / "list.csv").write_text("file,what\nred.png,warm\nblue.png,cold\n")
+    sheet = show(tmp_path / "list.csv", aug="none", draws=1, columns={"path": "file", "label": "what"}).sheet
+    assert sorted((row.name, row.detail) for row in sheet.rows) == [("cold", "blue.png"), ("warm", "red.png")]
+
+
 def test_pictures_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
     for name in ("ant", "bee"):
         (tmp_path / name).mkdir()

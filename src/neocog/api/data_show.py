@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from neocog import files
 from neocog.data.dataset import UNLABELLED, Dataset
 from neocog.data.decode import Pixels, decode
 from neocog.data.preprocess import Preprocess
+from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.draw.sheet import Row, Sheet
 from neocog.errors import Unreadable, UserError
@@ -57,19 +58,21 @@ def show(
     seed: int = 0,
     img_size: int | None = None,
     output: str | Path | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Shown:
     """`n` pictures of `data`, of as many classes as there are, each beside what `aug` makes of it in `draws` epochs.
 
     `aug` is an `Augment`, the name of a policy (`POLICIES`) or a text such as `rand-m9-n2`; its random numbers belong
     to `seed`, the epoch and the picture's place in the data set. `img_size` is the extent of the results: 224, or of
-    small pictures their own, at least 32. `output` is a file to write: .png, .svg or .html.
+    small pictures their own, at least 32. `output` is a file to write: .png, .svg or .html; `reading` says
+    how the data are read, as for the other verbs.
     """
     from neocog.data.augment.policy import policy
 
     if n < 1 or draws < 1:
         raise UserError(f"n and draws must be at least 1, got {n} and {draws}")
     place = None if output is None else _drawable(output)
-    dataset = data if isinstance(data, Dataset) else open_dataset(data)
+    dataset = data if isinstance(data, Dataset) else open_dataset(data, make_reading(**reading))
     chosen = policy(aug) if isinstance(aug, str) else aug
     extent = _own_size(dataset) if img_size is None else img_size
     indices, pixels = _pictures(dataset, n, seed, round(extent * ROOM) if chosen.crop else extent)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import out, out_json
 
 
 def show(
-    data: Annotated[str, Argument(help="a folder of class folders, another data set, or builtin/NAME")],
+    data: reading.Data,
     aug: Annotated[
         str,
         Option(
@@ -29,13 +30,19 @@ def show(
     output: Annotated[
         str, Option("-o", "--output", help="FILE.png, .svg or .html; NAME-AUG.png if left out")
     ] = "",
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
+    quarantine: reading.Quarantine = None,
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Draw pictures of DATA as they are and as an augmentation changes them."""
     from neocog.api.data_show import show as draw
+    from neocog.data.reading import make_reading
     from neocog.data.source import open_dataset
 
-    dataset = open_dataset(data)
+    told = reading.options(columns, classes, consensus, quarantine)
+    dataset = open_dataset(data, make_reading(**told))
     place = output or re.sub(r"[^\w.-]+", "-", f"{dataset.name}-{aug}").strip("-.") + ".png"
     shown = draw(dataset, aug=aug, n=n, draws=draws, seed=seed, img_size=img_size, output=place)
     sheet = shown.sheet

@@ -139,7 +139,7 @@ def each(number: Tensor, planes: Tensor) -> Tensor:
 
 def _blended(planes: Tensor, ground: Tensor, factor: Tensor) -> Tensor:
     """From `ground` at 0 through the picture at 1 and beyond, cut off below as Pillow's `blend`."""
-    return _bytes((planes.float() - ground).mul_(each(factor, planes)).add_(ground))
+    return _bytes(planes.float().sub_(ground).mul_(each(factor, planes)).add_(ground))
 
 
 def _bytes(values: Tensor) -> Tensor:

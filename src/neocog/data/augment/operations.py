@@ -31,16 +31,15 @@ def applied(
 
     Each operation is run once, on all the pictures that drew it.
     """
+    size = (planes.shape[2], planes.shape[3])
     order = which.argsort(stable=True)
-    sorted_planes = planes.index_select(0, order.to(planes.device))
+    shares, drawn = shares[order], planes.index_select(0, order.to(planes.device))
     counts = torch.bincount(which + 1, minlength=len(operations) + 1).tolist()
-    parts, start = [sorted_planes[: counts[0]]], counts[0]
+    parts, start = [drawn[: counts[0]]], counts[0]
     for operation, count in zip(operations, counts[1:], strict=True):
         if count:
-            amounts = operation.amount(
-                shares[order[start : start + count]], (planes.shape[2], planes.shape[3])
-            )
-            parts.append(operation.apply(sorted_planes[start : start + count], amounts, sampling))
+            own = slice(start, start + count)
+            parts.append(operation.apply(drawn[own], operation.amount(shares[own], size), sampling))
             start += count
     return torch.cat(parts).index_select(0, order.argsort().to(planes.device))
 
