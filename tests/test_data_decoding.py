@@ -1,5 +1,6 @@
 """The choice between exact and fast decoding, up to the shell."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import zoo
 from neocog import UserError, evaluate, load, train
+from neocog.data.builtin import whole_photographs
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Arrays, Picture
+from neocog.progress import Silent
 
 WANTED = Preprocess(size=(56, 56), crop_pct=0.875)  # the shorter side is resized to 64
 
@@ -120,3 +124,29 @@ def test_eval_exact_scores_a_fast_run_in_both_ways(place: Path, tmp_path: Path) 
 def test_a_decoding_that_is_neither_is_refused(place: Path) -> None:
     with pytest.raises(UserError, match="decoding must be one of fast, exact, got 'lazy'"):
         train(place / "data", f"{place / 'net.py'}:flat", decoding="lazy")
+
+
+class Told(Silent):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_a_published_model_decodes_as_suits_the_pictures_and_a_run_as_it_learned(
+    place: Path, tmp_path: Path
+) -> None:
+    photograph = Image.open(io.BytesIO(whole_photographs().read(0))).resize((1400, 1100))
+    photograph.save(tmp_path / "large.jpg")
+    given, said = load("efficientnet_lite0", engine="torch"), Told()
+    fast = given.suited_to(str(tmp_path / "large.jpg"), said)
+    assert said.texts and "1,100 pixels on the shorter side" in said.texts[0]
+    assert (given.preprocess.decoding, fast.preprocess.decoding) == ("exact", "fast")
+    assert given.suited_to(str(tmp_path / "large.jpg"), said, "exact").preprocess.decoding == "exact"
+    names = ("train", place / "data", "-m", f"{place / 'net.py'}:flat", "--recipe", "probe", "--img-size", 16)
+    neocog(*names, "--decoding", "exact", "--engine", "torch", "--output", tmp_path / "run", cwd=place)
+    run = load(tmp_path / "run")
+    assert run.suited_to(str(tmp_path / "large.jpg"), said).preprocess.decoding == "exact"
+    with pytest.raises(UserError, match="the run decodes exact, as it learned, got fast"):
+        run.suited_to(str(tmp_path / "large.jpg"), said, "fast")

@@ -15,7 +15,8 @@ from neocog.api import names
 from neocog.api.networks import Loaded, find_run, load_classifier
 from neocog.api.scored import Scored, score_dataset
 from neocog.bundle import Card
-from neocog.data.dataset import judged_part, labelled
+from neocog.data.dataset import Dataset, judged_part, labelled
+from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
 from neocog.data.source import list_pictures, open_dataset
@@ -143,9 +144,31 @@ class Classifier:
         scored = score_dataset(self.loaded, self.engine.engine, dataset, told, strict)
         if not exact or self.preprocess.decoding == "exact":
             return scored
-        network = replace(self.loaded.network, preprocess=replace(self.preprocess, decoding="exact"))
-        loaded = replace(self.loaded, network=network)
+        loaded = self._with(replace(self.preprocess, decoding="exact")).loaded
         return replace(scored, exact=score_dataset(loaded, self.engine.engine, dataset, told, strict))
+
+    def suited_to(self, pictures: object, told: Progress, decoding: str | None = None) -> Classifier:
+        """With the `decoding` asked for, or the one that suits the size of `pictures`, if this is a published model.
+
+        A run keeps the decoding that it learned with.
+        """
+        if self.loaded.bundle:
+            if decoding not in (None, self.preprocess.decoding):
+                raise UserError(
+                    f"the run decodes {self.preprocess.decoding}, as it learned, got {decoding}; leave it out"
+                )
+            return self
+        if decoding is not None:
+            return self._with(replace(self.preprocess, decoding=decoding))  # type: ignore[arg-type]  # checked there
+        samples = pictures.samples if isinstance(pictures, Dataset) else _samples(pictures)
+        preprocess, why = chosen_decoding(self.preprocess, samples)
+        if why:
+            told.say(why)
+        return self._with(preprocess)
+
+    def _with(self, preprocess: Preprocess) -> Classifier:
+        network = replace(self.loaded.network, preprocess=preprocess)
+        return replace(self, loaded=replace(self.loaded, network=network))
 
     def module(self) -> Any:
         """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""

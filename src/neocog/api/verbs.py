@@ -19,13 +19,17 @@ def predict(
     topk: int = 5,
     model: str | None = None,
     download: bool = False,
+    decoding: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Predictions:
-    """Names and probabilities of `pictures` by a run's folder or a published model."""
+    """Names and probabilities of `pictures` by a run's folder or a published model.
+
+    A published model decodes `exact` or `fast` as `decoding` says, or as suits the size of the pictures.
+    """
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=progress)
-    return classifier.predict(pictures, topk, progress)
+    return classifier.suited_to(pictures, progress or Silent(), decoding).predict(pictures, topk, progress)
 
 
 def evaluate(
@@ -36,6 +40,7 @@ def evaluate(
     exact: bool = False,
     model: str | None = None,
     strict: bool = False,
+    decoding: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
@@ -45,11 +50,11 @@ def evaluate(
 
     Where the data come in train, val and test folders, or a split gives them such parts, `part` is judged: test if
     there is one, else val. With `exact` a run that decodes fast is scored with every pixel decoded, too:
-    `Scored.exact`. `data`, `strict` and `reading` as for `train`.
+    `Scored.exact`. `data`, `strict` and `reading` as for `train`, `decoding` as for `predict`.
     """
     dataset = open_dataset(data, make_reading(**reading))
     told = progress or Silent()
     for note in dataset.notes:
         told.say(f"data: {note}")
-    classifier = load(run, model=model, engine=engine, device=device)
+    classifier = load(run, model=model, engine=engine, device=device).suited_to(dataset, told, decoding)
     return classifier.evaluate(dataset, part, told, strict=strict, exact=exact)

@@ -31,6 +31,9 @@ def evaluate(
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
+    decoding: Annotated[
+        str | None, Option(help="of a pretrained model: exact or fast; chosen if not given", hidden=True)
+    ] = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
@@ -46,6 +49,7 @@ def evaluate(
         exact=exact,
         model=model,
         strict=strict,
+        decoding=decoding,
         engine=engine,
         device=device,
         **reading.options(columns, classes, consensus, quarantine, split, fold),

@@ -29,6 +29,9 @@ def predict(
     download: Annotated[
         bool, Option("--download", help="fetch the pretrained model's weights over the network")
     ] = False,
+    decoding: Annotated[
+        str | None, Option(help="of a pretrained model: exact or fast; chosen if not given", hidden=True)
+    ] = None,
     engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print a JSON list")] = False,
@@ -47,7 +50,7 @@ def predict(
         raise UserError(f"topk must be at least 1, got {topk}")
     told = Console()
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
-    found = classifier.predict_stream(places, topk, told)
+    found = classifier.suited_to(places, told, decoding).predict_stream(places, topk, told)
     write = _write_json if as_json else _write_csv if as_csv else _write_text
     write(_counted(found, told), min(topk, len(classifier.classes)))
 
