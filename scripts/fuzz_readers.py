@@ -6,6 +6,7 @@ python scripts/fuzz_readers.py [files per reader] [seed]
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import multiprocessing
@@ -78,6 +79,35 @@ def tarred(compression: str) -> bytes:
     return data.getvalue()
 
 
+def idx() -> bytes:
+    return bytes((0, 0, 8, 3, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 4)) + bytes(range(128))
+
+
+def shard() -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for i in range(6):
+            for suffix, content in (
+                ("png", PNG),
+                ("json" if i % 2 else "cls", b'{"label": 1}' if i % 2 else b"2"),
+            ):
+                info = tarfile.TarInfo(f"{i:06d}.{suffix}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return data.getvalue()
+
+
+def parquet() -> bytes:
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    data = io.BytesIO()
+    pictures = [{"bytes": PNG, "path": name} for name in MEMBERS]
+    table = pyarrow.table({"image": pictures, "label": [name[:3] for name in MEMBERS]})
+    write_table(table, data, row_group_size=3)
+    return data.getvalue()
+
+
 MAKERS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "CSV": ("t.csv", lambda: table(",")),
     "CSV with semicolons": ("t.csv", lambda: table(";")),
@@ -90,6 +120,11 @@ MAKERS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "tar.gz": ("t.tar.gz", lambda: tarred("gz")),
     "tar.bz2": ("t.tar.bz2", lambda: tarred("bz2")),
     "tar.xz": ("t.tar.xz", lambda: tarred("xz")),
+    "IDX": ("train-images-idx3-ubyte", idx),
+    "IDX, gzip": ("train-images-idx3-ubyte.gz", lambda: gzip.compress(idx(), mtime=0)),
+    "CIFAR-10, binary": ("test_batch.bin", lambda: bytes(3073) + bytes((9,)) + bytes(range(256)) * 12),
+    "WebDataset shard": ("t-train-0.tar", shard),
+    "Parquet": ("t.parquet", parquet),
 }
 """reader -> the name of a file for it, and what makes a sound one"""
 
@@ -159,6 +194,7 @@ def fuzz(reader: str, files: int, seed: int) -> dict[str, object]:
         for member in MEMBERS:
             Path(folder, member).parent.mkdir(exist_ok=True)
             Path(folder, member).write_bytes(PNG)
+        Path(folder, "train-labels-idx1-ubyte").write_bytes(bytes((0, 0, 8, 1, 0, 0, 0, 8)) + bytes(range(8)))
         path.write_bytes(sound)
         assert outcome(path) == "read", (reader, outcome(path))
         limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + MEMORY

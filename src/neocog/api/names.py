@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neocog import files, runtime
+from neocog import download, files, runtime
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress
-from neocog.weights import download
 from neocog.weights.origins import imagenet_normalised
 from neocog.weights.published import PUBLISHED
 

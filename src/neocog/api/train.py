@@ -15,11 +15,12 @@ from neocog.api.classifier import Classifier, load
 from neocog.api.jobs import learn_probe, learn_scratch
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
+from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.decoding import chosen_decoding
 from neocog.data.loading.workers import parse_workers
 from neocog.data.preprocess import Preprocess
-from neocog.data.reading import ReadingOptions, make_reading
+from neocog.data.reading import Reading, ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -73,19 +74,19 @@ def train(
 
     Without a `model` a frozen pretrained EfficientNet-Lite0 gives features and a logistic regression is fitted on
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
-    weights of the model fetched over the network. `data` is a path of the DATA grammar, a pair (pictures, labels),
-    a data frame or a `Dataset`, read as `ReadingOptions` say. `decoding` is `exact` or `fast`, and chosen by the size
-    of the pictures where it is not given. With `strict` a picture that cannot be read is an error instead of being
-    skipped and counted. `workers`, a number, `threads:N` or `processes:N`, load the pictures for recipes that train
-    all weights; `auto` measures. Raises `UserError` in words.
+    weights of the model, and a built-in data set that is not here, fetched over the network. `data` is a path of the
+    DATA grammar, a pair (pictures, labels), a data frame or a `Dataset`, read as `ReadingOptions` say. `decoding` is
+    `exact` or `fast`, and chosen by the size of the pictures where it is not given. With `strict` a picture that
+    cannot be read is an error instead of being skipped and counted. `workers`, a number, `threads:N` or
+    `processes:N`, load the pictures for recipes that train all weights; `auto` measures. Raises `UserError` in words.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
     with told.timing("looking"):
-        dataset = _learnable(data, reading)
+        dataset = _learnable(data, replace(make_reading(**reading), download=download, progress=told))
         if download:
-            _fetch(model or DEFAULT_MODEL, weights, told)
+            _fetch(model or DEFAULT_MODEL, weights, told, needed=not fetched(data))
         given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
         plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
         preprocess, why = _decoded(names.resized(plan.preprocess, img_size, resize_mode), decoding, dataset)
@@ -106,9 +107,9 @@ def train(
     return _learn(plan, folder, is_default, told)
 
 
-def _learnable(data: object, reading: ReadingOptions) -> Dataset:
+def _learnable(data: object, reading: Reading) -> Dataset:
     """The data set, with a label on every picture and two classes at least."""
-    dataset = labelled(open_dataset(data, make_reading(**reading)))
+    dataset = labelled(open_dataset(data, reading))
     if len(dataset.classes) < 2:
         raise UserError(
             f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
@@ -140,10 +141,13 @@ def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> 
     return preprocess, [why] if why else []
 
 
-def _fetch(model: str, weights: str | Path | None, told: Progress) -> None:
+def _fetch(model: str, weights: str | Path | None, told: Progress, needed: bool) -> None:
+    """Bring the model's published weights, if it has any; it need not where the data were what to download."""
     if weights is not None:
-        raise UserError("give --weights or --download, not both")
-    if names.fetch(names.parse(model), told) is None:
+        if needed:
+            raise UserError("give --weights or --download, not both")
+        return
+    if names.fetch(names.parse(model), told) is None and needed:
         raise UserError(f"{model} has no published weights to download; leave --download out")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -39,6 +40,7 @@ def evaluate(
     part: str | None = None,
     exact: bool = False,
     model: str | None = None,
+    download: bool = False,
     strict: bool = False,
     decoding: str | None = None,
     engine: str = "auto",
@@ -50,11 +52,13 @@ def evaluate(
 
     Where the data come in train, val and test folders, or a split gives them such parts, `part` is judged: test if
     there is one, else val. With `exact` a run that decodes fast is scored with every pixel decoded, too:
-    `Scored.exact`. `data`, `strict` and `reading` as for `train`, `decoding` as for `predict`.
+    `Scored.exact`. `data`, `strict` and `reading` as for `train`, `decoding` as for `predict`; only with `download`
+    are published weights and data sets fetched over the network.
     """
-    dataset = open_dataset(data, make_reading(**reading))
     told = progress or Silent()
+    dataset = open_dataset(data, replace(make_reading(**reading), download=download, progress=told))
     for note in dataset.notes:
         told.say(f"data: {note}")
-    classifier = load(run, model=model, engine=engine, device=device).suited_to(dataset, told, decoding)
+    classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
+    classifier = classifier.suited_to(dataset, told, decoding)
     return classifier.evaluate(dataset, part, told, strict=strict, exact=exact)

@@ -26,6 +26,9 @@ def evaluate(
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
     ] = None,
+    download: Annotated[
+        bool, Option("--download", help="fetch published weights or a built-in data set over the network")
+    ] = False,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
     columns: reading.Columns = "",
@@ -48,6 +51,7 @@ def evaluate(
         part=part,
         exact=exact,
         model=model,
+        download=download,
         strict=strict,
         decoding=decoding,
         engine=engine,

@@ -31,7 +31,7 @@ def train(
         Path | None, Option(help="start from this file: .safetensors, .pth, .npz or .onnx")
     ] = None,
     download: Annotated[
-        bool, Option("--download", help="fetch the model's published weights over the network")
+        bool, Option("--download", help="fetch published weights or a built-in data set over the network")
     ] = False,
     output: Annotated[Path | None, Option("--output", "--output-dir", help="folder of the run")] = None,
     img_size: Annotated[

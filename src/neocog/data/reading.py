@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from neocog.errors import UserError, unknown
+from neocog.progress import Progress
 
 ROLES = ("path", "label", "group", "part", "fold", "box", "annotator")
 CONSENSUS = ("majority", "dawid-skene")
@@ -23,10 +24,14 @@ class Reading:
     """a file with a class name a line, the classes of a table: labels are these names or their places from 0"""
     consensus: str | None = None
     """of `CONSENSUS`, how the labels of several annotators become one; majority where a table has annotators"""
+    published_split: int | None = None
+    """which of several published splits, from 1, where a data set comes with several; the first if not given"""
     place: Path | None = None
     """where the files of a built-in data set lie, where that is not the usual place"""
     download: bool = False
     """fetch a built-in data set over the network, checked by its SHA-256, if it is not here"""
+    progress: Progress | None = None
+    """who is told how far a download is"""
     split: Path | None = None
     """a manifest, or a run whose split is to be taken again: says which picture is in which part"""
     fold: int | None = None
@@ -40,6 +45,8 @@ class Reading:
                 raise unknown("role of a column", role, ROLES)
             if not column:
                 raise UserError(f"the column for {role} must have a name, got an empty one")
+        if self.published_split is not None and self.published_split < 1:
+            raise UserError(f"published_split counts from 1, got {self.published_split}")
         if self.consensus not in (None, *CONSENSUS):
             raise unknown("consensus", str(self.consensus), CONSENSUS)
         if self.fold is not None and self.split is None:

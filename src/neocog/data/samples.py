@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ Picture = bytes | NDArray[np.generic] | Image.Image
 """An encoded file, an array (height, width) or (height, width, channels), or a PIL picture."""
 
 
+@runtime_checkable
 class Samples(Protocol):
     """Pictures in a fixed order."""
 
@@ -211,7 +212,7 @@ class Verified:
 
 def as_samples(pictures: object) -> Samples:
     """Paths, arrays (n, height, width[, channels]), PIL pictures, or a mix of them, as `Samples`."""
-    if isinstance(pictures, Files | Members | Arrays | Subset | Joined | Verified):
+    if isinstance(pictures, Samples):
         return pictures
     if isinstance(pictures, str | Path):
         return Files([pictures])

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
-from neocog.data.builtin import BUILTIN, HERE
+from neocog.data.builtin import BUILTIN
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
 from neocog.data.manifest import apply_split
 from neocog.data.quarantine import without_quarantined
 from neocog.data.reading import Reading
 from neocog.data.samples import Files, Joined, Samples
-from neocog.data.sources import archives, folders, memory, tables
+from neocog.data.sources import archives, cifar, folders, hub, idx, memory, parquet, shards, tables
 from neocog.data.sources.folders import pictures_below
+from neocog.data.sources.layouts import LAYOUTS
 from neocog.errors import UserError, unknown
 
 
@@ -32,7 +31,7 @@ class Source(Protocol):
         """The data set there; raises `UserError` naming the file, and the line where there is one."""
 
 
-SOURCES: tuple[Source, ...] = (tables, archives, folders)
+SOURCES: tuple[Source, ...] = (*LAYOUTS, idx, cifar, shards, hub, parquet, tables, archives, folders)
 """in the order in which they are asked; the first that recognises a path reads it"""
 
 
@@ -52,10 +51,12 @@ def _opened(data: object, reading: Reading) -> Dataset:
         return _from_memory(data, reading)
     text = str(data)
     if text.startswith("builtin/"):
-        return _builtin(text.removeprefix("builtin/"))
+        return _builtin(text.removeprefix("builtin/"), reading)
+    if text.startswith(hub.PREFIX):
+        return hub.open_hub(text.removeprefix(hub.PREFIX), reading)
     if text == "-":
         return tables.read_stdin(sys.stdin.buffer.read(), reading)
-    path = existing(data)
+    path = shards.pattern(data) or existing(data)
     for source in SOURCES:
         if source.recognises(path):
             return source.read(path, reading)
@@ -103,9 +104,7 @@ def existing(place: str | Path) -> Path:
     return path
 
 
-def _builtin(name: str) -> Dataset:
+def _builtin(name: str, reading: Reading) -> Dataset:
     if name not in BUILTIN:
         raise unknown("built-in data set", f"builtin/{name}", [f"builtin/{known}" for known in BUILTIN])
-    samples, labels, classes = BUILTIN[name]()
-    root = HERE / "photos" if name == "photos" else None
-    return Dataset(name, samples, labels, classes, np.full(len(labels), ""), root)
+    return BUILTIN[name](reading)

@@ -16,10 +16,10 @@ from safetensors.numpy import load, save
 
 from neocog import files
 from neocog.data.preprocess import Preprocess
+from neocog.download import Remote, fetch
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress
 from neocog.runtime import cache_folder
-from neocog.weights.download import Remote, fetch
 
 Tensors = dict[str, NDArray[np.generic]]
 

@@ -42,7 +42,7 @@ def open_tar(path: Path) -> Inside:
         raise UserError(f"cannot open {path}: {error.strerror or error}") from error
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """The archive ends, or stops making sense, at this member."""
 
 
@@ -50,16 +50,16 @@ def _index(path: Path, bytes_in: Path) -> Listing:
     listing = Listing(path)
     whole = 0
     try:
-        for info in _headers(bytes_in):
+        for info in headers(bytes_in):
             _list(info, listing)
             whole += 1
-    except _Broken as error:
+    except Broken as error:
         raise _not_whole(path, str(error), whole) from error
     return listing
 
 
-def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
-    """The header of each member that lies whole in the tar; raises `_Broken` where the next one does not."""
+def headers(path: Path) -> Iterator[tarfile.TarInfo]:
+    """The header of each member that lies whole in the tar; raises `Broken` where the next one does not."""
     total = path.stat().st_size
     with path.open("rb") as file:
         try:
@@ -67,21 +67,21 @@ def _headers(path: Path) -> Iterator[tarfile.TarInfo]:
             tar = tarfile.TarFile(fileobj=_Headers(file), mode="r")  # type: ignore[arg-type]
             while (info := tar.next()) is not None:
                 if info.size < 0 or info.offset <= last:  # would be read for ever
-                    raise _Broken(f"makes no sense at byte {info.offset:,}")
+                    raise Broken(f"makes no sense at byte {info.offset:,}")
                 if info.offset_data + (info.size if info.isreg() else 0) > total:
-                    raise _Broken(f"is cut short in {info.name[:200]}")
+                    raise Broken(f"is cut short in {info.name[:200]}")
                 yield info
                 last = info.offset
                 tar.members.clear()  # type: ignore[attr-defined]  # else every header stays in memory
             end = tar.offset
         except BROKEN as error:
-            raise _Broken(f"makes no sense: {error}") from error
+            raise Broken(f"makes no sense: {error}") from error
         file.seek(end)
         block = file.read(BLOCK)
     if len(block) < BLOCK:
-        raise _Broken("is cut short: it has no end mark")
+        raise Broken("is cut short: it has no end mark")
     if any(block):
-        raise _Broken(f"makes no sense at byte {end:,}: no header there")
+        raise Broken(f"makes no sense at byte {end:,}: no header there")
 
 
 def _list(info: tarfile.TarInfo, listing: Listing) -> None:
@@ -199,7 +199,7 @@ def _write(chunks: Iterator[bytes], target: Path, path: Path, about: os.stat_res
 def _whole_in(beginning: Path) -> int:
     """How many members lie whole in the beginning of a tar archive."""
     whole = 0
-    with suppress(_Broken, OSError):
-        for _ in _headers(beginning):
+    with suppress(Broken, OSError):
+        for _ in headers(beginning):
             whole += 1
     return whole

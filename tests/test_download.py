@@ -19,10 +19,11 @@ import numpy as np
 import pytest
 import torch
 
+from neocog import download
+from neocog.download import Remote, fetch
 from neocog.errors import UserError
 from neocog.models import build
-from neocog.weights import download, published
-from neocog.weights.download import Remote, fetch
+from neocog.weights import published
 from neocog.weights.published import PUBLISHED, published_tensors
 
 DATA = np.random.default_rng(0).bytes(3_000_000)
@@ -285,7 +286,7 @@ def test_a_server_that_is_not_there_is_told(shop: str) -> None:
 
 FETCH = """
 import resource, signal, sys
-from neocog.weights.download import Remote, fetch
+from neocog.download import Remote, fetch
 {before}
 try:
     fetch(Remote({address!r}, "net.pth", {sha!r}))
@@ -314,7 +315,7 @@ def test_a_full_disk_is_told_and_its_room_given_back(shop: str, cache: Path) -> 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_an_interrupted_fetch_is_continued(shop: str, cache: Path) -> None:
     code = """
-import neocog.weights.download as download
+import neocog.download as download
 def copy(answer, file, advance):
     file.write(answer.read(1_000_000))
     raise KeyboardInterrupt
@@ -327,7 +328,9 @@ download._copy = copy
 
 
 def test_a_killed_fetch_leaves_no_file_under_the_final_name(shop: str, cache: Path) -> None:
-    code = "import os\nimport neocog.weights.download as d\nd.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)"
+    code = (
+        "import os\nimport neocog.download as d\nd.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)"
+    )
     done = in_another_process(shop, "good", code)
     assert done.returncode == -signal.SIGKILL
     assert [path.suffix for path in cache.iterdir()] == [".part"]

@@ -34,9 +34,13 @@ class Remote:
     """of the file in the cache"""
     sha256: str
     """in hexadecimal digits: all 64, or as many of the first as its publisher tells"""
+    folder: str = "weights"
+    """of the cache, in which the file is kept"""
+    otherwise: str = "give a file with --weights"
+    """what the user may do without this address, as an error's last words"""
 
     def path(self) -> Path:
-        return cache_folder() / "weights" / self.name
+        return cache_folder() / self.folder / self.name
 
     def sound(self, path: Path) -> bool:
         """Whether the file at `path` is the published one."""
@@ -57,7 +61,7 @@ def fetch(remote: Remote, progress: Progress | None = None) -> Path:
     if path.exists() and remote.sound(path):
         return path
     if not remote.address.startswith(WEB):
-        raise UserError(f"weights are fetched from http and https addresses only, got {remote.address}")
+        raise UserError(f"files are fetched from http and https addresses only, got {remote.address}")
     files.make_folder(path.parent)
     part = _part(path)
     try:
@@ -107,14 +111,14 @@ def _fill(remote: Remote, part: Path, progress: Progress) -> None:
                 part.unlink()
                 raise UserError(
                     f"{remote.address} is not the published file: its SHA-256 does not begin with "
-                    f"{remote.sha256}; it was not kept; give a file that you trust with --weights"
+                    f"{remote.sha256}; it was not kept; {remote.otherwise}"
                 )
 
 
 def _append(remote: Remote, part: Path, progress: Progress) -> None:
     """Ask for what `part` lacks and write it behind, or all of it where the server gives no less."""
     there = part.stat().st_size
-    with _answer(remote.address, part) as answer:
+    with _answer(remote, part) as answer:
         there = there if answer.status == 206 else 0
         os.truncate(part, there)
         rest = answer.headers.get("Content-Length", "")
@@ -143,8 +147,9 @@ def _copy(answer: HTTPResponse, file: IO[bytes], advance: Advance) -> int:
         advance(len(piece))
 
 
-def _answer(address: str, part: Path) -> HTTPResponse:
+def _answer(remote: Remote, part: Path) -> HTTPResponse:
     """The server's answer to a request for the bytes behind those in `part`."""
+    address = remote.address
     there = part.stat().st_size
     headers = {"User-Agent": "neocog", "Accept-Encoding": "identity"}
     request = urllib.request.Request(
@@ -158,12 +163,12 @@ def _answer(address: str, part: Path) -> HTTPResponse:
             os.truncate(part, 0)
             raise Cut("what was there already is no part of it") from error
         raise UserError(
-            f"{address} answers {error.code} {error.reason}; try again later, or give a file with --weights"
+            f"{address} answers {error.code} {error.reason}; try again later, or {remote.otherwise}"
         ) from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UserError(
-            f"cannot reach {address} ({reason}); look at the network, or give a file with --weights"
+            f"cannot reach {address} ({reason}); look at the network, or {remote.otherwise}"
         ) from error
     return answer
 
@@ -175,6 +180,6 @@ class OnlyWeb(urllib.request.HTTPRedirectHandler):
         if not newurl.startswith(WEB if req.full_url.startswith("http://") else "https://"):
             fp.close()
             raise UserError(
-                f"{req.full_url} leads to {newurl}, which is not followed; give a file with --weights"
+                f"{req.full_url} leads to {newurl}, which is not followed; fetch the file in another way"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
