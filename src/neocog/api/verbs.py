@@ -49,7 +49,5 @@ def evaluate(
     """
     dataset = open_dataset(data, make_reading(**reading))
     told = progress or Silent()
-    for note in dataset.notes:
-        told.say(f"data: {note}")
     classifier = load(run, model=model, engine=engine, device=device)
     return classifier.evaluate(dataset, part, told, strict=strict, exact=exact)
