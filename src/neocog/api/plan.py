@@ -91,7 +91,6 @@ def make_plan(
 def _about(dataset: Dataset) -> list[str]:
     """What there is to learn from, and what of the folder is no picture."""
     lines = [f"data: {dataset.name}, {len(dataset):,} pictures in {len(dataset.classes)} classes"]
-    lines += [f"data: {note}" for note in dataset.notes]
     if dataset.quarantined:
         lines.append(f"quarantine: {len(dataset.quarantined):,} left out")
     ignored = ignored_files(dataset.root) if dataset.root and not dataset.listed else {}

@@ -57,8 +57,6 @@ def evaluate(
     """
     told = progress or Silent()
     dataset = open_dataset(data, replace(make_reading(**reading), download=download, progress=told))
-    for note in dataset.notes:
-        told.say(f"data: {note}")
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
     classifier = classifier.suited_to(dataset, told, decoding)
     return classifier.evaluate(dataset, part, told, strict=strict, exact=exact)
