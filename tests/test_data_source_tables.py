@@ -297,6 +297,12 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pat
         open_dataset(written(tmp_path, "path,species\na.png,cat\n"), Reading(columns={"label": "speces"}))
 
 
+@pytest.mark.parametrize("box", ["5", "[5]", "1 2 3", "1 2 3 4 5", "1 2 3 nan", "1 2 inf 4"])
+def test_a_box_is_four_numbers_and_nothing_else(tmp_path: Path, box: str) -> None:
+    with pytest.raises(UserError, match=r"t\.csv:2: a box must be four numbers"):
+        open_dataset(written(tmp_path, f"path,label,box\na.png,x,{box}\n"))
+
+
 def test_a_class_column_must_hold_0_or_1(tmp_path: Path) -> None:
     text = "path,cat,dog\na.png,1,0\nb.png,2,0\n"
     with pytest.raises(UserError, match=r"t\.csv:3: the class column cat must hold 0 or 1, got '2'"):
