@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import PARTS, UNLABELLED
+from neocog.data.decode import SUFFIXES
 from neocog.errors import UserError
 
 PART_FOLDERS = {
@@ -60,9 +61,13 @@ def arrange(pictures: Sequence[str], folders: Collection[str], where: str) -> Ar
     kept = [(ranks[way[0]], i, way) for i, way in taken if len(way) > level + 1 and way[0] in ranks]
     kept.sort(key=lambda item: item[:2])
     labels = np.array([place[class_name(way[level])] for _, _, way in kept], dtype=np.int64)
-    empty = [name for name in classes if place[name] not in set(labels.tolist())]
+    held = set(labels.tolist())
+    empty = [name for name in classes if place[name] not in held]
     if empty:
-        raise UserError(f"each class folder must hold a picture, got none in {', '.join(empty)} of {where}")
+        raise UserError(
+            f"each class folder must hold a picture, got none in {', '.join(empty[:5])} of {where}; "
+            f"known are {', '.join(SUFFIXES)}; a folder that is no class must lie elsewhere"
+        )
     order = np.array([i for _, i, _ in kept], dtype=np.int64)
     named = np.array([parts.get(way[0], "") for _, _, way in kept])
     return Arranged(order, labels, tuple(classes), named, _left_out(pictures, order, where))
