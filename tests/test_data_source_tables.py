@@ -58,6 +58,10 @@ CATS = {"a.png": "cat", "b.png": "dog", "c.png": "cat"}
         ("t.csv", "a.png,cat\nb.png,dog\nc.png,cat\n"),
         ("t.csv", "Class Name,File-Name,note\ncat,a.png,x\ndog,./b.png,y\ncat,c.png,z\n"),
         ("t.csv", "image,cat,dog\na.png,1,0\nb.png,0.0,1.0\nc.png,1,0\n"),
+        ("t.csv", "sep=|\r\npath|label\r\na.png|cat\r\nb.png|dog\r\nc.png|cat\r\n"),
+        ("t.csv", "path,label,,\na.png,cat,,\nb.png,dog,,\nc.png,cat,,\n"),
+        ("t.csv", 'path, label\n"a.png", "cat"\nb.png, "dog"\n "c.png", cat\n'),
+        ("t.csv", "path,label\n.\\a.png,cat\nb.png,dog\n.\\c.png,cat\n"),
         ("t.TSV", "path\tlabel\na.png\tcat\nb.png\tdog\nc.png\tcat\n"),
         (
             "t.jsonl",
@@ -233,6 +237,15 @@ def test_a_row_that_repeats_another_is_left_out_with_a_note(tmp_path: Path) -> N
             r"t\.csv:3: the picture must exist, got 'z\.png', which does not "
             r"\(2 of 3 rows name none\)",
         ),
+        (
+            "path,label\nz.png,cat\ny.png,dog\n",
+            r"got 'z\.png', which does not \(2 of 2 rows name none\); paths are relative to the table's folder",
+        ),
+        (
+            "a.png,cat,train\nb.png,dog,val\n",
+            r"t\.csv:1: a table of 3 columns must begin with a row of their names, got the picture a\.png",
+        ),
+        ("sep=;\npath;label\na.png;cat\nz.png;cat\n", r"t\.csv:4: the picture must exist, got 'z\.png'"),
         (f"path\n{'x' * 5000}.png\n", r"t\.csv:2: the picture must exist, got 'xxx"),
         ("path,label\na\0.png,cat\n", r"t\.csv:2: the picture must exist, got 'a\\x00\.png'"),
         ("path,label\na.png,cat\n,dog\n", r"t\.csv:3: a row must name a picture in path, got nothing"),
@@ -387,6 +400,10 @@ def test_pictures_beside_class_folders_are_noted(tmp_path: Path) -> None:
     "text",
     [
         "a.png\tcat\nb.png\tdog\r\n\nc.png\tcat",
+        "path,label\na.png,cat\nb.png,dog\nc.png,cat\n",
+        "\ufeffClass;File Name\r\ncat;a.png\r\ndog;b.png\r\ncat;c.png\r\n",
+        "path\tlabel\na.png\tcat\nb.png\tdog\nc.png\tcat\n",
+        "a.png,cat\nb.png,dog\nc.png,cat\n",
         "\n".join(json.dumps({"path": p, "label": c}) for p, c in CATS.items()),
     ],
 )
