@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 import neocog.data.builtin
 import zoo
+from neocog.data.dataset import labelled
 from neocog.data.source import list_pictures, open_dataset
 from neocog.data.sources.folders import ignored_files, pictures_below
 from neocog.data.sources.tree import natural
@@ -102,8 +103,24 @@ def test_a_class_called_train_is_a_class(tmp_path: Path) -> None:
     assert open_dataset(tmp_path).classes == ("bus", "train", "tram")
 
 
-def test_pictures_directly_in_train_make_it_a_class(tmp_path: Path) -> None:
-    assert open_dataset(tree(tmp_path, "train/1.png", "test/1.png")).classes == ("test", "train")
+@pytest.mark.parametrize("places", [("train/1.png",), ("train/1.png", "test/1.png"), ("2.png", "Val/1.png")])
+def test_part_folders_that_hold_pictures_only_say_nothing_of_their_classes(
+    tmp_path: Path, places: tuple[str, ...]
+) -> None:
+    dataset = open_dataset(tree(tmp_path, *places))
+    assert (dataset.classes, set(dataset.labels.tolist())) == ((), {-1})
+    part = {"train/1.png": "train", "test/1.png": "test", "Val/1.png": "val", "2.png": ""}
+    assert dataset.parts.tolist() == [part[name] for name in short_names(tmp_path)]
+    with pytest.raises(UserError, match="sort the pictures into one folder per class"):
+        labelled(dataset)
+
+
+def test_folders_without_pictures_may_lie_beside_train(tmp_path: Path) -> None:
+    tree(tmp_path, "train/a/1.png", "docs/notes.txt", "logs/x/notes.txt")
+    assert short_names(tmp_path) == ["train/a/1.png"]
+    tree(tmp_path, "docs/plan.png")
+    with pytest.raises(UserError, match="got docs; move it elsewhere"):
+        open_dataset(tmp_path)
 
 
 def test_part_folders_without_train_are_refused(tmp_path: Path) -> None:

@@ -35,11 +35,11 @@ def read(root: Path, reading: Reading) -> Dataset:
     if not pictures:
         raise UserError(f"no picture found in {root}; known are {', '.join(SUFFIXES)}")
     top = wrapper([inside.names[i] for i in pictures])
-    if not is_sorted(inside.names[i][len(top) :] for i in pictures):
+    names = [inside.names[i][len(top) :] for i in pictures]
+    if not is_sorted(names):
         table = _table(inside, [inside.names[i] for i in shown], top, reading)
         if table is not None:
             return table
-    names = [inside.names[i][len(top) :] for i in pictures]
     found = arrange(names, folders_above(names), str(root))
     others = len(shown) - len(pictures)
     ignored = (f"ignored: {others:,} files that are no pictures by their names",) if others else ()
