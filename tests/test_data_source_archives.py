@@ -182,6 +182,23 @@ def test_a_table_inside_names_the_pictures_beside_it(
     assert dataset.notes[-1] == f"left out: 1 pictures that {top}labels.csv does not name"
 
 
+@pytest.mark.parametrize("make", [zipped, tarred])
+@pytest.mark.parametrize("top", ["", "set/"])
+def test_tables_inside_called_train_and_val_are_the_parts(
+    tmp_path: Path, make: Callable[[dict[str, bytes]], bytes], top: str
+) -> None:
+    files = {
+        f"{top}val.csv": b"path,label\nimages\\b.png,dog\n",
+        f"{top}train.csv": b"path,label\nimages\\a.png,cat\n",
+    } | {f"{top}images/{name}.png": PICTURE for name in "ab"}
+    dataset = open_dataset(written(tmp_path, "x.zip" if make is zipped else "x.tar", make(files)))
+    assert contents(dataset) == {
+        f"{top}images/a.png": ("cat", PICTURE),
+        f"{top}images/b.png": ("dog", PICTURE),
+    }
+    assert dataset.parts.tolist() == ["train", "val"]
+
+
 def test_an_error_in_a_table_inside_names_archive_table_and_line(tmp_path: Path) -> None:
     files = {"t.csv": b"path,label\na.png,x\n../b.png,y\n", "a.png": PICTURE}
     with pytest.raises(UserError, match=r"x\.zip/t\.csv:3: the picture must exist, got '\.\./b\.png'"):

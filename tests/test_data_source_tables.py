@@ -377,6 +377,58 @@ def test_a_folder_or_a_flat_folder_with_one_table_is_read_by_it(tmp_path: Path) 
     assert dataset.notes == ("labels: from labels.csv", "left out: 1 pictures that labels.csv does not name")
 
 
+PART_TABLES = {
+    "train.csv": "path,label,age\na.png,cat,3\nb.png,dog,4\n",
+    "Valid.csv": "path,label,age\nc.png,cat,x\n",
+    "test.jsonl": '{"path": "d.png", "label": ["dog", "ant"]}\n{"path": "e.png"}',
+    "sample_submission.csv": "path,label\na.png,?\n",
+}
+
+
+def test_tables_called_train_val_and_test_are_the_parts(tmp_path: Path) -> None:
+    for name, text in PART_TABLES.items():
+        written(tmp_path, text, name, "a.png b.png c.png d.png e.png f.png")
+    both = open_dataset(tmp_path)
+    names = [both.short_name(i) for i in range(len(both))]
+    assert names == ["a.png", "b.png", "c.png", "d.png", "e.png"]
+    assert both.parts.tolist() == ["train", "train", "val", "test", "test"]
+    assert both.classes == ("ant", "cat", "dog")
+    assert both.labels.tolist() == [1, 2, 1, -1, -1]
+    assert both.targets is not None
+    assert both.targets.astype(int).tolist() == [[0, 1, 0], [0, 0, 1], [0, 1, 0], [1, 0, 1], [0, 0, 0]]
+    assert not both.columns
+    said = "train.csv, Valid.csv, test.jsonl"
+    assert both.notes == (f"labels: from {said}", f"left out: 1 pictures that {said} do not name")
+
+
+def test_columns_that_part_tables_share_are_kept(tmp_path: Path) -> None:
+    for name in ("train.csv", "Valid.csv"):
+        written(tmp_path, PART_TABLES[name], name)
+    assert open_dataset(tmp_path).columns["age"].tolist() == ["3", "4", "x"]
+
+
+def test_a_class_list_orders_the_classes_of_part_tables(tmp_path: Path) -> None:
+    for name in ("train.csv", "Valid.csv"):
+        written(tmp_path, PART_TABLES[name], name)
+    (tmp_path / "names.txt").write_text("dog\nfox\ncat\n")
+    dataset = open_dataset(tmp_path, Reading(classes=tmp_path / "names.txt"))
+    assert (dataset.classes, dataset.labels.tolist()) == (("dog", "fox", "cat"), [2, 0, 2])
+
+
+def test_a_picture_in_two_part_tables_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, "path,label\na.png,x\n", "train.csv")
+    written(tmp_path, "path,label\nb.png,x\n./a.png,x\n", "val.csv")
+    with pytest.raises(UserError, match=r"val\.csv: .* one part, got .*a\.png, which is in train\.csv, too"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["training.csv", "labels.csv", "notes.csv"])
+def test_of_several_tables_without_parts_none_is_taken(tmp_path: Path, other: str) -> None:
+    written(tmp_path, "path,label\na.png,x\n", "train.csv" if other == "training.csv" else "pets.csv")
+    written(tmp_path, "path,label\nb.png,y\n", other)
+    assert open_dataset(tmp_path).labels.tolist() == [-1, -1, -1]
+
+
 def test_class_folders_come_before_a_table(tmp_path: Path) -> None:
     written(tmp_path, "path,label\na/1.png,x\n", pictures="a/1.png b/2.png")
     assert open_dataset(tmp_path).classes == ("a", "b")

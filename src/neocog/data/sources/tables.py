@@ -82,19 +82,25 @@ def _begins_as_table(text: str, reading: Reading) -> bool:
 
 def on_disk(rows: Rows, reading: Reading, name: str, folder: Path) -> Dataset:
     """The table's pictures as files, relative to `folder`."""
+    table = read_table(rows, reading, find_below(folder))
+    return as_dataset(table, name, Files(table.paths), folder, table.notes)
+
+
+def find_below(folder: Path) -> Find:
+    """Finds the files on disk whose paths are relative to `folder`, or absolute."""
 
     def find(path: str) -> str | None:
         # unlike Path's these never raise
         return the_picture(str(folder / os.path.expanduser(path)), os.path.isfile)  # noqa: PTH111, PTH113
 
-    table = read_table(rows, reading, find)
-    return as_dataset(table, name, Files(table.paths), folder, table.notes)
+    return find
 
 
-def from_table(name: str, others: int) -> Notes:
-    """That a table among the pictures gives the labels, and how many pictures it does not name."""
-    left_out = (f"left out: {others:,} pictures that {name} does not name",) if others else ()
-    return (f"labels: from {name}", *left_out)
+def from_tables(names: Sequence[str], others: int) -> Notes:
+    """That tables among the pictures give the labels, and how many pictures they do not name."""
+    said = ", ".join(names)
+    left_out = (f"left out: {others:,} pictures that {said} {'does' if len(names) == 1 else 'do'} not name",)
+    return (f"labels: from {said}", *(left_out if others else ()))
 
 
 def the_picture(name: str, is_there: Callable[[str], bool]) -> str | None:
