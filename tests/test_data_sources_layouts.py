@@ -211,11 +211,15 @@ def test_the_1000_classes_are_in_the_order_of_the_ids_and_of_the_published_outpu
     from neocog.weights.published import imagenet_classes
 
     lines = [line.split(maxsplit=1) for line in class_names("ilsvrc-2012")]
-    assert [name for _, name in lines] == list(imagenet_classes())
-    assert [wnid for wnid, _ in lines] == sorted(wnid for wnid, _ in lines)
-    # places that the literature knows: ILSVRC's 0, 1, 207 and 999
-    known = {0: "n01440764", 1: "n01443537", 207: "n02099601", 999: "n15075141"}
-    assert {i: lines[i][0] for i in known} == known
+    assert [wnid for wnid, _ in lines] == sorted({wnid for wnid, _ in lines})
+    assert len(set(imagenet_classes())) == len(lines) == 1000
+    known = {  # places that the literature knows
+        0: ("n01440764", "tench"),
+        1: ("n01443537", "goldfish"),
+        207: ("n02099601", "golden retriever"),
+        999: ("n15075141", "toilet tissue"),
+    }
+    assert {i: (lines[i][0], imagenet_classes()[i]) for i in known} == known
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist", "cifar-10"])
