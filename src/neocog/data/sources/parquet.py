@@ -27,7 +27,7 @@ ONE_AT_A_TIME = Lock()
 
 def recognises(path: Path) -> bool:
     """A Parquet file, or a folder with some in it, or in train, val, test or data in it."""
-    return path.suffix == ".parquet" if path.is_file() else bool(files_with(path, ".parquet"))
+    return path.suffix.lower() == ".parquet" if path.is_file() else bool(files_with(path, ".parquet"))
 
 
 def read(root: Path, reading: Reading) -> Dataset:

@@ -70,7 +70,7 @@ def recognises(path: Path) -> bool:
     """A pattern of tar files, a folder with nothing but tar files beside texts, or a tar file, with samples inside."""
     if pattern(path):
         return True
-    shards = _below(path) if path.is_dir() else [path] if path.suffix == ".tar" else []
+    shards = _below(path) if path.is_dir() else [path] if path.suffix.lower() == ".tar" else []
     try:
         return bool(shards) and _has_samples(shards[0])
     except (
