@@ -172,7 +172,7 @@ def test_the_fold_chooses_the_published_split_of_sun(tmp_path: Path) -> None:
         ("a/abbey/sun_aaa.jpg", "train"),
         ("a/apartment_building/outdoor/sun_eee.jpg", "train"),
     ]
-    with pytest.raises(UserError, match=r"cannot read .*Training_11\.txt: No such file"):
+    with pytest.raises(UserError, match=r"published_split must be .* got 11: no Training_11\.txt"):
         open_dataset(tmp_path, Reading(published_split=11))
 
 
@@ -199,6 +199,17 @@ def test_plain_folders_of_imagenet_bear_the_names_that_networks_give(tmp_path: P
         ("train/n02012849/b.JPEG", "crane bird", "train"),
         ("val/n03126707/c.JPEG", "crane", "val"),
     ]
+
+
+def test_imagenet_s_flat_validation_folder_is_left_out_with_a_word(tmp_path: Path) -> None:
+    trees.write(
+        tmp_path, "train/n01440764/a.JPEG", "train/n02012849/b.JPEG", "val/ILSVRC2012_val_00000001.JPEG"
+    )
+    dataset = open_dataset(tmp_path)
+    assert dataset.parts.tolist() == ["train", "train"]
+    assert dataset.notes[1:] == (
+        "left out: val, whose pictures lie in no folder of a WordNet id and have no labels",
+    )
 
 
 def test_synsets_that_share_a_name_are_told_apart(tmp_path: Path) -> None:
