@@ -73,6 +73,13 @@ def classes_of(
 
     None is no label; so is -1 beside `names`, as the publishers of test sets write it.
     """
+    if (
+        several := next((i for i, value in enumerate(values) if isinstance(value, list | dict)), None)
+    ) is not None:
+        raise UserError(
+            f"{place}, row {several}: a label must be a name or a number, got {str(values[several])[:80]}; "
+            "pictures of several classes are read from a .csv or .jsonl"
+        )
     if names:
         numbers = np.array([UNLABELLED if value is None else int(value) for value in values], dtype=np.int64)
         if (odd := np.flatnonzero((numbers < UNLABELLED) | (numbers >= len(names)))).size:
