@@ -5,6 +5,7 @@ import io
 import json
 import os
 import unicodedata
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -558,6 +559,27 @@ def test_votes_that_make_no_sense_are_refused(
 def test_a_bad_reading_is_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"columns": {"label": "x"}}, "columns is for tables and Parquet files, got .* without such a table"),
+        ({"classes": Path("names.txt")}, "classes is for tables, got"),
+        ({"consensus": "majority"}, "consensus is for tables with several annotators, got"),
+        ({"published_split": 2}, "published_split is for SUN-397, got"),
+    ],
+)
+def test_what_cannot_be_heeded_is_refused(tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    written(tmp_path, "", "notes.txt", "a/1.png b/2.png")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("a/1.png", "b/2.png"):
+            archive.writestr(name, PICTURE)
+    for data in (tmp_path, tmp_path / "x.zip"):
+        with pytest.raises(UserError, match=message):
+            open_dataset(data, Reading(**given))
+    with pytest.raises(UserError, match=message.replace(" without such a table", "builtin/photos")):
+        open_dataset("builtin/photos", Reading(**given))
 
 
 def test_long_text_takes_no_more_memory_than_it_has(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
-from neocog.data.reading import Reading
+from neocog.data.reading import Reading, demand_heeded
 from neocog.data.sources.beside import labelling, read_beside
 from neocog.data.sources.listing import Inside
 from neocog.data.sources.rows import Rows, is_picture, read_rows
@@ -40,6 +40,7 @@ def read(root: Path, reading: Reading) -> Dataset:
         table = _table(inside, [inside.names[i] for i in shown], top, reading)
         if table is not None:
             return table
+    demand_heeded(reading, (), f"{root} without such a table")
     found = arrange(names, folders_above(names), str(root))
     others = len(shown) - len(pictures)
     ignored = (f"ignored: {others:,} files that are no pictures by their names",) if others else ()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import UNLABELLED
+from neocog.data.reading import Reading
 from neocog.data.samples import Files
 from neocog.data.sources.tree import natural
 from neocog.errors import Unreadable, UserError
@@ -32,6 +33,13 @@ class Choice:
     label: str | None
     part: str | None
     names: tuple[str, ...]
+
+
+def given_columns(reading: Reading, roles: Sequence[str], place: object) -> dict[str, str]:
+    """The columns by role as the user gave them; UserError for a role that such data cannot play."""
+    if odd := next((role for role in reading.columns if role not in roles), None):
+        raise UserError(f"columns of {place} may be given for {', '.join(roles)}, got {odd}; leave it out")
+    return dict(reading.columns)
 
 
 def choose(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
-from neocog.data.reading import Reading
+from neocog.data.reading import Reading, demand_heeded
 from neocog.data.samples import Files
 from neocog.data.sources import tables
 from neocog.data.sources.beside import labelling, read_beside
@@ -29,6 +29,7 @@ def read(root: Path, reading: Reading) -> Dataset:
     table = None if is_sorted(pictures) else _table(root, pictures, reading)
     if table is not None:
         return table
+    demand_heeded(reading, (), f"{root} without such a table")
     tops = _folders(root)
     folders = [top.name for top in tops]
     folders += [f"{top.name}/{folder.name}" for top in tops for folder in _folders(top)]

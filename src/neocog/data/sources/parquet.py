@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neocog.data.dataset import PARTS, Dataset
 from neocog.data.reading import Reading
 from neocog.data.samples import Joined, Picture
-from neocog.data.sources.features import Choice, choose, classes_of, needed, picture_bytes
+from neocog.data.sources.features import Choice, choose, classes_of, given_columns, needed, picture_bytes
 from neocog.data.sources.inside import files_with, part_in
 from neocog.data.sources.tree import PART_FOLDERS
 from neocog.errors import Unreadable, UserError
@@ -35,9 +35,7 @@ def read(root: Path, reading: Reading) -> Dataset:
     files = [root] if root.is_file() else files_with(root, ".parquet")
     folder = root.parent if root.is_file() else root
     first = _open(files[0])
-    wanted = {
-        role: name for role, name in reading.columns.items() if role in ("path", "label", "part", "group")
-    }
+    wanted = given_columns(reading, ("path", "label", "part", "group"), root)
     choice = choose(files[0], first.schema_arrow.names, _features(first), wanted)
     labels: list[Any] = []
     parts: list[str] = []
