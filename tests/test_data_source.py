@@ -12,6 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import neocog.data.builtin
+import trees
 import zoo
 from neocog.data.dataset import labelled
 from neocog.data.source import list_pictures, open_dataset
@@ -238,6 +239,15 @@ def test_a_list_of_pictures_takes_files_as_given_and_folders_whole(tmp_path: Pat
     listed = list_pictures([tmp_path / "z.png", tmp_path / "folder"])
     names = [Path(listed.name(i)).relative_to(tmp_path).as_posix() for i in range(len(listed))]
     assert names == ["z.png", "folder/2.png", "folder/10.png", "folder/deep/a.png"]
+
+
+def test_other_kinds_of_data_stand_for_their_pictures(tmp_path: Path) -> None:
+    trees.mnist(tmp_path / "mnist", {"t10k": 3})
+    tree(tmp_path, "z.png", "odd name")
+    places = ["builtin/photos", tmp_path / "mnist", tmp_path / "odd name", tmp_path / "z.png"]
+    found = list_pictures(places)
+    assert len(found) == len(open_dataset("builtin/photos")) + 5
+    assert [Path(found.name(len(found) - i)).name for i in (2, 1)] == ["odd name", "z.png"]
 
 
 def test_a_list_without_any_picture_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from neocog.data.samples import Files, Joined, Samples
 from neocog.data.sources import archives, cifar, folders, hub, idx, memory, parquet, shards, tables
 from neocog.data.sources.folders import pictures_below
 from neocog.data.sources.layouts import LAYOUTS, sun397
+from neocog.data.sources.rows import is_picture
 from neocog.errors import UserError, unknown
 
 
@@ -94,20 +95,33 @@ def _from_memory(data: object, reading: Reading) -> Dataset:
 
 
 def list_pictures(places: Sequence[str | Path]) -> Samples:
-    """The pictures in the order given; a folder, a table or an archive stands for every picture in it."""
+    """The pictures in the order given; whatever else DATA may be stands for every picture in it."""
     found: list[Samples] = []
     paths: list[str] = []
     for place in places:
-        path = existing(place)
-        if tables.recognises(path) or archives.recognises(path):
-            found += [Files(paths), open_dataset(path).samples]
-            paths = []
+        several = _several(place)
+        if isinstance(several, list):
+            paths += several
         else:
-            paths += pictures_below(path) if path.is_dir() else [str(path)]
+            found += [Files(paths), several]
+            paths = []
     samples = Joined([*found, Files(paths)]) if found else Files(paths)
     if not len(samples):
         raise UserError(f"no picture found in {', '.join(map(str, places))}; known are {', '.join(SUFFIXES)}")
     return samples
+
+
+def _several(place: str | Path) -> list[str] | Samples:
+    """The pictures that a place stands for: those below a folder, those of another kind of data, or the file itself."""
+    if str(place).startswith(("builtin/", hub.PREFIX)) or shards.pattern(place):
+        return open_dataset(place).samples
+    path = existing(place)
+    below = list(pictures_below(path)) if path.is_dir() else []
+    if below or is_picture(path.name):
+        return below or [str(path)]
+    if any(source.recognises(path) for source in SOURCES if source is not folders):
+        return open_dataset(path).samples
+    return [] if path.is_dir() else [str(path)]
 
 
 def existing(place: str | Path) -> Path:
