@@ -564,7 +564,10 @@ def test_a_bad_reading_is_refused(make: Callable[[], Any], message: str) -> None
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"columns": {"label": "x"}}, "columns is for tables and Parquet files, got .* without such a table"),
+        (
+            {"columns": {"label": "x"}},
+            "columns is for tables and Parquet files, got .* with no table that names",
+        ),
         ({"classes": Path("names.txt")}, "classes is for tables, got"),
         ({"consensus": "majority"}, "consensus is for tables with several annotators, got"),
         ({"published_split": 2}, "published_split is for SUN-397, got"),
@@ -578,7 +581,7 @@ def test_what_cannot_be_heeded_is_refused(tmp_path: Path, given: dict[str, Any],
     for data in (tmp_path, tmp_path / "x.zip"):
         with pytest.raises(UserError, match=message):
             open_dataset(data, Reading(**given))
-    with pytest.raises(UserError, match=message.replace(" without such a table", "builtin/photos")):
+    with pytest.raises(UserError, match=message.replace(" with no table that names", "builtin/photos")):
         open_dataset("builtin/photos", Reading(**given))
 
 

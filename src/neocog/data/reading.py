@@ -65,7 +65,7 @@ def demand_heeded(reading: Reading, heeded: Collection[str], place: object) -> N
     """UserError where something was said about the reading of `place` that its kind of data cannot heed."""
     for name, kind in MEANT_FOR.items():
         if getattr(reading, name) and name not in heeded:
-            raise UserError(f"{name} is for {kind}, got {place}, which is read without it; leave it out")
+            raise UserError(f"{name} is for {kind}, got {place}; leave it out")
 
 
 class ReadingOptions(TypedDict, total=False):

@@ -40,7 +40,7 @@ def read(root: Path, reading: Reading) -> Dataset:
         table = _table(inside, [inside.names[i] for i in shown], top, reading)
         if table is not None:
             return table
-    demand_heeded(reading, (), f"{root} without such a table")
+    demand_heeded(reading, (), f"{root} with no table that names pictures")
     found = arrange(names, folders_above(names), str(root))
     others = len(shown) - len(pictures)
     ignored = (f"ignored: {others:,} files that are no pictures by their names",) if others else ()

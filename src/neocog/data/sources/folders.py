@@ -29,7 +29,7 @@ def read(root: Path, reading: Reading) -> Dataset:
     table = None if is_sorted(pictures) else _table(root, pictures, reading)
     if table is not None:
         return table
-    demand_heeded(reading, (), f"{root} without such a table")
+    demand_heeded(reading, (), f"{root} with no table that names pictures")
     tops = _folders(root)
     folders = [top.name for top in tops]
     folders += [f"{top.name}/{folder.name}" for top in tops for folder in _folders(top)]
