@@ -57,7 +57,7 @@ def test_a_bare_name_comes_before_the_same_name_with_a_number() -> None:
     ]
 
 
-@given(st.lists(st.text(min_size=1, max_size=6) | st.from_regex(r"[ab]?\d{0,3}[ab]?", fullmatch=True)))
+@given(st.lists(st.text(min_size=1, max_size=6) | st.text("ab0129", max_size=5)))
 def test_natural_order_does_not_depend_on_the_order_given(names: list[str]) -> None:
     shuffled = names.copy()
     Random(0).shuffle(shuffled)
