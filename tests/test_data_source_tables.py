@@ -304,6 +304,12 @@ def test_bad_json_lines_are_refused_with_their_line(tmp_path: Path, text: str, m
         open_dataset(written(tmp_path, text, "t.jsonl"))
 
 
+def test_json_lines_that_share_no_fields_do_not_fill_the_memory(tmp_path: Path) -> None:
+    text = "\n".join(json.dumps({"path": "a.png", f"field {i}": 1}) for i in range(5000))
+    with pytest.raises(UserError, match=r"t\.jsonl:4097: the objects must have the same fields, got 4,098"):
+        open_dataset(written(tmp_path, text, "t.jsonl"))
+
+
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match="unknown column for label in .*t.csv: 'speces'; did you mean species"

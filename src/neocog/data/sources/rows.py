@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,6 +18,7 @@ from neocog.errors import UserError
 Cell = Any
 """text; from JSON also a number, a bool, a list, None"""
 DELIMITERS = ",;\t"
+EMPTY_CELLS = 1 << 24  # that a table of JSON lines may have in any case; more only if the text is longer
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _header(rows: list[list[str]], place: str) -> list[str] | None:
                 f"got the picture {header[0][:80]}"
             )
         return None
-    twice = next((name for i, name in enumerate(header) if name and name in header[:i]), None)
+    twice = next((name for name, count in Counter(filter(None, header)).items() if count > 1), None)
     if twice is not None:
         raise UserError(f"{place}:1: each column must have a name of its own, got {twice!r} twice")
     return header
@@ -137,14 +139,22 @@ def _delimiter(text: str) -> str:
 def _json_lines(text: str, place: str) -> Rows:
     lines: list[int] = []
     columns: dict[str, list[Cell]] = {}
+    given = 0
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        for name, cell in _json_object(line, f"{place}:{number}").items():
+        fields = _json_object(line, f"{place}:{number}")
+        for name, cell in fields.items():
             column = columns.setdefault(name, [])
             column += [None] * (len(lines) - len(column))
             column.append(cell)
         lines.append(number)
+        given += len(fields)
+        if len(columns) * len(lines) - given > max(EMPTY_CELLS, len(text)):  # a table would be mostly empty
+            raise UserError(
+                f"{place}:{number}: the objects must have the same fields, got {len(columns):,} different ones in "
+                f"{len(lines):,} lines"
+            )
     for column in columns.values():
         column += [None] * (len(lines) - len(column))
     if not lines:
