@@ -14,7 +14,7 @@ from neocog import files, runtime
 from neocog.api import names
 from neocog.api.networks import backbone_from, backbone_of
 from neocog.api.plan import Plan
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import PARTS, Dataset
 from neocog.data.decode import Pixels
 from neocog.data.loading.pictures import Decoded, Labelled, Source
 from neocog.data.quarantine import demand_readable
@@ -168,18 +168,23 @@ def split_readable(
     skipped: tuple[tuple[int, str], ...],
     told: Progress,
 ) -> Split:
-    """The folders' own split where there is one, else a stratified one; errors where a class cannot be learned."""
+    """The data's own parts where they have some, else a stratified split; errors where a class cannot be learned."""
     dataset = plan.dataset
     if plan.strict:
         demand_readable(dataset, skipped)
     for i, reason in skipped:
         told.say(f"skipped {dataset.samples.name(i)}: {reason}")
     labels, parts = dataset.labels[indices], dataset.parts[indices]
-    trains = parts != "val" if not (parts == "train").any() else parts == "train"
+    trains = parts == ("train" if (parts == "train").any() else "")
+    if not trains.any():
+        there = ", ".join(part for part in PARTS if (parts == part).any())
+        raise UserError(
+            f"there must be pictures to train on, {dataset.name} has {there} alone; name their part train, or none"
+        )
     judged = next((part for part in ("val", "test") if (parts == part).any()), None)
     if judged:
         held_out = parts == judged
-        told.say(f"split: the {judged} folder judges, {int(held_out.sum()):,} pictures")
+        told.say(f"split: the {judged} part judges, {int(held_out.sum()):,} pictures")
     else:
         held_out = np.zeros(len(indices), dtype=bool)
         held_out[trains] = stratified(labels[trains], hashes[trains], plan.val_fraction, plan.seed)
