@@ -85,6 +85,7 @@ def test_train_reports_its_figures_as_json(place: Path) -> None:
         "top1_interval",
         "n_train",
         "n_val",
+        "leakage",
         "skipped",
         "quarantined",
         "seconds",
@@ -148,7 +149,8 @@ def test_eval_matches_labels_by_name(place: Path, tmp_path: Path) -> None:
     data = copy_photos(tmp_path / "data", ("rocket", "brick", "cat"))
     done = neocog("eval", "runs/last", data, "--json", cwd=place)
     figures = json.loads(done.stdout)
-    assert list(figures) == ["top1", "top5", "top1_interval", "n", "skipped", "quarantined", "per_class"]
+    wanted = ["top1", "top5", "top1_interval", "n", "skipped", "quarantined", "leakage", "per_class"]
+    assert list(figures) == wanted
     assert figures["n"] == 24
     assert figures["per_class"]["brick"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 8}
     rows = json.loads(neocog("predict", "runs/last", data, "--json", cwd=place).stdout)
@@ -160,6 +162,7 @@ def test_eval_matches_labels_by_name(place: Path, tmp_path: Path) -> None:
 def test_eval_says_how_many_pictures_trained_the_model(place: Path) -> None:
     done = neocog("eval", "runs/last", "my ünï photos", "--json", cwd=place)
     assert json.loads(done.stdout)["n"] == 24
+    assert json.loads(done.stdout)["leakage"]["same"] == 18
     assert "18 of these pictures trained the model" in done.stderr
 
 

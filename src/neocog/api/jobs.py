@@ -46,6 +46,12 @@ class Split:
     hashes: dict[int, str]
     """SHA-256 of each readable picture"""
 
+    @property
+    def leaked(self) -> NDArray[np.bool_]:
+        """(held out,), whether the picture is among those that train, too, byte for byte."""
+        trained = {self.hashes[i] for i in self.train.tolist()}
+        return np.array([self.hashes[i] in trained for i in self.held_out.tolist()], dtype=bool)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
@@ -194,7 +200,13 @@ def split_readable(
         trains &= ~held_out
     _check_split(dataset, labels[trains], held_out, told)
     digests = {int(i): row.tobytes().hex() for i, row in zip(indices, hashes, strict=True)}
-    return Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
+    split = Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
+    if split.leaked.any():
+        told.say(
+            f"warning: {int(split.leaked.sum()):,} of the {len(split.held_out):,} held-out pictures are trained on, "
+            "too: the accuracy counts what was learned by heart (neocog data check names them)"
+        )
+    return split
 
 
 def log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> float:

@@ -73,9 +73,9 @@ def _warn(scored: Scored, told: Console) -> None:
         told.say(
             f"warning: the model does not know {', '.join(scored.unknown_classes)}; those pictures count as wrong"
         )
-    if scored.trained_on:
+    if scored.leaked and scored.leaked.same:
         told.say(
-            f"warning: {scored.trained_on:,} of these pictures trained the model; new ones may score lower"
+            f"warning: {scored.leaked.same:,} of these pictures trained the model; new ones may score lower"
         )
 
 
@@ -85,6 +85,8 @@ def _print(scored: Scored, exact: bool) -> None:
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
+    if scored.leaked and scored.leaked.same:
+        out(scored.leaked)
     if scored.exact:
         low, high = scored.exact.scores.top1_interval
         out(
