@@ -85,8 +85,6 @@ def _print(scored: Scored, exact: bool) -> None:
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
-    if scored.leaked and scored.leaked.same:
-        out(scored.leaked)
     if scored.exact:
         low, high = scored.exact.scores.top1_interval
         out(
@@ -95,6 +93,8 @@ def _print(scored: Scored, exact: bool) -> None:
         out(f"other predictions: {scored.differing:,} of {scores.n:,}")
     elif exact:
         out("every pixel was decoded: this run decodes exactly")
+    if scored.leaked and scored.leaked.same:
+        out(scored.leaked)
     left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
     out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
     rows = (
