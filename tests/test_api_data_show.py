@@ -1,7 +1,5 @@
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+import door
 from neocog.api.data_show import show_data
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.policy import Augment, RandomCrop
@@ -81,21 +80,7 @@ def test_what_cannot_be_shown_is_a_readable_error(options: dict[str, object], me
 
 
 def test_the_command_writes_the_sheet_and_says_where(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "neocog",
-        "data",
-        "show",
-        "builtin/photos",
-        "-n",
-        "2",
-        "--draws",
-        "2",
-        "--json",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = door.neocog("data", "show", "builtin/photos", "-n", "2", "--draws", "2", "--json", cwd=tmp_path)
     said = json.loads(done.stdout)
     assert [path.name for path in tmp_path.iterdir()] == [said["output"]] == ["photos-randaugment.png"]
     written = Image.open(io.BytesIO((tmp_path / said["output"]).read_bytes()))

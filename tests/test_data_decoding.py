@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from door import neocog
 from neocog import UserError, evaluate, load, train
 from neocog.data.builtin import whole_photographs
 from neocog.data.decoding import chosen_decoding
@@ -70,13 +69,6 @@ def test_only_some_pictures_of_many_are_looked_at() -> None:
     chosen_decoding(WANTED, samples)
     assert len(samples.seen) == 32
     assert (min(samples.seen), max(samples.seen)) == (0, 999)
-
-
-def neocog(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "neocog", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
