@@ -123,7 +123,7 @@ class Processes:
 
     def _receive(self) -> None:
         """Wait for pieces to be done, or for a process to die."""
-        pipes = {worker.pipe: worker for worker in self._workers}
+        pipes = {worker.pipe: worker for worker in self._workers if worker.tasks}
         for pipe in wait(list(pipes)):
             worker = pipes[pipe]  # type: ignore[index]  # `wait` takes sockets and handles too
             try:
@@ -139,8 +139,8 @@ class Processes:
     def _settle(self, pending: deque[_Batch]) -> None:
         """Wait for what was handed out to be written, so that its memory is free for other batches."""
         self._todo.clear()
-        with suppress(UserError, RuntimeError):
-            while any(worker.tasks for worker in self._workers):
+        while any(worker.tasks for worker in self._workers):
+            with suppress(UserError, RuntimeError):
                 self._receive()
         self._slots.extend(batch.slot for batch in pending)
 
