@@ -214,6 +214,13 @@ def test_after_mistakes_the_pictures_on_their_way_do_not_overwrite_others(worker
         assert shown(list(loader)) == expected(order_of(0, order, 16))
 
 
+def test_a_loader_whose_processes_were_ended_says_so(place: Path) -> None:
+    loader = Loader(pictures(place), Order(size=N, batch_size=4), Workers(1, "processes"))
+    loader.close()
+    with pytest.raises(UserError, match="a loader that was closed or interrupted has no processes any more"):
+        list(loader)
+
+
 def left_behind() -> list[str]:
     folders = [folder for folder in (Path("/dev/shm"), Path(tempfile.gettempdir())) if folder.is_dir()]
     return [path.name for folder in folders for path in folder.glob(f"neocog-load-{os.getpid()}-*")]

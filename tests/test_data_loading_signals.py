@@ -17,17 +17,17 @@ import neocog
 
 PROGRAM = """
 import multiprocessing, sys
-from neocog.data.builtin import photos
 from neocog.data.loading.loader import Loader
 from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Decoded, Labelled
 from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
+from neocog.data.source import open_dataset
 
 def main():
-    samples, labels, _ = photos()
-    part = Labelled(Decoded(samples, Preprocess(size=(16, 16))), labels)
-    order = Order(size=len(labels), batch_size=7)
+    data = open_dataset("builtin/photos")
+    part = Labelled(Decoded(data.samples, Preprocess(size=(16, 16))), data.labels)
+    order = Order(size=len(part), batch_size=7)
     with Loader(part, order, Workers(2, "processes"), say=print) as loader:
         for batch in loader:
             if "on and on" in sys.argv:

@@ -71,6 +71,16 @@ class Processes:
         self._unlink()  # it stays mapped, and however this ends nothing is left behind
 
     def fill(self, batches: Iterator[Indices]) -> Fills:
+        if not self._workers:
+            raise UserError("a loader that was closed or interrupted has no processes any more; make another")
+        try:
+            yield from self._filled(batches)
+        except KeyboardInterrupt:
+            # it may come between the sending of a piece and the note of it: an answer could be waited for in vain
+            self.close()
+            raise
+
+    def _filled(self, batches: Iterator[Indices]) -> Fills:
         pending: deque[_Batch] = deque()
         try:
             while True:
@@ -85,8 +95,9 @@ class Processes:
                 pixels = np.array(self._ring[batch.slot, : batch.size])
                 self._slots.append(batch.slot)
                 yield Filled(pixels, sorted(batch.left_out))
-        finally:
+        except (Exception, GeneratorExit):
             self._settle(pending)
+            raise
 
     def close(self) -> None:
         for worker in self._workers:
