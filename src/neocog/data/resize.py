@@ -25,6 +25,7 @@ Box = tuple[float, float, float, float]
 
 CHUNK = 192  # lines between the two passes: few enough for the processor's cache, many enough for a matrix product
 KEPT = 1 << 22  # floats that a thread keeps as scratch memory; where more is needed, it is not kept
+VECTOR = 16  # numbers along a row that a matrix product makes at once on most processors
 STEEPEST = 64  # source pixels per result pixel; beyond it Pillow resizes, so that matrices stay small
 
 
@@ -226,20 +227,24 @@ def _interleaved(
     extent: int, low: float, high: float, size: int, interpolation: str, channels: int
 ) -> _Bands:
     """The bands for an axis along which the channels of each pixel lie side by side."""
-    bands = _bands(extent, low, high, size, interpolation)
+    lines = max(1, VECTOR // channels)
+    bands = _bands(extent, low, high, size, interpolation, lines)
     spread = np.zeros((len(bands.starts), bands.reach, channels, bands.lines, channels), np.float32)
     for channel in range(channels):
         spread[:, :, channel, :, channel] = bands.matrices.swapaxes(1, 2)
-    reach, lines = bands.reach * channels, bands.lines * channels
+    reach, width = bands.reach * channels, lines * channels
     starts = tuple(start * channels for start in bands.starts)
-    return _Bands(starts, spread.reshape(-1, reach, lines), lines, reach)
+    return _Bands(starts, spread.reshape(-1, reach, width), width, reach)
 
 
 @lru_cache(maxsize=64)
-def _bands(extent: int, low: float, high: float, size: int, interpolation: str) -> _Bands:
+def _bands(
+    extent: int, low: float, high: float, size: int, interpolation: str, lines: int | None = None
+) -> _Bands:
+    """The bands of one axis; None takes as many result lines to a band as is fastest for whole rows of a picture."""
     first, weights = _weights(extent, low, high, size, interpolation)
     taps = weights.shape[1]
-    lines = 8 if taps <= 10 else 4  # wide bands need fewer calls, narrow ones hold fewer zeros
+    lines = lines or (8 if taps <= 10 else 4)  # wide bands need fewer calls, narrow ones hold fewer zeros
     count = -(-size // lines)
     starts = first[::lines]
     ends = np.minimum(first[np.minimum(np.arange(1, count + 1) * lines, size) - 1] + taps, extent)
