@@ -51,12 +51,13 @@ sys.addaudithook(hook)
 def watched(folder: Path, *commands: list[str]) -> list[tuple[str, str]]:
     """What the commands did, run one after the other in `folder` with a home of their own."""
     home, work, log = folder / "home", folder / "work", folder / "log"
-    for place in (home, work, folder / "hook"):
+    for place in (home, work, folder / "hook", folder / "temporary"):
         place.mkdir()
     (folder / "hook" / "sitecustomize.py").write_text(WATCH)
     kept = {k: v for k, v in os.environ.items() if k not in ("CI", "TF_BUILD", "JENKINS_URL", "NEOCOG_CACHE")}
     kept |= {"HOME": str(home), "PYTHONPATH": str(folder / "hook"), "WATCH_LOG": str(log)}
-    kept |= {"PYTHONDONTWRITEBYTECODE": "1"}
+    # Python tries its temporary folder with a file there, as soon as any library asks for its name (torch loads dill)
+    kept |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(folder / "temporary")}
     kept.pop("XDG_CACHE_HOME", None)
     for command in commands:
         done = subprocess.run([sys.executable, *command], cwd=work, env=kept, capture_output=True, text=True)
@@ -85,7 +86,7 @@ def test_the_main_job_connects_to_nothing_and_writes_only_into_its_cache_and_run
     connecting = [(event, what) for event, what in seen if event.startswith("socket.") or event == "os.fork"]
     assert not connecting
     home, work = tmp_path / "home", tmp_path / "work"
-    allowed = [home / ".cache" / "neocog", work / "runs"]
+    allowed = [home / ".cache" / "neocog", work / "runs", tmp_path / "temporary"]
     elsewhere = set()
     for event, what in seen:
         if event not in ("open", "os.mkdir", "os.rename", "os.symlink") or what.startswith(
@@ -96,6 +97,7 @@ def test_the_main_job_connects_to_nothing_and_writes_only_into_its_cache_and_run
         if not any(path.is_relative_to(place) for place in allowed) and path != (home / ".cache"):
             elsewhere.add((event, what))
     assert not elsewhere
+    assert not list((tmp_path / "temporary").iterdir())
     assert sorted(path.name for path in home.iterdir()) == [".cache"]
     assert sorted(path.name for path in (home / ".cache").iterdir()) == ["neocog"]
     assert sorted(path.name for path in work.iterdir()) == ["runs"]
