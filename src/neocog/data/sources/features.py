@@ -88,8 +88,6 @@ def classes_of(
             f"{place}, row {several}: a label must be a name or a number, got {str(values[several])[:80]}; "
             "pictures of several classes are read from a .csv or .jsonl"
         )
-    if not len(values):
-        raise UserError(f"{place} must hold a picture, got no row")
     if names:
         numbers = np.array([UNLABELLED if value is None else int(value) for value in values], dtype=np.int64)
         if (odd := np.flatnonzero((numbers < UNLABELLED) | (numbers >= len(names)))).size:
