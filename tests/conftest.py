@@ -1,5 +1,6 @@
 """What all tests share: a cache of their own instead of the user's, and no more threads than two cores have."""
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -20,4 +21,5 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 @pytest.fixture(autouse=True)
 def two_threads() -> None:
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(2)
+        # two processes of the runner share the cores
+        sys.modules["torch"].set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)

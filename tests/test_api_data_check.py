@@ -3,14 +3,13 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import door
 import neocog
 import zoo
 from neocog.data.quarantine import read_list
@@ -18,18 +17,6 @@ from neocog.errors import UserError
 
 RNG = np.random.default_rng(0)
 EVIL = "<img src=x onerror=alert(1)>&"
-
-
-def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "neocog", "data", "check", *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
 
 
 def picture(kind: str = "PNG") -> bytes:
@@ -63,13 +50,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_clean_data_exit_0_and_nothing_is_found(place: Path) -> None:
-    done = command("good", "--strict", cwd=place)
+    done = door.neocog("data", "check", "good", "--strict", cwd=place)
     assert (done.returncode, done.stdout) == (0, "good: 24 pictures, 2 classes; nothing found\n")
 
 
 def test_odd_data_exit_1_are_told_and_stay_as_they_were(place: Path) -> None:
     before = tree(place / "odd")
-    done = command("odd", "--json", "-o", "found", cwd=place)
+    done = door.neocog("data", "check", "odd", "--json", "-o", "found", cwd=place, ok=False)
     assert done.returncode == 1
     assert tree(place / "odd") == before
     assert {path.name for path in (place / "found").iterdir()} == {
@@ -167,7 +154,7 @@ def test_strict_makes_warnings_count(tmp_path: Path) -> None:
     zoo.make(tmp_path / "data" / "few", {"a.png": picture()})
     assert neocog.check_data(tmp_path / "data").ok()
     (tmp_path / "data" / "few" / "notes.txt").write_text("not read")
-    done = command("data", "--strict", cwd=tmp_path)
+    done = door.neocog("data", "check", "data", "--strict", cwd=tmp_path, ok=False)
     assert done.returncode == 1
     assert "1 file with .txt" in done.stdout
     assert "few has 1 readable picture" in done.stdout

@@ -1,7 +1,5 @@
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from neocog.api.data_show import show
+import door
+from neocog.api.data_show import show_data
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.policy import Augment, RandomCrop
 from neocog.data.builtin import HERE
@@ -18,7 +17,7 @@ from neocog.errors import UserError
 
 def test_the_sheet_shows_what_the_policy_makes_of_the_named_pictures() -> None:
     """Pictures of different classes; each column is an epoch of the same random numbers as anywhere else."""
-    sheet = show("builtin/photos", aug="resnet-cifar", n=4, draws=3, seed=2, img_size=48).sheet
+    sheet = show_data("builtin/photos", aug="resnet-cifar", n=4, draws=3, seed=2, img_size=48).sheet
     assert len({row.name for row in sheet.rows}) == 4
     paths = sorted((HERE / "photos").glob("*/*.jpg"))
     places = [next(i for i, path in enumerate(paths) if path.name == row.detail) for row in sheet.rows]
@@ -35,10 +34,10 @@ def test_the_sheet_shows_what_the_policy_makes_of_the_named_pictures() -> None:
 
 
 def test_small_pictures_keep_their_size_down_to_32_and_crops_are_cut_from_larger_ones() -> None:
-    digits = show("builtin/digits", aug=Augment(shift=0.2), n=3, draws=1).sheet
+    digits = show_data("builtin/digits", aug=Augment(shift=0.2), n=3, draws=1).sheet
     assert {p.shape for row in digits.rows for p in row.pictures} == {(32, 32, 3)}
     assert len({row.name for row in digits.rows}) == 3
-    photos = show("builtin/photos", aug=Augment(crop=RandomCrop()), n=2, draws=2).sheet
+    photos = show_data("builtin/photos", aug=Augment(crop=RandomCrop()), n=2, draws=2).sheet
     assert {p.shape for row in photos.rows for p in row.pictures} == {(224, 224, 3)}
 
 
@@ -46,7 +45,9 @@ def test_tables_are_read_as_they_are_described(tmp_path: Path) -> None:
     for name in ("red", "blue"):
         Image.new("RGB", (40, 30), name).save(tmp_path / f"{name}.png")
     (tmp_path / "list.csv").write_text("file,what\nred.png,warm\nblue.png,cold\n")
-    sheet = show(tmp_path / "list.csv", aug="none", draws=1, columns={"path": "file", "label": "what"}).sheet
+    sheet = show_data(
+        tmp_path / "list.csv", aug="none", draws=1, columns={"path": "file", "label": "what"}
+    ).sheet
     assert sorted((row.name, row.detail) for row in sheet.rows) == [("cold", "blue.png"), ("warm", "red.png")]
 
 
@@ -55,12 +56,12 @@ def test_pictures_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         Image.new("RGB", (40, 30), "red").save(tmp_path / name / "good.png")
         (tmp_path / name / "bad.png").write_bytes(b"nothing")
-    sheet = show(tmp_path, aug="none", n=9, draws=1).sheet
+    sheet = show_data(tmp_path, aug="none", n=9, draws=1).sheet
     assert [(row.name, row.detail) for row in sheet.rows] == [("ant", "good.png"), ("bee", "good.png")]
     for name in ("ant", "bee"):
         (tmp_path / name / "good.png").write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"no picture of .* can be read"):
-        show(tmp_path)
+        show_data(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -74,26 +75,12 @@ def test_pictures_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_shown_is_a_readable_error(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as caught:
-        show("builtin/photos", **options)  # type: ignore[arg-type]
+        show_data("builtin/photos", **options)  # type: ignore[arg-type]
     assert message in str(caught.value)
 
 
 def test_the_command_writes_the_sheet_and_says_where(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "neocog",
-        "data",
-        "show",
-        "builtin/photos",
-        "-n",
-        "2",
-        "--draws",
-        "2",
-        "--json",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = door.neocog("data", "show", "builtin/photos", "-n", "2", "--draws", "2", "--json", cwd=tmp_path)
     said = json.loads(done.stdout)
     assert [path.name for path in tmp_path.iterdir()] == [said["output"]] == ["photos-randaugment.png"]
     written = Image.open(io.BytesIO((tmp_path / said["output"]).read_bytes()))

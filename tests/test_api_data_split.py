@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import neocog as nc
+from door import neocog, refused
 from neocog.api.data_split import manifest_place
 from neocog.data.builtin import HERE
 from neocog.data.dataset import Dataset
@@ -20,7 +21,6 @@ from neocog.data.reading import Reading
 from neocog.data.samples import Arrays
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
-from test_cli import neocog, refused
 
 SUBJECTS = ("cat", "coffee", "rocket")
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import neocog as nc
+from door import neocog, refused
 from neocog.draw.balance import MOST, ClassCount, balance, shown, text_balance
 from neocog.errors import UserError
-from test_cli import neocog, refused
 
 SVG = "{http://www.w3.org/2000/svg}"
 NASTY = "<script>alert(1)</script> & co"

@@ -1,7 +1,6 @@
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import door
 import neocog
 from neocog.api.wording import memory_bytes
 from neocog.cli.summary import with_one_size
@@ -235,10 +235,7 @@ def test_memory_is_read_with_its_unit() -> None:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "neocog", "summary", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return door.neocog("summary", *arguments, cwd=cwd, ok=False)
 
 
 def test_the_command_takes_a_file_and_says_which_functions_it_has(tmp_path: Path) -> None:

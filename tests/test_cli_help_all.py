@@ -11,9 +11,9 @@ import typer
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
+from door import neocog
 from neocog.cli.help_all import with_help_all
 from neocog.cli.main import app
-from test_cli import neocog
 
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 MOST = 20

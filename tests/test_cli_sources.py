@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from door import neocog, refused
 from neocog.data.builtin import HERE
-from test_cli import neocog, refused
 
 FILES = [
     path

@@ -5,8 +5,6 @@ import hashlib
 import http.server
 import io
 import struct
-import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 
 import trees
+from door import refused
 from neocog.data import builtin
 from neocog.data.builtin import published
 from neocog.data.builtin.published import PUBLISHED, Published, open_published
@@ -173,10 +172,7 @@ def test_debians_fashion_mnist_is_the_published_one() -> None:
 
 
 def test_the_command_says_how_to_get_what_is_not_here(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "neocog", "train", "builtin/mnist"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
-        "neocog: builtin/mnist is not on this machine; fetch it with --download (11 MiB), "
+    assert refused("train", "builtin/mnist", cwd=tmp_path) == (
+        "builtin/mnist is not on this machine; fetch it with --download (11 MiB), "
         "or give the folder of its files as DATA"
     )

@@ -57,7 +57,7 @@ def test_names_that_differ_in_case_and_spaces_may_be_one_class() -> None:
 
 def test_grey_that_gives_the_class_away_is_a_shortcut() -> None:
     found = words({"a": 10, "b": 10}, {"a": colourful().convert("L")}, {})
-    assert found["grey-shortcut"] == ["grey are a; the other classes are in colour"]
+    assert found["grey-shortcut"] == ["the pictures of a are grey, those of the other classes in colour"]
     assert found["mixed-channels"] == ["10 of 20 pictures are in grey"]
 
 

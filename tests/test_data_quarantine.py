@@ -53,7 +53,7 @@ def test_what_is_written_is_read(entries: list[Entry]) -> None:
 
 
 def test_a_person_may_write_paths_alone(tmp_path: Path) -> None:
-    path = place(tmp_path, "\ufeff# mine\n\na/0.png\n  b/1.png , , blurred\n'#not'\n")
+    path = place(tmp_path, "\ufeff# mine\npath\na/0.png\n  b/1.png , , blurred\n'#not'\n")
     assert [(e.path, e.reason, e.line) for e in read_list(path)] == [
         ("a/0.png", "", 3),
         ("b/1.png", "blurred", 4),

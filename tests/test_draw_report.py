@@ -24,6 +24,7 @@ from neocog.draw.report import (
     ClassRow,
     ComparisonRow,
     EpochRow,
+    Leak,
     Mistake,
     Report,
     confused_pairs,
@@ -172,7 +173,9 @@ def full(k: int = 12) -> Report:
     """A report in which every part is present."""
     return replace(
         report(k, wrong=((0, 1), (1, 0))),
+        leaked=Leak(same=3, of=60, top1_without=0.9111),
         skipped=(("a/cut.jpg", "cut off"), ("a/text.jpg", "not a picture")),
+        quarantined=(("a/mine.jpg", "blurred"),),
         seconds=(("reading", 1.0), ("training", 7.0), ("scores", 2.0)),
         decisions=("The network is trained.", "Seed 0."),
         epochs=tuple(
@@ -226,7 +229,7 @@ def test_sections_come_in_order() -> None:
         "Class by class",
         "How it learned",
         "Beside others",
-        "What was skipped",
+        "What was left out",
         "How long each step took",
         "What was decided, and why",
         "The card",
@@ -402,11 +405,37 @@ def test_more_mistakes_than_the_gallery_holds() -> None:
     assert len(part.all("img")) == 24
 
 
+def test_pictures_that_were_held_out_and_learned_from_are_told() -> None:
+    clean, one = Leak(same=0, of=72, top1_without=0.9722), Leak(same=1, of=1, top1_without=None)
+    root = Page(render(replace(report(), leaked=clean))).root
+    assert "none of them was learned from" in root.text()
+    assert not root.all("p", " leak ")
+    told = Page(render(full())).root
+    assert "none of them was learned from" not in told.text()
+    (words,) = told.all("p", " leak ")
+    assert "3 held-out pictures of 60 were learned from, too" in " ".join(words.text().split())
+    assert "Of the others 91.1 % are right" in " ".join(words.text().replace("\xa0", " ").split())
+    (words,) = Page(render(replace(report(), leaked=one))).root.all("p", " leak ")
+    assert "1 held-out picture of 1 was learned from, too" in " ".join(words.text().split())
+    assert "No other is left to judge by" in words.text()
+
+
+def test_what_a_quarantine_list_left_out_is_told_beside_what_could_not_be_read() -> None:
+    part = section(Page(render(full())).root, "What was left out")
+    assert "2 pictures could not be read, for 2 reasons." in part.text()
+    assert "1 picture left out by the quarantine list, for 1 reason." in part.text()
+    assert [li.text() for ul in part.all("ul", " small ") for li in ul.all("li")] == [
+        "a/cut.jpg",
+        "a/text.jpg",
+        "a/mine.jpg",
+    ]
+
+
 def test_nothing_wrong_and_nothing_skipped_are_said() -> None:
     root = Page(render(report(2, wrong=()))).root
     mistakes = section(root, "The most confident mistakes")
     assert "There are none: every held-out picture was named rightly." in mistakes.text()
-    assert "Nothing: every picture found was used." in section(root, "What was skipped").text()
+    assert "Nothing: every picture found was used." in section(root, "What was left out").text()
     other = Page(render(full())).root.text()
     assert "There are none" not in other
     assert "Nothing: every" not in other
@@ -550,8 +579,8 @@ def test_comparison_is_on_one_axis() -> None:
 
 def test_many_skipped_files_are_grouped_by_reason() -> None:
     skipped = tuple((f"x/{i}.jpg", "empty file" if i % 7 == 0 else "cut off") for i in range(700))
-    part = section(Page(render(replace(report(), skipped=skipped))).root, "What was skipped")
-    assert "700 files were left out, for 2 reasons." in part.text()
+    part = section(Page(render(replace(report(), skipped=skipped))).root, "What was left out")
+    assert "700 pictures could not be read, for 2 reasons." in part.text()
     assert [h.text() for h in part.all("h3")] == ["cut off (600)", "empty file (100)"]
     listed = [li.text() for li in part.all("ul", " small ")[0].all("li")]
     assert listed[:2] == ["x/1.jpg", "x/2.jpg"]

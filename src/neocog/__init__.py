@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from neocog.api.classifier import load as load
     from neocog.api.data_check import DataCheck as DataCheck
     from neocog.api.data_check import check_data as check_data
+    from neocog.api.data_show import show_data as show_data
     from neocog.api.data_split import split_data as split_data
     from neocog.api.data_stats import data_stats as data_stats
     from neocog.api.doctor import doctor as doctor
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from neocog.api.verbs import evaluate as evaluate
     from neocog.api.verbs import predict as predict
     from neocog.api.verify import verify as verify
+    from neocog.data.dataset import Dataset as Dataset
     from neocog.data.preprocess import Preprocess as Preprocess
+    from neocog.data.reading import Reading as Reading
+    from neocog.data.source import open_dataset as open_dataset
     from neocog.errors import UserError as UserError
     from neocog.models.features import create_feature_extractor as create_feature_extractor
     from neocog.weights.load import load_weights as load_weights
@@ -44,6 +48,7 @@ _PLACES = {
     "DataCheck": "api.data_check",
     "check_data": "api.data_check",
     "split_data": "api.data_split",
+    "show_data": "api.data_show",
     "data_stats": "api.data_stats",
     "doctor": "api.doctor",
     "ImageClassifier": "api.estimators",
@@ -65,7 +70,10 @@ _PLACES = {
     "evaluate": "api.verbs",
     "predict": "api.verbs",
     "verify": "api.verify",
+    "Dataset": "data.dataset",
     "Preprocess": "data.preprocess",
+    "Reading": "data.reading",
+    "open_dataset": "data.source",
     "UserError": "errors",
     "create_feature_extractor": "models.features",
     "LoadReport": "weights.report",

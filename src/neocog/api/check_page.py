@@ -33,7 +33,8 @@ def check_page(found: DataCheck) -> str:
     facts = (
         ("Pictures", f"{len(dataset):,}"),
         ("Classes", f"{len(dataset.classes):,}"),
-        ("In quarantine", f"{len(found.quarantine):,}"),
+        ("Unreadable", f"{len(found.quarantine):,}"),
+        *((("In quarantine", f"{len(dataset.quarantined):,}"),) if dataset.quarantined else ()),
         ("Looked at", f"{len(dataset) / max(seconds, 1e-9):,.0f} a second"),
     )
     page = CheckPage(

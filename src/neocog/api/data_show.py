@@ -49,8 +49,8 @@ def _drawable(path: str | Path) -> Path:
     return target
 
 
-def show(
-    data: str | Path | Dataset,
+def show_data(
+    data: object,
     *,
     aug: str | Augment = "randaugment",
     n: int = 6,
@@ -72,7 +72,7 @@ def show(
     if n < 1 or draws < 1:
         raise UserError(f"n and draws must be at least 1, got {n} and {draws}")
     place = None if output is None else _drawable(output)
-    dataset = data if isinstance(data, Dataset) else open_dataset(data, make_reading(**reading))
+    dataset = open_dataset(data, make_reading(**reading))
     chosen = policy(aug) if isinstance(aug, str) else aug
     extent = _own_size(dataset) if img_size is None else img_size
     indices, pixels = _pictures(dataset, n, seed, round(extent * ROOM) if chosen.crop else extent)

@@ -14,7 +14,7 @@ from neocog import files, runtime
 from neocog.api import names
 from neocog.api.networks import backbone_from, backbone_of
 from neocog.api.plan import Plan
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import PARTS, Dataset
 from neocog.data.decode import Pixels
 from neocog.data.loading.pictures import Decoded, Labelled, Source
 from neocog.data.quarantine import demand_readable
@@ -45,6 +45,12 @@ class Split:
     held_out: NDArray[np.int64]
     hashes: dict[int, str]
     """SHA-256 of each readable picture"""
+
+    @property
+    def leaked(self) -> NDArray[np.bool_]:
+        """(held out,), whether the picture is among those that train, too, byte for byte."""
+        trained = {self.hashes[i] for i in self.train.tolist()}
+        return np.array([self.hashes[i] in trained for i in self.held_out.tolist()], dtype=bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,18 +174,23 @@ def split_readable(
     skipped: tuple[tuple[int, str], ...],
     told: Progress,
 ) -> Split:
-    """The folders' own split where there is one, else a stratified one; errors where a class cannot be learned."""
+    """The data's own parts where they have some, else a stratified split; errors where a class cannot be learned."""
     dataset = plan.dataset
     if plan.strict:
         demand_readable(dataset, skipped)
     for i, reason in skipped:
         told.say(f"skipped {dataset.samples.name(i)}: {reason}")
     labels, parts = dataset.labels[indices], dataset.parts[indices]
-    trains = parts != "val" if not (parts == "train").any() else parts == "train"
+    trains = parts == ("train" if (parts == "train").any() else "")
+    if not trains.any():
+        there = ", ".join(part for part in PARTS if (parts == part).any())
+        raise UserError(
+            f"there must be pictures to train on, {dataset.name} has {there} alone; name their part train, or none"
+        )
     judged = next((part for part in ("val", "test") if (parts == part).any()), None)
     if judged:
         held_out = parts == judged
-        told.say(f"split: the {judged} folder judges, {int(held_out.sum()):,} pictures")
+        told.say(f"split: the {judged} part judges, {int(held_out.sum()):,} pictures")
     else:
         held_out = np.zeros(len(indices), dtype=bool)
         held_out[trains] = stratified(labels[trains], hashes[trains], plan.val_fraction, plan.seed)
@@ -189,7 +200,13 @@ def split_readable(
         trains &= ~held_out
     _check_split(dataset, labels[trains], held_out, told)
     digests = {int(i): row.tobytes().hex() for i, row in zip(indices, hashes, strict=True)}
-    return Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
+    split = Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
+    if split.leaked.any():
+        told.say(
+            f"warning: {int(split.leaked.sum()):,} of the {len(split.held_out):,} held-out pictures are trained on, "
+            "too: the accuracy counts what was learned by heart (neocog data check names them)"
+        )
+    return split
 
 
 def log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> float:

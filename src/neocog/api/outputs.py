@@ -26,6 +26,7 @@ from neocog.data.builtin import whole_photographs
 from neocog.data.decode import Pixels
 from neocog.data.manifest import SKIPPED, Row, label_text, to_csv
 from neocog.errors import UserError
+from neocog.evaluation.leakage import leaked
 from neocog.evaluation.metrics import Scores, score
 from neocog.weights.digest import digest
 
@@ -154,7 +155,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _figures(
     folder: Path, plan: Plan, learned: Learned, scores: Scores, seconds: Mapping[str, float]
 ) -> dict[str, Any]:
-    samples = plan.dataset.samples
+    samples, truth = plan.dataset.samples, plan.dataset.labels[learned.split.held_out]
     return {
         "run": str(folder),
         "model": str(plan.reference),
@@ -164,6 +165,7 @@ def _figures(
         "top1_interval": list(scores.top1_interval),
         "n_train": len(learned.split.train),
         "n_val": len(learned.split.held_out),
+        "leakage": asdict(leaked(learned.probabilities, truth, learned.split.leaked)),
         "skipped": [{"path": samples.name(i), "reason": reason} for i, reason in learned.skipped],
         "quarantined": [gone.to_json() for gone in plan.dataset.quarantined],
         "seconds": {step: round(s, 3) for step, s in seconds.items()},

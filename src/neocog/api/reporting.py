@@ -11,7 +11,7 @@ import numpy as np
 
 from neocog.api.jobs import Learned
 from neocog.api.plan import Plan
-from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Mistake, Report, render
+from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Leak, Mistake, Report, render
 from neocog.errors import Unreadable
 from neocog.evaluation.metrics import Scores
 
@@ -40,7 +40,9 @@ def make_report(
             classes=_classes(plan, learned, scores),
             confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
             mistakes=_mistakes(plan, learned),
+            leaked=Leak(**figures["leakage"]),
             skipped=tuple((row["path"], row["reason"]) for row in figures["skipped"]),
+            quarantined=tuple((row["path"], row["reason"]) for row in figures["quarantined"]),
             seconds=tuple(figures["seconds"].items()),
             epochs=tuple(
                 EpochRow(epoch=e.epoch, train_loss=e.train_loss, eval_loss=e.eval_loss, eval_top1=e.eval_top1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from neocog.api.networks import Loaded
 from neocog.data.dataset import Dataset, LeftOut
 from neocog.data.quarantine import demand_readable
 from neocog.errors import UserError
+from neocog.evaluation.leakage import Leaked, leaked
 from neocog.evaluation.metrics import Scores, score
 from neocog.inference.engines import Engine
 from neocog.inference.network import Floats
@@ -36,8 +37,8 @@ class Scored:
     """(path, reason)"""
     unknown_classes: tuple[str, ...]
     """classes of the data that the model does not know; their pictures count as wrong"""
-    trained_on: int = 0
-    """how many of the pictures the model was trained on, found by content"""
+    leaked: Leaked | None = None
+    """how many of the pictures the model was trained on, found by content; None where nobody knows"""
     quarantined: tuple[LeftOut, ...] = ()
     """pictures that a quarantine list left out"""
     exact: Scored | None = None
@@ -64,6 +65,7 @@ class Scored:
             "n": scores.n,
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "quarantined": [gone.to_json() for gone in self.quarantined],
+            "leakage": asdict(self.leaked) if self.leaked else None,
             "per_class": {name: vars(row) for name, row in scores.per_class.items()},
             **exact,
         }
@@ -88,7 +90,8 @@ def score_dataset(
     kept: list[NDArray[np.int64]] = []
     rows: list[Floats] = []
     unread: list[tuple[int, str]] = []
-    trained, seen = training_hashes(loaded.folder), 0
+    trained = training_hashes(loaded.folder)
+    seen: list[bool] = []
     for note in dataset.notes:
         progress.say(note)
     with progress.step("pictures", len(dataset)) as advance:
@@ -96,7 +99,7 @@ def score_dataset(
             if len(part.indices):
                 kept.append(part.indices)
                 rows.append(loaded.head.probabilities(part.outputs))
-                seen += sum(row.tobytes().hex() in trained for row in part.hashes)
+                seen += [row.tobytes().hex() in trained for row in part.hashes]
             unread += part.skipped
             advance(len(part.indices) + len(part.skipped))
     if strict:
@@ -110,7 +113,8 @@ def score_dataset(
     labels = index[dataset.labels[indices]]
     scores = score(probabilities, labels, (*loaded.classes, *unknown))
     paths = tuple(dataset.samples.name(i) for i in indices)
-    return Scored(scores, probabilities, labels, paths, skipped, unknown, seen, dataset.quarantined)
+    found = leaked(probabilities, labels, np.array(seen)) if trained else None
+    return Scored(scores, probabilities, labels, paths, skipped, unknown, found, dataset.quarantined)
 
 
 def training_hashes(run: Path | None) -> frozenset[str]:

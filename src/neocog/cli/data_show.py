@@ -37,14 +37,14 @@ def show(
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Draw pictures of DATA as they are and as an augmentation changes them."""
-    from neocog.api.data_show import show as draw
+    from neocog.api.data_show import show_data
     from neocog.data.reading import make_reading
     from neocog.data.source import open_dataset
 
     told = reading.options(columns, classes, consensus, quarantine)
     dataset = open_dataset(data, make_reading(**told))
     place = output or re.sub(r"[^\w.-]+", "-", f"{dataset.name}-{aug}").strip("-.") + ".png"
-    shown = draw(dataset, aug=aug, n=n, draws=draws, seed=seed, img_size=img_size, output=place)
+    shown = show_data(dataset, aug=aug, n=n, draws=draws, seed=seed, img_size=img_size, output=place)
     sheet = shown.sheet
     if as_json:
         pictures = [{"class": row.name, "picture": row.detail} for row in sheet.rows]

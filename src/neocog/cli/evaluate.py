@@ -73,9 +73,9 @@ def _warn(scored: Scored, told: Console) -> None:
         told.say(
             f"warning: the model does not know {', '.join(scored.unknown_classes)}; those pictures count as wrong"
         )
-    if scored.trained_on:
+    if scored.leaked and scored.leaked.same:
         told.say(
-            f"warning: {scored.trained_on:,} of these pictures trained the model; new ones may score lower"
+            f"warning: {scored.leaked.same:,} of these pictures trained the model; new ones may score lower"
         )
 
 
@@ -93,6 +93,8 @@ def _print(scored: Scored, exact: bool) -> None:
         out(f"other predictions: {scored.differing:,} of {scores.n:,}")
     elif exact:
         out("every pixel was decoded: this run decodes exactly")
+    if scored.leaked and scored.leaked.same:
+        out(scored.leaked)
     left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
     out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
     rows = (

@@ -34,7 +34,9 @@ class Verb(TyperCommand):
 def with_help_all(app: typer.Typer) -> typer.Typer:
     """`app` with `--help-all` in each of its verbs, those of its groups included."""
     for verb in app.registered_commands:
-        verb.cls = Verb
+        # one that reads its arguments in its own way is a Verb already
+        if verb.cls is None or not issubclass(verb.cls, Verb):
+            verb.cls = Verb
     for group in app.registered_groups:
         if group.typer_instance:
             with_help_all(group.typer_instance)

@@ -8,16 +8,16 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from typer import Argument, Option
-from typer.core import TyperCommand
 
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.help_all import Verb
 from neocog.errors import UserError
 
 FLOPS = 1e12
 SIZE = "--input-size"
 
 
-class Summary(TyperCommand):
+class Summary(Verb):
     """The verb, whose --input-size takes as many numbers as there are; the parser's own options take a fixed count."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -112,14 +112,18 @@ def train(
 
 
 def _summary(run: Run) -> None:
+    from neocog.evaluation.leakage import Leaked
+
     figures = run.figures
     low, high = figures["top1_interval"]
     n = figures["n_val"]
     out(f"accuracy {figures['top1']:.4f} on {n:,} held-out pictures (95 % interval {low:.4f} to {high:.4f})")
+    if figures["leakage"]["same"]:
+        out(Leaked(**figures["leakage"]))
     for line in run.comparison:
         out(f"  beside it: {line}")
     if figures["skipped"]:
-        out(f"skipped {len(figures['skipped'])} unreadable pictures, listed in the report")
+        out(f"skipped {len(figures['skipped']):,} unreadable, listed in the report")
     if figures["quarantined"]:
         out(f"in quarantine {len(figures['quarantined']):,}")
     out(f"run     {run.folder}")

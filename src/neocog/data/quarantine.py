@@ -68,7 +68,7 @@ def _entries(path: Path, text: str) -> Iterator[Entry]:
     rows = csv.reader(io.StringIO(text, newline=""))
     for row in rows:
         cells = [cell.strip() for cell in row]
-        if not any(cells) or cells[0].startswith("#") or tuple(cells[: len(HEADER)]) == HEADER:
+        if not any(cells) or cells[0].startswith("#") or tuple(cells) == HEADER[: len(cells)]:
             continue
         name, digest, reason = (*cells, "", "")[:3]
         digest = digest.lower()

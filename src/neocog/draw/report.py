@@ -75,6 +75,15 @@ class ComparisonRow:
     note: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Leak:
+    """How many of the held-out pictures were trained on, and the share right of the others, if there are any."""
+
+    same: int
+    of: int
+    top1_without: float | None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Report:
     """Everything the page shows. Shares and probabilities lie in 0..1, times are seconds."""
@@ -98,7 +107,11 @@ class Report:
     """pictures, [true][predicted], in the order of `classes`"""
     mistakes: tuple[Mistake, ...] = ()
     """most confident first"""
+    leaked: Leak | None = None
+    """None where nobody looked"""
     skipped: tuple[tuple[str, str], ...] = ()
+    """path, reason"""
+    quarantined: tuple[tuple[str, str], ...] = ()
     """path, reason"""
     seconds: tuple[tuple[str, float], ...] = ()
     """step, its time"""
@@ -190,7 +203,11 @@ def _derived(report: Report) -> dict[str, object]:
         "gallery": report.mistakes[:GALLERY],
         "table": len(report.classes) <= LARGEST_TABLE,
         "pairs": confused_pairs(report.confusion),
-        "reasons": _by_reason(report.skipped),
+        "left_out": (
+            ("could not be read", _by_reason(report.skipped)),
+            ("left out by the quarantine list", _by_reason(report.quarantined)),
+        ),
+        "leak": report.leaked if report.leaked and report.leaked.same else None,
         "listed": LISTED,
         "total": sum(seconds for _, seconds in report.seconds),
         "colours": COLOURS,
