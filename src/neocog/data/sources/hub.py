@@ -62,7 +62,7 @@ def _loaded(load: Callable[[], Any], place: object, way: str) -> Any:
 @contextmanager
 def _offline(datasets: Any, offline: bool) -> Iterator[None]:
     """Whether the libraries may use the network, for as long as this lasts; one caller at a time."""
-    places = (datasets.config, importlib.import_module("huggingface_hub.constants"))
+    places: tuple[Any, ...] = (datasets.config, importlib.import_module("huggingface_hub.constants"))
     with ONE_AT_A_TIME:
         before = [place.HF_HUB_OFFLINE for place in places]
         try:
