@@ -72,6 +72,11 @@ def test_parts_and_labels_that_are_none_are_refused_with_their_row(tmp_path: Pat
         open_dataset(path)
 
 
+def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="DATA must hold a picture, got none in x"):
+        open_dataset(write(tmp_path / "x.parquet", {"image": pa.array([], pa.binary()), "label": []}))
+
+
 def test_a_part_may_be_left_empty(tmp_path: Path) -> None:
     columns = {"image": cells("abc"), "label": ["x"] * 3, "split": ["Train", None, ""]}
     assert open_dataset(write(tmp_path / "x.parquet", columns)).parts.tolist() == ["train", "", ""]
@@ -160,6 +165,20 @@ def test_a_saved_folder_is_read(tmp_path: Path, prefix: str) -> None:
     assert dataset.parts.tolist() == ["train"] * 3 + ["test"] * 2
     assert [dataset.samples.read(i) for i in range(5)] == [trees.picture(i) for i in "abcde"]
     assert dataset.short_name(3) == "test/000000"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"dataset_dict.json": "garbage"},
+        {"dataset_dict.json": '{"splits": ["train"]}'},
+        {"dataset_info.json": "{}", "state.json": "{}"},
+    ],
+)
+def test_a_damaged_saved_folder_is_refused_by_name(tmp_path: Path, files: dict[str, str]) -> None:
+    trees.texts(tmp_path / "saved", files)
+    with pytest.raises(UserError, match=r"saved cannot be loaded \(.+\); save it anew"):
+        open_dataset(tmp_path / "saved")
 
 
 def test_what_is_not_in_the_cache_of_datasets_is_not_fetched(tmp_path: Path) -> None:

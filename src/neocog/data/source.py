@@ -53,6 +53,8 @@ def open_dataset(data: object, reading: Reading = Reading()) -> Dataset:  # noqa
     From Python also a pair (pictures, labels), a data frame with a column of paths, or a `Dataset`, as it is.
     """
     dataset = _opened(data, reading)
+    if not len(dataset):
+        raise UserError(f"DATA must hold a picture, got none in {dataset.name}")
     if reading.split:
         dataset = apply_split(dataset, reading.split, reading.fold)
     return without_quarantined(dataset, reading.quarantine) if reading.quarantine else dataset

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from neocog.errors import Unreadable, UserError
 
 PREFIX = "hfds/"
 SAVED = ("dataset_dict.json", "dataset_info.json")
+ONE_AT_A_TIME = Lock()
 
 
 def recognises(path: Path) -> bool:
@@ -26,7 +30,9 @@ def recognises(path: Path) -> bool:
 
 def read(root: Path, reading: Reading) -> Dataset:
     """The pictures of a saved folder."""
-    return _dataset(root, root.resolve().name, _library().load_from_disk(str(root)), reading)
+    datasets = _library()
+    loaded = _loaded(lambda: datasets.load_from_disk(str(root)), root, "save it anew")
+    return _dataset(root, root.resolve().name, loaded, reading)
 
 
 def open_hub(name: str, reading: Reading) -> Dataset:
@@ -35,27 +41,37 @@ def open_hub(name: str, reading: Reading) -> Dataset:
         return read(Path(name), reading)
     datasets = _library()
     identity, _, configuration = name.partition(":")
-    offline = (
-        (datasets.config, "HF_HUB_OFFLINE"),
-        (importlib.import_module("huggingface_hub.constants"), "HF_HUB_OFFLINE"),
+    way = (
+        "look at its name"
+        if reading.download
+        else "fetch it with --download, or give a folder that datasets saved"
     )
-    before = [getattr(*place) for place in offline]
+    with _offline(datasets, not reading.download):
+        loaded = _loaded(lambda: datasets.load_dataset(identity, configuration or None), f"hfds/{name}", way)
+    return _dataset(None, name.replace("/", "-").replace(":", "-"), loaded, reading)
+
+
+def _loaded(load: Callable[[], Any], place: object, way: str) -> Any:
     try:
-        for module, constant in offline:
-            setattr(module, constant, not reading.download)
-        loaded = datasets.load_dataset(identity, configuration or None)
+        return load()
     except Exception as error:  # it raises whatever the libraries below it raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        way = (
-            "look at its name"
-            if reading.download
-            else "fetch it with --download, or give a folder that datasets saved"
-        )
-        raise UserError(f"hfds/{name} cannot be loaded ({reason}); {way}") from error
-    finally:
-        for (module, constant), value in zip(offline, before, strict=True):
-            setattr(module, constant, value)
-    return _dataset(None, name.replace("/", "-").replace(":", "-"), loaded, reading)
+        raise UserError(f"{place} cannot be loaded ({reason}); {way}") from error
+
+
+@contextmanager
+def _offline(datasets: Any, offline: bool) -> Iterator[None]:
+    """Whether the libraries may use the network, for as long as this lasts; one caller at a time."""
+    places: tuple[Any, ...] = (datasets.config, importlib.import_module("huggingface_hub.constants"))
+    with ONE_AT_A_TIME:
+        before = [place.HF_HUB_OFFLINE for place in places]
+        try:
+            for place in places:
+                place.HF_HUB_OFFLINE = offline
+            yield
+        finally:
+            for place, value in zip(places, before, strict=True):
+                place.HF_HUB_OFFLINE = value
 
 
 def _library() -> Any:

@@ -203,7 +203,7 @@ def _mapping(folder: Path, pairs: list[Pair]) -> dict[int, str]:
     names = {}
     for place in sorted({pair.images.name.partition("-train-")[0].partition("-test-")[0] for pair in pairs}):
         path = folder / f"{place}-mapping.txt"
-        for number, line in enumerate(path.read_text("utf-8").splitlines() if path.is_file() else [], 1):
+        for number, line in enumerate(path.read_text("latin-1").splitlines() if path.is_file() else [], 1):
             words = line.split()
             if not all(word.isdecimal() and int(word) < 256 for word in words) or len(words) == 1:
                 raise UserError(f"{path}, line {number}: must be a label and code points, got {line!r}")

@@ -52,7 +52,9 @@ def arrange(pictures: Sequence[str], folders: Collection[str], where: str) -> Ar
     level = 1 if parts else 0
     names = {path for path in folders if path.count("/") == level and (not parts or _top(path) in parts)}
     if not names:
-        raise UserError(f"DATA must be a folder of class folders, got no picture in {where}")
+        raise UserError(
+            f"DATA must be a folder of class folders, got no picture in {where}; known are {', '.join(SUFFIXES)}"
+        )
     classes = sorted({class_name(path.split("/")[level]) for path in names}, key=natural)
     place = {name: i for i, name in enumerate(classes)}
     ranks = {top: PARTS.index(parts[top]) if parts else 0 for top in tops if not parts or top in parts}
