@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import prod
 from threading import local
 
@@ -142,7 +143,7 @@ class _Scratch(local):
 
     def arrays(self, *shapes: tuple[int, int]) -> list[Floats]:
         """Arrays of these shapes, whose content means nothing, until the thread's next call."""
-        ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
+        ends = [*accumulate(map(prod, shapes))]
         memory = self._kept if ends[-1] <= len(self._kept) else np.empty(ends[-1], np.float32)
         if len(memory) <= KEPT:
             self._kept = memory
@@ -227,7 +228,8 @@ def _interleaved(
     extent: int, low: float, high: float, size: int, interpolation: str, channels: int
 ) -> _Bands:
     """The bands for an axis along which the channels of each pixel lie side by side."""
-    lines = max(1, VECTOR // channels)
+    # bands of few source pixels are over so soon that their number counts
+    lines = (VECTOR if high - low > size else 3 * VECTOR) // channels
     bands = _bands(extent, low, high, size, interpolation, lines)
     spread = np.zeros((len(bands.starts), bands.reach, channels, bands.lines, channels), np.float32)
     for channel in range(channels):
