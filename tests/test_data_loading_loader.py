@@ -31,6 +31,8 @@ from odd_samples import FILES, PIXELS, Broken, Counted, Light, N, Slow, Stubborn
 
 PLAIN = Preprocess(size=(12, 10))
 KINDS = [Workers(0), Workers(1), Workers(2), Workers(2, "processes")]
+CHANGES = [*zip(KINDS, [*KINDS[2:], *KINDS[:1:-1]], strict=True)]
+"""from each kind to threads or to processes, and from each of these to the other"""
 LABELS = np.arange(N) * 7
 BAD = {3: b"", 17: b"no picture", 18: b"\x89PNG\r\n\x1a\n cut off"}
 
@@ -114,8 +116,7 @@ def test_rows_pick_pictures_out_of_many() -> None:
         assert shown(list(loader)) == expected([[5, 2], [40]])
 
 
-@pytest.mark.parametrize("before", KINDS, ids=str)
-@pytest.mark.parametrize("after", [Workers(2), Workers(2, "processes")], ids=str)
+@pytest.mark.parametrize(("before", "after"), CHANGES, ids=str)
 def test_a_run_goes_on_in_the_middle_of_an_epoch_with_other_workers(
     place: Path, before: Workers, after: Workers
 ) -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from neocog.data.resize import KERNELS, _weights, resize, tall
+from neocog.data.filters import KERNELS, weights_of
+from neocog.data.resize import resize, tall
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -129,7 +130,7 @@ def test_threads_that_resize_at_once_do_not_meet_in_memory(
 def test_every_sum_fits_into_the_24_bits_of_a_float32(
     extent: int, size: int, low: float, high: float, method: str
 ) -> None:
-    _, weights = _weights(extent, low * extent, (1 - high) * extent, size, method)
+    _, weights = weights_of(extent, low * extent, (1 - high) * extent, size, method)
     units = weights * 2.0 ** KERNELS[method].bits
     assert (units == np.rint(units)).all()
     assert (units.sum(axis=1) == 2 ** KERNELS[method].bits).all()

@@ -7,9 +7,10 @@ vector or number of threads a matrix product takes, it gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from math import prod
 from threading import local
 
@@ -17,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.data.filters import KERNELS, weights_of
+
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 """left, top, right, bottom"""
 
@@ -27,43 +29,6 @@ CHUNK = 192  # lines between the two passes: few enough for the processor's cach
 KEPT = 1 << 22  # floats that a thread keeps as scratch memory; where more is needed, it is not kept
 VECTOR = 16  # numbers along a row that a matrix product makes at once on most processors
 STEEPEST = 64  # source pixels per result pixel; beyond it Pillow resizes, so that matrices stay small
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A filter: how much a source pixel at some distance counts, up to `support` result pixels away."""
-
-    support: float
-    weight: Callable[[Doubles], Doubles]
-    signed: bool
-    """has negative lobes, so that a sum can leave 0..255"""
-
-    @property
-    def bits(self) -> int:
-        """Of a weight: 255 times the sum of a row's magnitudes (1, or below 2 with lobes) stays below 2**24."""
-        return 15 if self.signed else 16
-
-
-def _triangle(x: Doubles) -> Doubles:
-    return np.asarray(np.maximum(0, 1 - np.abs(x)))
-
-
-def _cubic(x: Doubles, a: float = -0.5) -> Doubles:
-    """Keys, "Cubic convolution interpolation for digital image processing" (1981); a as in Pillow."""
-    x = np.abs(x)
-    near, far = ((a + 2) * x - (a + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * a
-    return np.where(x < 1, near, np.where(x < 2, far, 0))
-
-
-def _lanczos(x: Doubles, lobes: int = 3) -> Doubles:
-    return np.where(np.abs(x) < lobes, np.sinc(x) * np.sinc(x / lobes), 0)
-
-
-KERNELS = {
-    "bilinear": Kernel(1, _triangle, signed=False),
-    "bicubic": Kernel(2, _cubic, signed=True),
-    "lanczos": Kernel(3, _lanczos, signed=True),
-}
 
 
 def resize(
@@ -142,7 +107,7 @@ class _Scratch(local):
 
     def arrays(self, *shapes: tuple[int, int]) -> list[Floats]:
         """Arrays of these shapes, whose content means nothing, until the thread's next call."""
-        ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
+        ends = [*accumulate(map(prod, shapes))]
         memory = self._kept if ends[-1] <= len(self._kept) else np.empty(ends[-1], np.float32)
         if len(memory) <= KEPT:
             self._kept = memory
@@ -227,7 +192,8 @@ def _interleaved(
     extent: int, low: float, high: float, size: int, interpolation: str, channels: int
 ) -> _Bands:
     """The bands for an axis along which the channels of each pixel lie side by side."""
-    lines = max(1, VECTOR // channels)
+    # bands of few source pixels are over so soon that their number counts
+    lines = (VECTOR if high - low > size else 3 * VECTOR) // channels
     bands = _bands(extent, low, high, size, interpolation, lines)
     spread = np.zeros((len(bands.starts), bands.reach, channels, bands.lines, channels), np.float32)
     for channel in range(channels):
@@ -242,7 +208,7 @@ def _bands(
     extent: int, low: float, high: float, size: int, interpolation: str, lines: int | None = None
 ) -> _Bands:
     """The bands of one axis; None takes as many result lines to a band as is fastest for whole rows of a picture."""
-    first, weights = _weights(extent, low, high, size, interpolation)
+    first, weights = weights_of(extent, low, high, size, interpolation)
     taps = weights.shape[1]
     lines = lines or (8 if taps <= 10 else 4)  # wide bands need fewer calls, narrow ones hold fewer zeros
     count = -(-size // lines)
@@ -256,28 +222,6 @@ def _bands(
     matrix[np.arange(size)[:, None], places[:, None] + np.arange(taps)] = weights
     matrices = np.ascontiguousarray(matrix[:, :reach]).reshape(count, lines, reach)
     return _Bands(tuple(starts.tolist()), matrices, lines, reach)
-
-
-def _weights(
-    extent: int, low: float, high: float, size: int, interpolation: str
-) -> tuple[NDArray[np.int64], Doubles]:
-    """The first source line (size) of each result line and the weights (size, taps) of those from there on.
-
-    Which lines count, and how much, is as in Pillow's `precompute_coeffs` (src/libImaging/Resample.c).
-    """
-    kernel = KERNELS[interpolation]
-    scale = (high - low) / size
-    stretch = max(scale, 1.0)
-    reach = kernel.support * stretch
-    centre = low + (np.arange(size) + 0.5) * scale
-    first = np.maximum(centre - reach + 0.5, 0).astype(np.int64)
-    last = np.minimum((centre + reach + 0.5).astype(np.int64), extent)
-    places = first[:, None] + np.arange(int((last - first).max()))
-    weights = kernel.weight((places - centre[:, None] + 0.5) / stretch) * (places < last[:, None])
-    shares = weights.cumsum(axis=1) / weights.sum(axis=1, keepdims=True)
-    # rounding the running sums keeps each row's total at 1, and errors from adding up
-    whole = np.rint(shares * 2.0**kernel.bits)
-    return first, np.diff(whole, axis=1, prepend=0) / 2.0**kernel.bits
 
 
 def _nearest(extent: int, low: float, high: float, size: int) -> NDArray[np.int64]:
