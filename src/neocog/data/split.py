@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
 from neocog.data.divide import Indices, class_table, divide
+from neocog.data.sources.roles import USUAL
 from neocog.errors import UserError, unknown
 
 FINEST = 1_000_000  # shares are taken to six digits
@@ -126,9 +127,12 @@ def deal(dataset: Dataset, hashes: NDArray[np.uint8], unit: Indices, wish: Wish)
 def groups_by(dataset: Dataset, key: str) -> NDArray[np.str_]:
     """For each picture its group: a column of the data, or what the first group of a regular expression finds in its
     path below the root; empty where it finds nothing.
+
+    The column that was read as `group` may also be called by the usual name that a table gave it, such as patient.
     """
-    if key in dataset.columns:
-        return np.asarray(dataset.columns[key]).astype(str)
+    column = "group" if key not in dataset.columns and key.casefold() in USUAL["group"].split() else key
+    if column in dataset.columns:
+        return np.asarray(dataset.columns[column]).astype(str)
     try:
         pattern = re.compile(key)
     except re.error as error:
