@@ -72,3 +72,11 @@ class Stubborn(Counted):
     def read(self, index: int) -> bytes:
         sum(i * i for i in range(40_000))
         return FILES[index]
+
+
+class Uneven(Counted):
+    """Numbers 5 and 13 are mistakes; numbers 0 and 20 take a while."""
+
+    def read(self, index: int) -> bytes:
+        sleep({0: 0.3, 20: 0.6}.get(index, 0))
+        return Broken().read(index) if index in (5, 13) else FILES[index]

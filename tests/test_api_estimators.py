@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from neocog import ImageClassifier, ImageEmbedder, UserError
-from neocog.data.builtin import photos
+from neocog.data.source import open_dataset
 
 FACTORY = """
 from torch import nn
@@ -125,7 +125,7 @@ def test_the_embedder_works_in_a_pipeline_that_is_cloned_and_searched(
 
 
 def test_paths_pictures_and_arrays_give_the_same_features(tiny: str) -> None:
-    samples, _, _ = photos()
+    samples = open_dataset("builtin/photos").samples
     paths = [samples.name(i) for i in (0, 50, 100)]
     embedder = ImageEmbedder(tiny, img_size=8, engine="torch").fit(paths)
     opened = [Image.open(path).convert("RGB") for path in paths]

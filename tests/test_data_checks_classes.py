@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +10,7 @@ from neocog.data.checks.check import check
 from neocog.data.checks.scan import scan
 from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
+from neocog.data.source import open_dataset
 
 RNG = np.random.default_rng(0)
 
@@ -85,3 +89,19 @@ def test_odd_sizes_and_shapes_are_told_against_the_others() -> None:
     assert found["tiny"] == (10, 14)
     assert found["extreme-shape"] == (10, 11, 12)
     assert found["odd-size"] == (11,)
+
+
+@pytest.mark.parametrize("name", ["disputed", "note"])
+def test_pictures_on_which_annotators_disagree_are_told(tmp_path: Path, name: str) -> None:
+    said = {"a": "cat cat dog", "b": "dog cat", "c": "cat", "d": "dog dog cat cat"}
+    votes = [
+        f"{p}.png,w{i},{label},x" for p, labels in said.items() for i, label in enumerate(labels.split())
+    ]
+    for picture in said:
+        colourful().save(tmp_path / f"{picture}.png")
+    (tmp_path / "votes.csv").write_text("\n".join(["path,rater,label,note", *votes]))
+    dataset = open_dataset(tmp_path / "votes.csv")
+    if name == "note":  # a table's own column of that name
+        dataset = replace(dataset, columns={"disputed": dataset.columns["note"]})
+    found = [f.pictures for f in check(dataset, scan(dataset.samples)).findings if f.kind == "disputed"]
+    assert found == ([(1, 3)] if name == "disputed" else [])

@@ -94,23 +94,30 @@ def test_training_says_that_it_decodes_fast_and_eval_exact_prints_both(place: Pa
     assert lines[2].startswith("other predictions: ")
 
 
-def test_eval_exact_scores_a_fast_run_in_both_ways(place: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def runs(place: Path) -> dict[str, Path]:
+    """A run that decodes fast and one that decodes exact."""
     network, given = f"{place / 'net.py'}:flat", {"img_size": 16, "resize_mode": "squash", "engine": "torch"}
-    fast, exact = (
-        train(place / "data", network, recipe="probe", decoding=way, output=tmp_path / way, **given)
+    return {
+        way: train(
+            place / "data", network, recipe="probe", decoding=way, output=place / f"{way} run", **given
+        ).folder
         for way in ("fast", "exact")
-    )
-    both = evaluate(fast.folder, place / "data", exact=True)
+    }
+
+
+def test_eval_exact_scores_a_fast_run_in_both_ways(place: Path, runs: dict[str, Path]) -> None:
+    both = evaluate(runs["fast"], place / "data", exact=True)
     assert both.exact is not None
-    classifier = load(fast.folder)
+    classifier = load(runs["fast"])
     whole = [replace(classifier.preprocess, decoding="exact")(Path(path).read_bytes()) for path in both.paths]
     expected = classifier.probabilities(np.stack(whole))  # pixels of the network's size pass unchanged
     assert np.allclose(both.exact.probabilities, expected, atol=1e-5)
     assert not np.allclose(both.probabilities, expected, atol=1e-5)
     other = both.probabilities.argmax(axis=1) != expected.argmax(axis=1)
     assert both.to_json()["exact"] == {"top1": both.exact.top1, "differing": int(other.sum())}
-    assert evaluate(exact.folder, place / "data", exact=True).exact is None
-    assert evaluate(fast.folder, place / "data").exact is None
+    assert evaluate(runs["exact"], place / "data", exact=True).exact is None
+    assert evaluate(runs["fast"], place / "data").exact is None
 
 
 def test_a_decoding_that_is_neither_is_refused(place: Path) -> None:
@@ -127,7 +134,7 @@ class Told(Silent):
 
 
 def test_a_published_model_decodes_as_suits_the_pictures_and_a_run_as_it_learned(
-    place: Path, tmp_path: Path
+    runs: dict[str, Path], tmp_path: Path
 ) -> None:
     photograph = Image.open(io.BytesIO(whole_photographs().read(0))).resize((1400, 1100))
     photograph.save(tmp_path / "large.jpg")
@@ -136,9 +143,7 @@ def test_a_published_model_decodes_as_suits_the_pictures_and_a_run_as_it_learned
     assert said.texts and "1,100 pixels on the shorter side" in said.texts[0]
     assert (given.preprocess.decoding, fast.preprocess.decoding) == ("exact", "fast")
     assert given.suited_to(str(tmp_path / "large.jpg"), said, "exact").preprocess.decoding == "exact"
-    names = ("train", place / "data", "-m", f"{place / 'net.py'}:flat", "--recipe", "probe", "--img-size", 16)
-    neocog(*names, "--decoding", "exact", "--engine", "torch", "--output", tmp_path / "run", cwd=place)
-    run = load(tmp_path / "run")
+    run = load(runs["exact"])
     assert run.suited_to(str(tmp_path / "large.jpg"), said).preprocess.decoding == "exact"
     with pytest.raises(UserError, match="the run decodes exact, as it learned, got fast"):
         run.suited_to(str(tmp_path / "large.jpg"), said, "fast")

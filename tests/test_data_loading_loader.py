@@ -27,7 +27,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Arrays, Files
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
-from odd_samples import FILES, PIXELS, Broken, Counted, Light, N, Slow, Stubborn
+from odd_samples import FILES, PIXELS, Broken, Counted, Light, N, Slow, Stubborn, Uneven
 
 PLAIN = Preprocess(size=(12, 10))
 KINDS = [Workers(0), Workers(1), Workers(2), Workers(2, "processes")]
@@ -200,6 +200,24 @@ def test_a_mistake_in_a_reader_is_not_taken_for_a_bad_picture(workers: Workers) 
         Loader(part, Order(size=N, batch_size=4), workers) as loader,
         pytest.raises((ZeroDivisionError, RuntimeError), match="a mistake in the reader"),
     ):
+        list(loader)
+
+
+@pytest.mark.parametrize("workers", KINDS[2:], ids=str)
+def test_after_mistakes_the_pictures_on_their_way_do_not_overwrite_others(workers: Workers) -> None:
+    """Two pieces fail while number 0 is read, which would then be written where number 16 lies."""
+    part, order = Labelled(Decoded(Uneven(), PLAIN), LABELS), Order(size=N, batch_size=8, shuffle=False)
+    with Loader(part, order, workers) as loader:
+        with pytest.raises((ZeroDivisionError, RuntimeError), match="a mistake in the reader"):
+            list(loader)
+        loader.seek(Position(0, 0, 16))
+        assert shown(list(loader)) == expected(order_of(0, order, 16))
+
+
+def test_a_loader_whose_processes_were_ended_says_so(place: Path) -> None:
+    loader = Loader(pictures(place), Order(size=N, batch_size=4), Workers(1, "processes"))
+    loader.close()
+    with pytest.raises(UserError, match="a loader that was closed or interrupted has no processes any more"):
         list(loader)
 
 

@@ -300,6 +300,17 @@ def test_without_exif_a_picture_stays_as_its_file_stores_it(orientation: int) ->
     assert (make(data) == stored).all()
 
 
+@pytest.mark.parametrize("orientation", zoo.ORIENTATIONS)
+def test_without_exif_fast_decoding_takes_the_scale_of_a_file_without_a_tag(orientation: int) -> None:
+    """An oblong input, for which a turned picture would be decoded at another scale."""
+    make = Preprocess(size=(25, 90), resize_mode="squash", decoding="fast", exif=False)
+    tagged, plain = (
+        zoo.jpeg(zoo.scene(400, 200), exif=zoo.exif(orientation, "<")),
+        zoo.jpeg(zoo.scene(400, 200)),
+    )
+    assert (make(tagged) == make(plain)).all()
+
+
 def test_stored_preprocessing_with_other_fields_is_refused() -> None:
     stored = {**Preprocess(size=(8, 8)).to_json(), "gamma": 2}
     with pytest.raises(UserError, match="preprocessing must have the fields .*'crop_pct'.* got .*'gamma'"):

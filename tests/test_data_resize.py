@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -101,6 +102,21 @@ def test_any_number_of_threads_gives_the_same_bytes(method: str) -> None:
             results.append(resize(pixels, (0, 0, 900, 700), (224, 224), method))
     assert (results[0] == results[1]).all()
     assert (results[0] == results[2]).all()
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 22])
+def test_threads_that_resize_at_once_do_not_meet_in_memory(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neocog.data.resize.KEPT", kept)
+    rng = np.random.default_rng(0)
+    sides = [(300 + 70 * i, 600 - 50 * i) for i in range(6)] * 4
+    pictures = [rng.integers(0, 256, (*side, 3)).astype(np.uint8) for side in sides]
+    boxes: list[Box] = [(0, 0, width, height) for height, width in sides]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda p, b: resize(p, b, (90, 110), "bilinear"), pictures, boxes))
+    for result, pixels, box in zip(results, pictures, boxes, strict=True):
+        assert np.abs(result - by_pillow(pixels, box, (90, 110), "bilinear")).max() <= 1
 
 
 @given(

@@ -58,6 +58,18 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, name: str, reason: 
         Files([tmp_path / name]).read(0)
 
 
+def test_a_file_larger_than_any_picture_is_not_read_into_memory(tmp_path: Path) -> None:
+    with (tmp_path / "disk.png").open("wb") as file:
+        file.truncate((1 << 30) + 1)  # takes no room on the disk
+    with pytest.raises(Unreadable, match="too large: 1,073,741,825 bytes"):
+        Files([tmp_path / "disk.png"]).read(0)
+
+
+def test_a_name_with_a_zero_byte_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match="cannot be opened"):
+        Files(["a\0.png"]).read(0)
+
+
 def test_a_subset_names_and_reads_the_pictures_it_was_given() -> None:
     subset = Subset(Arrays([b"a", b"b", b"c"], ["A", "B", "C"]), np.array([2, 0]))
     assert (names(subset), [subset.read(0), subset.read(1)]) == (["C", "A"], [b"c", b"a"])

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,23 @@ def test_a_table_inside_names_the_pictures_beside_it(
     assert dataset.notes[-1] == f"left out: 1 pictures that {top}labels.csv does not name"
 
 
+@pytest.mark.parametrize("make", [zipped, tarred])
+@pytest.mark.parametrize("top", ["", "set/"])
+def test_tables_inside_called_train_and_val_are_the_parts(
+    tmp_path: Path, make: Callable[[dict[str, bytes]], bytes], top: str
+) -> None:
+    files = {
+        f"{top}val.csv": b"path,label\nimages\\b.png,dog\n",
+        f"{top}train.csv": b"path,label\nimages\\a.png,cat\n",
+    } | {f"{top}images/{name}.png": PICTURE for name in "ab"}
+    dataset = open_dataset(written(tmp_path, "x.zip" if make is zipped else "x.tar", make(files)))
+    assert contents(dataset) == {
+        f"{top}images/a.png": ("cat", PICTURE),
+        f"{top}images/b.png": ("dog", PICTURE),
+    }
+    assert dataset.parts.tolist() == ["train", "val"]
+
+
 def test_an_error_in_a_table_inside_names_archive_table_and_line(tmp_path: Path) -> None:
     files = {"t.csv": b"path,label\na.png,x\n../b.png,y\n", "a.png": PICTURE}
     with pytest.raises(UserError, match=r"x\.zip/t\.csv:3: the picture must exist, got '\.\./b\.png'"):
@@ -258,14 +276,19 @@ def test_of_two_members_of_one_name_the_later_counts(tmp_path: Path) -> None:
     assert dataset.notes == ("left out: 1 members that a later one of the same name replaces (as a/1.png)",)
 
 
-@pytest.mark.parametrize("suffix", COMPRESS)
+@lru_cache(maxsize=1)
+def forty_members(suffix: str) -> bytes:
+    rng = np.random.default_rng(0)
+    files = {f"a/{i}.png": rng.bytes(40_000) for i in range(40)}  # more than bzip2 packs at once
+    return COMPRESS[suffix](tarred(files))
+
+
 @pytest.mark.parametrize("left", [0.4, 0.9])
+@pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_tar_cut_in_the_middle_is_refused_with_the_number_of_whole_members(
     tmp_path: Path, cache: Path, suffix: str, left: float
 ) -> None:
-    rng = np.random.default_rng(0)
-    files = {f"a/{i}.png": rng.bytes(40_000) for i in range(40)}  # more than bzip2 packs at once
-    data = COMPRESS[suffix](tarred(files))
+    data = forty_members(suffix)
     path = written(tmp_path, f"x.tar{suffix}", data[: int(len(data) * left)])
     with pytest.raises(
         UserError, match=r"x\.tar.* members before that are whole; copy or download it again"

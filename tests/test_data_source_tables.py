@@ -5,6 +5,7 @@ import io
 import json
 import os
 import unicodedata
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ CATS = {"a.png": "cat", "b.png": "dog", "c.png": "cat"}
         ("t.csv", "a.png,cat\nb.png,dog\nc.png,cat\n"),
         ("t.csv", "Class Name,File-Name,note\ncat,a.png,x\ndog,./b.png,y\ncat,c.png,z\n"),
         ("t.csv", "image,cat,dog\na.png,1,0\nb.png,0.0,1.0\nc.png,1,0\n"),
+        ("t.csv", "sep=|\r\npath|label\r\na.png|cat\r\nb.png|dog\r\nc.png|cat\r\n"),
+        ("t.csv", "path,label,,\na.png,cat,,\nb.png,dog,,\nc.png,cat,,\n"),
+        ("t.csv", 'path, label\n"a.png", "cat"\nb.png, "dog"\n "c.png", cat\n'),
+        ("t.csv", "path,label\n.\\a.png,cat\nb.png,dog\n.\\c.png,cat\n"),
         ("t.TSV", "path\tlabel\na.png\tcat\nb.png\tdog\nc.png\tcat\n"),
         (
             "t.jsonl",
@@ -233,6 +238,15 @@ def test_a_row_that_repeats_another_is_left_out_with_a_note(tmp_path: Path) -> N
             r"t\.csv:3: the picture must exist, got 'z\.png', which does not "
             r"\(2 of 3 rows name none\)",
         ),
+        (
+            "path,label\nz.png,cat\ny.png,dog\n",
+            r"got 'z\.png', which does not \(2 of 2 rows name none\); paths are relative to the table's folder",
+        ),
+        (
+            "a.png,cat,train\nb.png,dog,val\n",
+            r"t\.csv:1: a table of 3 columns must begin with a row of their names, got the picture a\.png",
+        ),
+        ("sep=;\npath;label\na.png;cat\nz.png;cat\n", r"t\.csv:4: the picture must exist, got 'z\.png'"),
         (f"path\n{'x' * 5000}.png\n", r"t\.csv:2: the picture must exist, got 'xxx"),
         ("path,label\na\0.png,cat\n", r"t\.csv:2: the picture must exist, got 'a\\x00\.png'"),
         ("path,label\na.png,cat\n,dog\n", r"t\.csv:3: a row must name a picture in path, got nothing"),
@@ -290,11 +304,23 @@ def test_bad_json_lines_are_refused_with_their_line(tmp_path: Path, text: str, m
         open_dataset(written(tmp_path, text, "t.jsonl"))
 
 
+def test_json_lines_that_share_no_fields_do_not_fill_the_memory(tmp_path: Path) -> None:
+    text = "\n".join(json.dumps({"path": "a.png", f"field {i}": 1}) for i in range(5000))
+    with pytest.raises(UserError, match=r"t\.jsonl:4097: the objects must have the same fields, got 4,098"):
+        open_dataset(written(tmp_path, text, "t.jsonl"))
+
+
 def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match="unknown column for label in .*t.csv: 'speces'; did you mean species"
     ):
         open_dataset(written(tmp_path, "path,species\na.png,cat\n"), Reading(columns={"label": "speces"}))
+
+
+@pytest.mark.parametrize("box", ["5", "[5]", "1 2 3", "1 2 3 4 5", "1 2 3 nan", "1 2 inf 4"])
+def test_a_box_is_four_numbers_and_nothing_else(tmp_path: Path, box: str) -> None:
+    with pytest.raises(UserError, match=r"t\.csv:2: a box must be four numbers"):
+        open_dataset(written(tmp_path, f"path,label,box\na.png,x,{box}\n"))
 
 
 def test_a_class_column_must_hold_0_or_1(tmp_path: Path) -> None:
@@ -358,6 +384,58 @@ def test_a_folder_or_a_flat_folder_with_one_table_is_read_by_it(tmp_path: Path) 
     assert dataset.notes == ("labels: from labels.csv", "left out: 1 pictures that labels.csv does not name")
 
 
+PART_TABLES = {
+    "train.csv": "path,label,age\na.png,cat,3\nb.png,dog,4\n",
+    "Valid.csv": "path,label,age\nc.png,cat,x\n",
+    "test.jsonl": '{"path": "d.png", "label": ["dog", "ant"]}\n{"path": "e.png"}',
+    "sample_submission.csv": "path,label\na.png,?\n",
+}
+
+
+def test_tables_called_train_val_and_test_are_the_parts(tmp_path: Path) -> None:
+    for name, text in PART_TABLES.items():
+        written(tmp_path, text, name, "a.png b.png c.png d.png e.png f.png")
+    both = open_dataset(tmp_path)
+    names = [both.short_name(i) for i in range(len(both))]
+    assert names == ["a.png", "b.png", "c.png", "d.png", "e.png"]
+    assert both.parts.tolist() == ["train", "train", "val", "test", "test"]
+    assert both.classes == ("ant", "cat", "dog")
+    assert both.labels.tolist() == [1, 2, 1, -1, -1]
+    assert both.targets is not None
+    assert both.targets.astype(int).tolist() == [[0, 1, 0], [0, 0, 1], [0, 1, 0], [1, 0, 1], [0, 0, 0]]
+    assert not both.columns
+    said = "train.csv, Valid.csv, test.jsonl"
+    assert both.notes == (f"labels: from {said}", f"left out: 1 pictures that {said} do not name")
+
+
+def test_columns_that_part_tables_share_are_kept(tmp_path: Path) -> None:
+    for name in ("train.csv", "Valid.csv"):
+        written(tmp_path, PART_TABLES[name], name)
+    assert open_dataset(tmp_path).columns["age"].tolist() == ["3", "4", "x"]
+
+
+def test_a_class_list_orders_the_classes_of_part_tables(tmp_path: Path) -> None:
+    for name in ("train.csv", "Valid.csv"):
+        written(tmp_path, PART_TABLES[name], name)
+    (tmp_path / "names.txt").write_text("dog\nfox\ncat\n")
+    dataset = open_dataset(tmp_path, Reading(classes=tmp_path / "names.txt"))
+    assert (dataset.classes, dataset.labels.tolist()) == (("dog", "fox", "cat"), [2, 0, 2])
+
+
+def test_a_picture_in_two_part_tables_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, "path,label\na.png,x\n", "train.csv")
+    written(tmp_path, "path,label\nb.png,x\n./a.png,x\n", "val.csv")
+    with pytest.raises(UserError, match=r"val\.csv: .* one part, got .*a\.png, which is in train\.csv, too"):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["training.csv", "labels.csv", "notes.csv"])
+def test_of_several_tables_without_parts_none_is_taken(tmp_path: Path, other: str) -> None:
+    written(tmp_path, "path,label\na.png,x\n", "train.csv" if other == "training.csv" else "pets.csv")
+    written(tmp_path, "path,label\nb.png,y\n", other)
+    assert open_dataset(tmp_path).labels.tolist() == [-1, -1, -1]
+
+
 def test_class_folders_come_before_a_table(tmp_path: Path) -> None:
     written(tmp_path, "path,label\na/1.png,x\n", pictures="a/1.png b/2.png")
     assert open_dataset(tmp_path).classes == ("a", "b")
@@ -381,6 +459,10 @@ def test_pictures_beside_class_folders_are_noted(tmp_path: Path) -> None:
     "text",
     [
         "a.png\tcat\nb.png\tdog\r\n\nc.png\tcat",
+        "path,label\na.png,cat\nb.png,dog\nc.png,cat\n",
+        "\ufeffClass;File Name\r\ncat;a.png\r\ndog;b.png\r\ncat;c.png\r\n",
+        "path\tlabel\na.png\tcat\nb.png\tdog\nc.png\tcat\n",
+        "a.png,cat\nb.png,dog\nc.png,cat\n",
         "\n".join(json.dumps({"path": p, "label": c}) for p, c in CATS.items()),
     ],
 )
@@ -483,6 +565,30 @@ def test_votes_that_make_no_sense_are_refused(
 def test_a_bad_reading_is_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"columns": {"label": "x"}},
+            "columns is for tables and Parquet files, got .* with no table that names",
+        ),
+        ({"classes": Path("names.txt")}, "classes is for tables, got"),
+        ({"consensus": "majority"}, "consensus is for tables with several annotators, got"),
+        ({"published_split": 2}, "published_split is for SUN-397, got"),
+    ],
+)
+def test_what_cannot_be_heeded_is_refused(tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    written(tmp_path, "", "notes.txt", "a/1.png b/2.png")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("a/1.png", "b/2.png"):
+            archive.writestr(name, PICTURE)
+    for data in (tmp_path, tmp_path / "x.zip"):
+        with pytest.raises(UserError, match=message):
+            open_dataset(data, Reading(**given))
+    with pytest.raises(UserError, match=message.replace(" with no table that names", "builtin/photos")):
+        open_dataset("builtin/photos", Reading(**given))
 
 
 def test_long_text_takes_no_more_memory_than_it_has(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """CIFAR's binary files."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,16 @@ def test_a_record_is_a_red_a_green_and_a_blue_plane(tmp_path: Path) -> None:
     assert picture.shape == (32, 32, 3)
     for y, x, c in ((0, 0, 0), (31, 0, 1), (5, 17, 2)):
         assert picture[y, x, c] == (7 * 1 + 97 * c + 3 * y + x) % 256
+
+
+@pytest.mark.parametrize("make", [cifar10, cifar100])
+def test_another_process_maps_the_files_itself(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    samples = open_dataset(make(tmp_path)).samples
+    sent = pickle.dumps(samples)
+    assert len(sent) < 3000  # a picture has 3,072 bytes
+    again = pickle.loads(sent)
+    assert [again.name(i) for i in range(len(again))] == [samples.name(i) for i in range(len(samples))]
+    assert all(np.array_equal(again.read(i), samples.read(i)) for i in range(len(samples)))
 
 
 def test_cifar100_has_its_coarse_labels_in_a_column(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """IDX files: MNIST's own and its family's."""
 
 import gzip
+import pickle
 import struct
 from pathlib import Path
 
@@ -44,6 +45,19 @@ def test_what_was_written_is_read(
 def test_a_plain_file_is_mapped_and_not_read(tmp_path: Path) -> None:
     trees.mnist(tmp_path, {"train": 3}, zipped=False)
     assert isinstance(read_idx(tmp_path / "train-images-idx3-ubyte", 3), np.memmap)
+
+
+@pytest.mark.parametrize(("folder", "zipped"), [("mnist", False), ("mnist", True), ("emnist", False)])
+def test_another_process_maps_plain_files_and_is_sent_what_was_unpacked(
+    tmp_path: Path, folder: str, zipped: bool
+) -> None:
+    made = trees.mnist(tmp_path / folder, {"train": 70, "t10k": 3}, zipped)
+    sent = pickle.dumps(open_dataset(tmp_path / folder).samples)
+    pixels = np.concatenate([made["train"][0], made["t10k"][0]])
+    assert (len(sent) > pixels.size) == zipped
+    again = pickle.loads(sent)
+    wanted = pixels.transpose(0, 2, 1) if folder == "emnist" else pixels
+    assert all(np.array_equal(again.read(i), wanted[i]) for i in range(73))
 
 
 def test_one_file_of_a_pair_gives_the_pair(tmp_path: Path) -> None:

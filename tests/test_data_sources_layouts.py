@@ -172,7 +172,7 @@ def test_the_fold_chooses_the_published_split_of_sun(tmp_path: Path) -> None:
         ("a/abbey/sun_aaa.jpg", "train"),
         ("a/apartment_building/outdoor/sun_eee.jpg", "train"),
     ]
-    with pytest.raises(UserError, match=r"cannot read .*Training_11\.txt: No such file"):
+    with pytest.raises(UserError, match=r"published_split must be .* got 11: no Training_11\.txt"):
         open_dataset(tmp_path, Reading(published_split=11))
 
 
@@ -201,6 +201,17 @@ def test_plain_folders_of_imagenet_bear_the_names_that_networks_give(tmp_path: P
     ]
 
 
+def test_imagenet_s_flat_validation_folder_is_left_out_with_a_word(tmp_path: Path) -> None:
+    trees.write(
+        tmp_path, "train/n01440764/a.JPEG", "train/n02012849/b.JPEG", "val/ILSVRC2012_val_00000001.JPEG"
+    )
+    dataset = open_dataset(tmp_path)
+    assert dataset.parts.tolist() == ["train", "train"]
+    assert dataset.notes[1:] == (
+        "left out: val, whose pictures lie in no folder of a WordNet id and have no labels",
+    )
+
+
 def test_synsets_that_share_a_name_are_told_apart(tmp_path: Path) -> None:
     trees.write(tmp_path, "n00000001/a.jpg", "n00000002/b.jpg")
     trees.texts(tmp_path, {"words.txt": "n00000001\tmouse, rodent\nn00000002\tmouse, device\n"})
@@ -211,11 +222,15 @@ def test_the_1000_classes_are_in_the_order_of_the_ids_and_of_the_published_outpu
     from neocog.weights.published import imagenet_classes
 
     lines = [line.split(maxsplit=1) for line in class_names("ilsvrc-2012")]
-    assert [name for _, name in lines] == list(imagenet_classes())
-    assert [wnid for wnid, _ in lines] == sorted(wnid for wnid, _ in lines)
-    # places that the literature knows: ILSVRC's 0, 1, 207 and 999
-    known = {0: "n01440764", 1: "n01443537", 207: "n02099601", 999: "n15075141"}
-    assert {i: lines[i][0] for i in known} == known
+    assert [wnid for wnid, _ in lines] == sorted({wnid for wnid, _ in lines})
+    assert len(set(imagenet_classes())) == len(lines) == 1000
+    known = {  # places that the literature knows
+        0: ("n01440764", "tench"),
+        1: ("n01443537", "goldfish"),
+        207: ("n02099601", "golden retriever"),
+        999: ("n15075141", "toilet tissue"),
+    }
+    assert {i: (lines[i][0], imagenet_classes()[i]) for i in known} == known
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist", "cifar-10"])

@@ -57,6 +57,26 @@ def test_a_column_of_bytes_and_one_of_paths_are_known(tmp_path: Path) -> None:
     assert (dataset.samples.read(0), dataset.parts.tolist()) == (trees.picture("pictures/b.jpg"), ["test"])
 
 
+def test_parts_and_labels_that_are_none_are_refused_with_their_row(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "x.PARQUET", {"image": cells("ab"), "label": ["x", "y"], "split": ["Train", "dev"]}
+    )
+    with pytest.raises(
+        UserError, match=r"x\.PARQUET, row 1: part must be one of train, val, test, got 'dev'"
+    ):
+        open_dataset(path)
+    path = write(tmp_path / "y.parquet", {"image": cells("ab"), "label": [["x"], ["x", "y"]]})
+    with pytest.raises(
+        UserError, match=r"y\.parquet, row 0: a label must be a name or a number, got \['x'\]"
+    ):
+        open_dataset(path)
+
+
+def test_a_part_may_be_left_empty(tmp_path: Path) -> None:
+    columns = {"image": cells("abc"), "label": ["x"] * 3, "split": ["Train", None, ""]}
+    assert open_dataset(write(tmp_path / "x.parquet", columns)).parts.tolist() == ["train", "", ""]
+
+
 def test_the_user_may_name_the_columns(tmp_path: Path) -> None:
     table = {
         "image": cells("ab"),

@@ -126,7 +126,10 @@ def crop_box(
     place: tuple[float, float],
     allowed: tuple[float, float],
 ) -> tuple[int, int, int, int]:
-    """Top, left, height, width: torchvision's RandomResizedCrop.get_params with its random numbers given in 0..1."""
+    """Top, left, height, width: torchvision's RandomResizedCrop.get_params with its random numbers given in 0..1.
+
+    Its last resort may have no pixel in one direction, and the crop then fails; here it has one.
+    """
     height, width = size
     for area, ratio in zip(areas, ratios, strict=True):
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
@@ -134,9 +137,9 @@ def crop_box(
             return int(place[0] * (height - h + 1)), int(place[1] * (width - w + 1)), h, w
     w, h = width, height
     if width / height < min(allowed):
-        h = round(w / min(allowed))
+        h = max(1, round(w / min(allowed)))
     elif width / height > max(allowed):
-        w = round(h * max(allowed))
+        w = max(1, round(h * max(allowed)))
     return (height - h) // 2, (width - w) // 2, h, w
 
 

@@ -34,9 +34,8 @@ class Verb(TyperCommand):
 def with_help_all(app: typer.Typer) -> typer.Typer:
     """`app` with `--help-all` in each of its verbs, those of its groups included."""
     for verb in app.registered_commands:
-        if not (
-            verb.cls and issubclass(verb.cls, Verb)
-        ):  # one that reads its arguments in its own way is one already
+        # one that reads its arguments in its own way is a Verb already
+        if verb.cls is None or not issubclass(verb.cls, Verb):
             verb.cls = Verb
     for group in app.registered_groups:
         if group.typer_instance:

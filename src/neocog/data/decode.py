@@ -73,18 +73,22 @@ def decode(
     channels: int,
     wanted: tuple[int, int] = (0, 0),
     background: tuple[int, int, int] = WHITE,
+    exif: bool = True,
 ) -> Decoded:
     """The picture's pixels, grey (1 channel) or RGB (3 channels); raises `Unreadable` with the reason.
 
     Transparency shows the `background`, 16 bits become 8, of an animation the first frame is taken. `wanted` (height,
-    width, as a viewer sees it) allows a JPEG to be decoded at a smaller scale, never below that size.
+    width, as a viewer sees it) allows a JPEG to be decoded at a smaller scale, never below that size. Without `exif`
+    the picture is taken to be stored upright.
     """
     mode = "L" if channels == 1 else "RGB"
     try:
         if isinstance(picture, bytes):
-            turbo = _turbo(picture, mode, wanted) if picture[:3] == b"\xff\xd8\xff" else None
-            return turbo or _pillow(picture, mode, background)
-        return _in_memory(picture, mode, background)
+            turbo = _turbo(picture, mode, wanted, exif) if picture[:3] == b"\xff\xd8\xff" else None
+            decoded = turbo or _pillow(picture, mode, background)
+        else:
+            decoded = _in_memory(picture, mode, background)
+        return decoded if exif else decoded._replace(orientation=1)
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -124,14 +128,14 @@ def _whole(image: Image.Image, orientation: int) -> Decoded:
     return Decoded(pixels, orientation if orientation in TURNS else 1, 1.0, (image.height, image.width))
 
 
-def _turbo(data: bytes, mode: str, wanted: tuple[int, int]) -> Decoded | None:
+def _turbo(data: bytes, mode: str, wanted: tuple[int, int], exif: bool) -> Decoded | None:
     """A JPEG through libjpeg-turbo; None where Pillow must look at it (CMYK, damaged, or merely unusual)."""
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
         if space in ("CMYK", "YCCK"):
             return None
         _refuse_bomb(width, height)
-        orientation = _orientation(data)
+        orientation = _orientation(data) if exif else 1
         eighths = _eighths((height, width), wanted[::-1] if TURNS[orientation].turned else wanted)
         scaled = {"min_height": ceil(height * eighths / 8), "min_width": ceil(width * eighths / 8)}
         pixels = simplejpeg.decode_jpeg(data, "GRAY" if mode == "L" else "RGB", **scaled)

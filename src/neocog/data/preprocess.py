@@ -82,9 +82,7 @@ class Preprocess:
     def __call__(self, picture: Picture) -> Pixels:
         """uint8 pixels (height, width, channels); raises `Unreadable` with the reason."""
         wanted = (0, 0) if self.decoding == "exact" else self.edges()
-        decoded = decode(picture, self.channels, wanted, self.background)
-        if not self.exif:
-            decoded = decoded._replace(orientation=1)
+        decoded = decode(picture, self.channels, wanted, self.background, self.exif)
         return self._on_ground(self._resized(decoded))
 
     def edges(self) -> tuple[int, int]:

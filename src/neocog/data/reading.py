@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -12,6 +12,14 @@ from neocog.progress import Progress
 
 ROLES = ("path", "label", "group", "part", "fold", "box", "annotator")
 CONSENSUS = ("majority", "dawid-skene")
+
+MEANT_FOR = {
+    "columns": "tables and Parquet files",
+    "classes": "tables",
+    "consensus": "tables with several annotators",
+    "published_split": "SUN-397",
+}
+"""fields of `Reading` that not every kind of data can heed"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,13 @@ class Reading:
             raise unknown("consensus", str(self.consensus), CONSENSUS)
         if self.fold is not None and self.split is None:
             raise UserError("a fold is one of a split; name its manifest with --split")
+
+
+def demand_heeded(reading: Reading, heeded: Collection[str], place: object) -> None:
+    """UserError where something was said about the reading of `place` that its kind of data cannot heed."""
+    for name, kind in MEANT_FOR.items():
+        if getattr(reading, name) and name not in heeded:
+            raise UserError(f"{name} is for {kind}, got {place}; leave it out")
 
 
 class ReadingOptions(TypedDict, total=False):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
+from threading import local
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ Box = tuple[float, float, float, float]
 """left, top, right, bottom"""
 
 CHUNK = 192  # lines between the two passes: few enough for the processor's cache, many enough for a matrix product
+KEPT = 1 << 22  # floats that a thread keeps as scratch memory; where more is needed, it is not kept
+VECTOR = 16  # numbers along a row that a matrix product makes at once on most processors
 STEEPEST = 64  # source pixels per result pixel; beyond it Pillow resizes, so that matrices stay small
 
 
@@ -130,16 +134,36 @@ class _Bands:
             yield i * self.lines, start, matrix
 
 
+class _Scratch(local):
+    """Memory that a thread keeps from one picture to the next: pages fresh from the system cost more than the sums."""
+
+    def __init__(self) -> None:
+        self._kept: Floats = np.empty(0, np.float32)
+
+    def arrays(self, *shapes: tuple[int, int]) -> list[Floats]:
+        """Arrays of these shapes, whose content means nothing, until the thread's next call."""
+        ends = np.cumsum([prod(shape) for shape in shapes]).tolist()
+        memory = self._kept if ends[-1] <= len(self._kept) else np.empty(ends[-1], np.float32)
+        if len(memory) <= KEPT:
+            self._kept = memory
+        return [
+            memory[end - prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)
+        ]
+
+
+SCRATCH = _Scratch()
+
+
 def _down_first(flat: Pixels, down: _Bands, across: _Bands, chunk: int, signed: bool) -> Pixels:
     left, right = across.span
     result = np.empty((len(down.starts) * down.lines, len(across.starts) * across.lines), np.uint8)
-    source = np.empty(
-        (down.reach, right - left), np.float32
-    )  # one buffer: fresh memory costs more than the sums
     bands = list(down)
-    step = max(1, chunk // down.lines)
-    lines = np.empty((min(step, len(bands)) * down.lines, right - left), np.float32)
-    sums = np.empty((len(lines), result.shape[1]), np.float32)
+    step = min(max(1, chunk // down.lines), len(bands))
+    source, lines, sums = SCRATCH.arrays(
+        (down.reach, right - left),
+        (step * down.lines, right - left),
+        (step * down.lines, result.shape[1]),
+    )
     for i in range(0, len(bands), step):
         part = bands[i : i + step]
         first, total = part[0][0], len(part) * down.lines
@@ -154,10 +178,11 @@ def _down_first(flat: Pixels, down: _Bands, across: _Bands, chunk: int, signed: 
 
 def _across_first(flat: Pixels, down: _Bands, across: _Bands, chunk: int, signed: bool) -> Pixels:
     left, right = across.span
-    sums = np.zeros((len(down.starts) * down.lines, len(across.starts) * across.lines), np.float32)
     top, bottom = down.span
-    source = np.empty((min(chunk, bottom - top), right - left), np.float32)
-    lines = np.empty((len(source), sums.shape[1]), np.float32)
+    height, width = len(down.starts) * down.lines, len(across.starts) * across.lines
+    step = min(chunk, bottom - top)
+    source, lines, sums = SCRATCH.arrays((step, right - left), (step, width), (height, width))
+    sums.fill(0)
     for first in range(top, bottom, chunk):
         last = min(first + chunk, bottom)
         np.copyto(source[: last - first], flat[first:last, left:right])
@@ -202,29 +227,32 @@ def _interleaved(
     extent: int, low: float, high: float, size: int, interpolation: str, channels: int
 ) -> _Bands:
     """The bands for an axis along which the channels of each pixel lie side by side."""
-    bands = _bands(extent, low, high, size, interpolation)
+    lines = max(1, VECTOR // channels)
+    bands = _bands(extent, low, high, size, interpolation, lines)
     spread = np.zeros((len(bands.starts), bands.reach, channels, bands.lines, channels), np.float32)
     for channel in range(channels):
         spread[:, :, channel, :, channel] = bands.matrices.swapaxes(1, 2)
-    reach, lines = bands.reach * channels, bands.lines * channels
+    reach, width = bands.reach * channels, lines * channels
     starts = tuple(start * channels for start in bands.starts)
-    return _Bands(starts, spread.reshape(-1, reach, lines), lines, reach)
+    return _Bands(starts, spread.reshape(-1, reach, width), width, reach)
 
 
 @lru_cache(maxsize=64)
-def _bands(extent: int, low: float, high: float, size: int, interpolation: str) -> _Bands:
+def _bands(
+    extent: int, low: float, high: float, size: int, interpolation: str, lines: int | None = None
+) -> _Bands:
+    """The bands of one axis; None takes as many result lines to a band as is fastest for whole rows of a picture."""
     first, weights = _weights(extent, low, high, size, interpolation)
     taps = weights.shape[1]
-    lines = 8 if taps <= 10 else 4  # wide bands need fewer calls, narrow ones hold fewer zeros
+    lines = lines or (8 if taps <= 10 else 4)  # wide bands need fewer calls, narrow ones hold fewer zeros
     count = -(-size // lines)
     starts = first[::lines]
     ends = np.minimum(first[np.minimum(np.arange(1, count + 1) * lines, size) - 1] + taps, extent)
     reach = int((ends - starts).max())
     starts = np.minimum(starts, extent - reach)
     places = first - np.repeat(starts, lines)[:size]
-    matrix = np.zeros(
-        (count * lines, reach + taps), np.float32
-    )  # weights beyond the last source line are zero
+    # weights beyond the last source line are zero
+    matrix = np.zeros((count * lines, reach + taps), np.float32)
     matrix[np.arange(size)[:, None], places[:, None] + np.arange(taps)] = weights
     matrices = np.ascontiguousarray(matrix[:, :reach]).reshape(count, lines, reach)
     return _Bands(tuple(starts.tolist()), matrices, lines, reach)

@@ -13,6 +13,8 @@ from PIL import Image
 from neocog.errors import Unreadable, UserError
 
 ORIENTATION = 0x0112
+MAX_FILE = 1 << 30  # bytes that the most pixels which are decoded take in 16-bit colour, not compressed
+MAX_MEMBER = 256 << 20  # bytes; a picture that unpacks to more is a bomb, or none
 Picture = bytes | NDArray[np.generic] | Image.Image
 """An encoded file, an array (height, width) or (height, width, channels), or a PIL picture."""
 
@@ -60,9 +62,14 @@ class Files:
 
     def read(self, index: int) -> bytes:
         try:
-            data = Path(self.name(index)).read_bytes()
+            with Path(self.name(index)).open("rb") as file:
+                if (size := os.fstat(file.fileno()).st_size) > MAX_FILE:
+                    raise Unreadable(f"too large: {size:,} bytes, the most is {MAX_FILE:,}")
+                data = file.read()
         except OSError as error:
             raise Unreadable(f"cannot be opened: {error.strerror}") from error
+        except ValueError as error:  # a name with a zero byte
+            raise Unreadable(f"cannot be opened: {error}") from error
         if not data:
             raise Unreadable("empty file (0 bytes)")
         return data
@@ -70,7 +77,6 @@ class Files:
 
 Fetch = Callable[[BinaryIO, NDArray[np.int64]], bytes]
 """One member's bytes from the open archive and its row of numbers; raises `Unreadable`."""
-MAX_MEMBER = 256 << 20  # bytes; a picture that unpacks to more is a bomb, or none
 
 
 def fetch_plain(file: BinaryIO, span: NDArray[np.int64]) -> bytes:

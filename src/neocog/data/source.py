@@ -13,11 +13,12 @@ from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
 from neocog.data.manifest import apply_split
 from neocog.data.quarantine import without_quarantined
-from neocog.data.reading import Reading
+from neocog.data.reading import Reading, demand_heeded
 from neocog.data.samples import Files, Joined, Samples
 from neocog.data.sources import archives, cifar, folders, hub, idx, memory, parquet, shards, tables
 from neocog.data.sources.folders import pictures_below
-from neocog.data.sources.layouts import LAYOUTS
+from neocog.data.sources.layouts import LAYOUTS, sun397
+from neocog.data.sources.rows import is_picture
 from neocog.errors import UserError, unknown
 
 
@@ -33,6 +34,17 @@ class Source(Protocol):
 
 SOURCES: tuple[Source, ...] = (*LAYOUTS, idx, cifar, shards, hub, parquet, tables, archives, folders)
 """in the order in which they are asked; the first that recognises a path reads it"""
+
+_OF_TABLES = ("columns", "classes", "consensus")
+HEEDED: dict[Source, tuple[str, ...]] = {
+    tables: _OF_TABLES,
+    archives: _OF_TABLES,  # these two if there is a table inside
+    folders: _OF_TABLES,
+    parquet: ("columns",),
+    hub: ("columns",),
+    sun397: ("published_split",),
+}
+"""which of the fields of `Reading` that are meant for some data only a source can heed"""
 
 
 def open_dataset(data: object, reading: Reading = Reading()) -> Dataset:  # noqa: B008  # frozen
@@ -53,12 +65,14 @@ def _opened(data: object, reading: Reading) -> Dataset:
     if text.startswith("builtin/"):
         return _builtin(text.removeprefix("builtin/"), reading)
     if text.startswith(hub.PREFIX):
+        demand_heeded(reading, HEEDED[hub], text)
         return hub.open_hub(text.removeprefix(hub.PREFIX), reading)
     if text == "-":
         return tables.read_stdin(sys.stdin.buffer.read(), reading)
     path = shards.pattern(data) or existing(data)
     for source in SOURCES:
         if source.recognises(path):
+            demand_heeded(reading, HEEDED.get(source, ()), path)
             return source.read(path, reading)
     raise UserError(
         f"DATA must be a folder, a table ({', '.join(tables.TABLES)}), an archive ({', '.join(archives.ARCHIVES)}) "
@@ -68,8 +82,10 @@ def _opened(data: object, reading: Reading) -> Dataset:
 
 def _from_memory(data: object, reading: Reading) -> Dataset:
     if isinstance(data, Dataset):
+        demand_heeded(reading, (), "a Dataset")
         return data
     if isinstance(data, tuple) and len(data) == 2:
+        demand_heeded(reading, ("classes",), "arrays")
         return memory.read_pair(*data, reading)
     if memory.is_frame(data):
         return memory.read_frame(data, reading)
@@ -79,20 +95,33 @@ def _from_memory(data: object, reading: Reading) -> Dataset:
 
 
 def list_pictures(places: Sequence[str | Path]) -> Samples:
-    """The pictures in the order given; a folder, a table or an archive stands for every picture in it."""
+    """The pictures in the order given; whatever else DATA may be stands for every picture in it."""
     found: list[Samples] = []
     paths: list[str] = []
     for place in places:
-        path = existing(place)
-        if tables.recognises(path) or archives.recognises(path):
-            found += [Files(paths), open_dataset(path).samples]
-            paths = []
+        several = _several(place)
+        if isinstance(several, list):
+            paths += several
         else:
-            paths += pictures_below(path) if path.is_dir() else [str(path)]
+            found += [Files(paths), several]
+            paths = []
     samples = Joined([*found, Files(paths)]) if found else Files(paths)
     if not len(samples):
         raise UserError(f"no picture found in {', '.join(map(str, places))}; known are {', '.join(SUFFIXES)}")
     return samples
+
+
+def _several(place: str | Path) -> list[str] | Samples:
+    """The pictures that a place stands for: those below a folder, those of another kind of data, or the file itself."""
+    if str(place).startswith(("builtin/", hub.PREFIX)) or shards.pattern(place):
+        return open_dataset(place).samples
+    path = existing(place)
+    below = list(pictures_below(path)) if path.is_dir() else []
+    if below or is_picture(path.name):
+        return below or [str(path)]
+    if any(source.recognises(path) for source in SOURCES if source is not folders):
+        return open_dataset(path).samples
+    return [] if path.is_dir() else [str(path)]
 
 
 def existing(place: str | Path) -> Path:
@@ -107,4 +136,5 @@ def existing(place: str | Path) -> Path:
 def _builtin(name: str, reading: Reading) -> Dataset:
     if name not in BUILTIN:
         raise unknown("built-in data set", f"builtin/{name}", [f"builtin/{known}" for known in BUILTIN])
+    demand_heeded(reading, (), f"builtin/{name}")
     return BUILTIN[name](reading)

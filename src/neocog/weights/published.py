@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from neocog import files
 from neocog.data.preprocess import Preprocess
+from neocog.data.sources.names import class_names
 from neocog.download import Remote, fetch
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress
@@ -156,7 +157,7 @@ def published(name: str, tag: str | None = None) -> Published:
 
 def imagenet_classes() -> tuple[str, ...]:
     """The 1,000 classes of ILSVRC 2012 in the order of the weights' outputs (torchvision's spelling, BSD-3)."""
-    return tuple((Path(__file__).parent / "imagenet_classes.txt").read_text("utf-8").splitlines())
+    return tuple(line.split(maxsplit=1)[1] for line in class_names("ilsvrc-2012"))
 
 
 def published_tensors(

@@ -56,7 +56,7 @@ def parse(text: str) -> tuple[str, dict[str, float]]:
             raise UserError(f"{name} takes {_forms(name)}, got {part!r} in {text!r}")
         key, value = match[1], float(match[2])
         _, low, high = known[key]
-        whole = key in "ndw" or key == "inc"
+        whole = key in ("n", "d", "w", "inc")
         if not low <= value <= high or (whole and not value.is_integer()):
             kind = "a whole number " if whole else ""
             raise UserError(f"{key} of {name} must be {kind}from {low:g} to {high:g}, got {match[2]}")

@@ -73,9 +73,9 @@ def _places(draws: Draws, size: tuple[int, int], height: Tensor, width: Tensor) 
 def _centred(size: tuple[int, int], ratio: tuple[float, float]) -> tuple[int, int, int, int]:
     height, width = size
     if width / height < ratio[0]:
-        height = round(width / ratio[0])
+        height = max(1, round(width / ratio[0]))
     elif width / height > ratio[1]:
-        width = round(height * ratio[1])
+        width = max(1, round(height * ratio[1]))
     return (size[0] - height) // 2, (size[1] - width) // 2, height, width
 
 

@@ -156,20 +156,17 @@ class Augment:
 
         With mixup the pixels become float32 in 0..255, else they stay as they are.
         """
-        if not self.mixup or not self.cutmix:
-            mixed = cutmix(pixels, targets, draws, self.cutmix) if self.cutmix else (pixels, targets)
-            return mixup(pixels, targets, draws, self.mixup) if self.mixup else mixed
-        cut = draws.chance("mix.cut", 0.5)
-        sides = zip(
-            cutmix(pixels, targets, draws, self.cutmix),
-            mixup(pixels, targets, draws, self.mixup),
-            strict=True,
+        if not self.mixup:
+            return cutmix(pixels, targets, draws, self.cutmix) if self.cutmix else (pixels, targets)
+        blended = mixup(pixels, targets, draws, self.mixup)
+        if not self.cutmix:
+            return blended
+        cut = draws.chance("mix.cut", 0.5).to(pixels.device)
+        boxed = cutmix(pixels, targets, draws, self.cutmix)
+        return (
+            torch.where(cut[:, None, None, None], boxed[0].float(), blended[0]),
+            torch.where(cut[:, None], boxed[1], blended[1]),
         )
-        mixed_pixels, mixed_targets = (
-            torch.where(cut.view(-1, *[1] * (one.ndim - 1)).to(one.device), one.float(), other)
-            for one, other in sides
-        )
-        return mixed_pixels, mixed_targets
 
     def settings(self) -> str:
         """What differs from doing nothing, on one line."""
@@ -182,7 +179,9 @@ def _shown(value: object) -> str:
         return " ".join(f"{name} {_shown(part)}" for name, part in zip(value._fields, value, strict=True))
     if isinstance(value, tuple):
         return "..".join(_shown(part) for part in value)
-    return f"{value:.3g}" if isinstance(value, float) else {True: "on"}.get(value is True, str(value))
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "on" if value is True else str(value)
 
 
 def _check(pixels: Tensor, draws: Draws) -> None:

@@ -89,8 +89,9 @@ def _unpack(archive: Path, place: Path) -> None:
         with TemporaryDirectory(dir=archive.parent) as room:
             with tarfile.open(archive) as tar:
                 tar.extractall(room, filter="data")
-            os.replace(Path(room) / place.name, place)  # noqa: PTH105
-        archive.unlink()
+            if not place.is_dir():  # another process may have been faster
+                os.replace(Path(room) / place.name, place)  # noqa: PTH105
+        archive.unlink(missing_ok=True)
     except (OSError, tarfile.TarError) as error:
         raise UserError(f"cannot unpack {archive}: {error}; free some space or set NEOCOG_CACHE") from error
 

@@ -13,7 +13,7 @@ from neocog.data.checks.copies import find_copies
 from neocog.data.checks.facts import Scan
 from neocog.data.checks.finding import Finding
 from neocog.data.checks.kinds import KINDS
-from neocog.data.checks.labels import Leakage, copy_findings, label_findings, leak_findings
+from neocog.data.checks.labels import Leakage, copy_findings, disputed_findings, label_findings, leak_findings
 from neocog.data.checks.pictures import picture_findings, trouble_findings
 from neocog.data.checks.similar import alike_groups
 from neocog.data.dataset import Dataset
@@ -41,6 +41,7 @@ def check(
     found: Sequence[Finding] = [
         *trouble_findings(scan.troubles),
         *label_findings(dataset, copies, alike),
+        *disputed_findings(dataset),
         *leaks,
         *copy_findings(copies, alike),
         *picture_findings(facts),

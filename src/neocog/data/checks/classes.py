@@ -73,11 +73,8 @@ def _grey_classes(dataset: Dataset, facts: Facts, members: list[Mask]) -> Iterat
         return
     few = [name for (name, _), colour in zip(large, in_colour, strict=True) if not colour]
     if few and in_colour.any():
-        yield Finding(
-            "grey-shortcut",
-            (),
-            f"the pictures of {listed(few)} are grey, those of the other classes in colour",
-        )
+        words = f"the pictures of {listed(few)} are grey, those of the other classes in colour"
+        yield Finding("grey-shortcut", (), words)
 
 
 def _shortcuts(dataset: Dataset, facts: Facts, members: list[Mask], readable: Mask) -> Iterator[Finding]:

@@ -77,6 +77,12 @@ KINDS: dict[str, Kind] = {
         "At least one of the labels is wrong, and neither can be learned.",
         "Decide which is right and quarantine the others; if both are, use labels for several classes.",
     ),
+    "disputed": Kind(
+        "warning",
+        "more than half of a picture's annotators agree on its label",
+        "Its label is little more than a guess.",
+        "Ask another annotator, or quarantine it.",
+    ),
     "leak": Kind(
         "warning",
         "no picture that judges was trained on",

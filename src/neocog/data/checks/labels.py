@@ -63,6 +63,18 @@ def label_findings(dataset: Dataset, copies: Copies, alike: Members) -> Iterator
                 yield Finding("two-labels", tuple(group.tolist()), f"{what} as {listed(names)}")
 
 
+def disputed_findings(dataset: Dataset) -> Iterator[Finding]:
+    """The pictures on whose labels several annotators disagree, in one finding."""
+    disputed = dataset.columns.get("disputed")
+    if (
+        disputed is not None and disputed.dtype == np.bool_ and disputed.any()
+    ):  # a user's own column is no bool
+        places = tuple(np.flatnonzero(disputed).tolist())
+        yield Finding(
+            "disputed", places, "no more than half of the annotators' votes are for the label taken"
+        )
+
+
 def leak_findings(dataset: Dataset, copies: Copies, alike: Members) -> tuple[list[Finding], list[Leakage]]:
     """Groups of copies that the training part shares with a part that judges, and how much of it they are."""
     same = joined(len(dataset), (copies.exact, copies.pixels))

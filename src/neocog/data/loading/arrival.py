@@ -66,7 +66,8 @@ def prefetch_to(batches: Iterable[Batch], device: torch.device) -> Iterator[Batc
 
 
 def _on(batch: Batch, device: torch.device) -> Batch:
-    pixels, labels = (part.to(device, non_blocking=True) for part in (batch.pixels, batch.labels))
+    ahead = device.type == "cuda"  # the only one whose allocator keeps the source until the copy is done
+    pixels, labels = (part.to(device, non_blocking=ahead) for part in (batch.pixels, batch.labels))
     return replace(batch, pixels=pixels, labels=labels)
 
 

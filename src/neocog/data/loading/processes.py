@@ -71,6 +71,16 @@ class Processes:
         self._unlink()  # it stays mapped, and however this ends nothing is left behind
 
     def fill(self, batches: Iterator[Indices]) -> Fills:
+        if not self._workers:
+            raise UserError("a loader that was closed or interrupted has no processes any more; make another")
+        try:
+            yield from self._filled(batches)
+        except KeyboardInterrupt:
+            # it may come between the sending of a piece and the note of it: an answer could be waited for in vain
+            self.close()
+            raise
+
+    def _filled(self, batches: Iterator[Indices]) -> Fills:
         pending: deque[_Batch] = deque()
         try:
             while True:
@@ -85,8 +95,9 @@ class Processes:
                 pixels = np.array(self._ring[batch.slot, : batch.size])
                 self._slots.append(batch.slot)
                 yield Filled(pixels, sorted(batch.left_out))
-        finally:
+        except (Exception, GeneratorExit):
             self._settle(pending)
+            raise
 
     def close(self) -> None:
         for worker in self._workers:
@@ -123,7 +134,7 @@ class Processes:
 
     def _receive(self) -> None:
         """Wait for pieces to be done, or for a process to die."""
-        pipes = {worker.pipe: worker for worker in self._workers}
+        pipes = {worker.pipe: worker for worker in self._workers if worker.tasks}
         for pipe in wait(list(pipes)):
             worker = pipes[pipe]  # type: ignore[index]  # `wait` takes sockets and handles too
             try:
@@ -139,8 +150,8 @@ class Processes:
     def _settle(self, pending: deque[_Batch]) -> None:
         """Wait for what was handed out to be written, so that its memory is free for other batches."""
         self._todo.clear()
-        with suppress(UserError, RuntimeError):
-            while any(worker.tasks for worker in self._workers):
+        while any(worker.tasks for worker in self._workers):
+            with suppress(UserError, RuntimeError):
                 self._receive()
         self._slots.extend(batch.slot for batch in pending)
 

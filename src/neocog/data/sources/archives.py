@@ -9,11 +9,11 @@ import numpy as np
 
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
-from neocog.data.reading import Reading
+from neocog.data.reading import Reading, demand_heeded
+from neocog.data.sources.beside import labelling, read_beside
 from neocog.data.sources.listing import Inside
-from neocog.data.sources.roles import names_pictures
-from neocog.data.sources.rows import is_picture, read_rows
-from neocog.data.sources.tables import TABLES, as_dataset, from_table, read_table, the_picture
+from neocog.data.sources.rows import Rows, is_picture, read_rows
+from neocog.data.sources.tables import TABLES, as_dataset, from_tables, the_picture
 from neocog.data.sources.tars import open_tar
 from neocog.data.sources.tree import HIDDEN, PART_FOLDERS, arrange, folders_above, is_sorted, natural_path
 from neocog.data.sources.zips import MAGIC, open_zip
@@ -35,11 +35,12 @@ def read(root: Path, reading: Reading) -> Dataset:
     if not pictures:
         raise UserError(f"no picture found in {root}; known are {', '.join(SUFFIXES)}")
     top = wrapper([inside.names[i] for i in pictures])
-    if not is_sorted(inside.names[i][len(top) :] for i in pictures):
+    names = [inside.names[i][len(top) :] for i in pictures]
+    if not is_sorted(names):
         table = _table(inside, [inside.names[i] for i in shown], top, reading)
         if table is not None:
             return table
-    names = [inside.names[i][len(top) :] for i in pictures]
+    demand_heeded(reading, (), f"{root} with no table that names pictures")
     found = arrange(names, folders_above(names), str(root))
     others = len(shown) - len(pictures)
     ignored = (f"ignored: {others:,} files that are no pictures by their names",) if others else ()
@@ -55,32 +56,37 @@ def read(root: Path, reading: Reading) -> Dataset:
 
 
 def _table(inside: Inside, shown: list[str], top: str, reading: Reading) -> Dataset | None:
-    """What the one table above the pictures says, if there is one and it names pictures."""
-    found = [
-        name
-        for name in shown
-        if PurePosixPath(name).suffix.lower() in TABLES and top.startswith(name[: name.rfind("/") + 1])
-    ]
-    if len(found) != 1:
-        return None
+    """What the table above the pictures says, or the tables for train, val and test, if they name pictures."""
+    above = [name for name in shown if name.lower().endswith(TABLES) and top.startswith(_folder(name))]
+    names = labelling(above) if len({_folder(name) for name in above}) == 1 else []
+    folder = _folder(above[0]) if above else ""
     place = {name: i for i, name in enumerate(inside.names)}
-    try:
-        data = inside.members(np.array([place[found[0]]])).read(0)
-    except Unreadable as error:
-        raise UserError(f"{inside.archive}/{found[0]} cannot be read: {error}") from error
-    rows = read_rows(data, f"{inside.archive}/{found[0]}", PurePosixPath(found[0]).suffix.lower())
-    if not names_pictures(rows, reading.columns):
-        return None
-    folder = found[0][: found[0].rfind("/") + 1]
 
     def find(path: str) -> str | None:
         return the_picture(posixpath.normpath(folder + path), place.__contains__)
 
-    table = read_table(rows, reading, find)
+    found = read_beside({name: _rows(inside, name, place[name]) for name in names}, reading, find)
+    if found is None:
+        return None
+    names, table = found
     chosen = np.array([place[path] for path in table.paths])
     others = sum(is_picture(name) for name in shown) - len(chosen)
-    notes = (*inside.notes, *from_table(found[0], others), *table.notes)
+    notes = (*inside.notes, *from_tables(names, others), *table.notes)
     return as_dataset(table, stem(inside.archive), inside.members(chosen), inside.archive, notes)
+
+
+def _rows(inside: Inside, name: str, index: int) -> Rows:
+    place = f"{inside.archive}/{name}"
+    try:
+        data = inside.members(np.array([index])).read(0)
+    except Unreadable as error:
+        raise UserError(f"{place} cannot be read: {error}") from error
+    return read_rows(data, place, PurePosixPath(name).suffix.lower())
+
+
+def _folder(name: str) -> str:
+    """What lies before the name's last part, with its slash."""
+    return name[: name.rfind("/") + 1]
 
 
 def open_archive(path: Path) -> Inside:

@@ -35,6 +35,8 @@ class Version:
     """the file with the names of each label, and what these are called in `class_names`, should it be missing"""
     pickled: tuple[str, ...]
     """files of the Python version"""
+    pickled_folder: str
+    """what its archive unpacks to"""
 
     @property
     def record(self) -> np.dtype[Any]:
@@ -44,9 +46,8 @@ class Version:
         found = [folder / name for name in (*self.train, *self.test) if (folder / name).is_file()]
         if not found:
             return False
-        named = (folder / self.names[-1][0]).is_file() or len(
-            self.train
-        ) > 1  # train.bin alone may be anything
+        # several files called alike are no accident, `train.bin` alone may be anything
+        named = len(self.train) > 1 or (folder / self.names[-1][0]).is_file()
         return named or all(not path.stat().st_size % self.record.itemsize for path in found)
 
 
@@ -59,6 +60,7 @@ CIFAR = (
         ("fine",),
         (("batches.meta.txt", "cifar-10"),),
         ("data_batch_1", "batches.meta"),
+        "cifar-10-batches-py",
     ),
     Version(
         "cifar-100",
@@ -68,6 +70,7 @@ CIFAR = (
         ("coarse", "fine"),
         (("coarse_label_names.txt", "cifar-100-coarse"), ("fine_label_names.txt", "cifar-100")),
         ("train", "test", "meta"),
+        "cifar-100-python",
     ),
 )
 
@@ -133,8 +136,7 @@ def _find(path: Path) -> tuple[Version, Path, list[Path]] | None:
 def _pickled(path: Path) -> Version | None:
     """The data set whose pickled files lie here."""
     for version in CIFAR:
-        inside = path / version.folder.replace("-bin", "-py").replace("-pyary", "-python")
-        for folder in (path, inside):
+        for folder in (path, path / version.pickled_folder):
             if all((folder / name).is_file() for name in version.pickled):
                 return version
     return None

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import UNLABELLED
+from neocog.data.reading import Reading
 from neocog.data.samples import Files
 from neocog.data.sources.tree import natural
 from neocog.errors import Unreadable, UserError
@@ -32,6 +33,13 @@ class Choice:
     label: str | None
     part: str | None
     names: tuple[str, ...]
+
+
+def given_columns(reading: Reading, roles: Sequence[str], place: object) -> dict[str, str]:
+    """The columns by role as the user gave them; UserError for a role that such data cannot play."""
+    if odd := next((role for role in reading.columns if role not in roles), None):
+        raise UserError(f"columns of {place} may be given for {', '.join(roles)}, got {odd}; leave it out")
+    return dict(reading.columns)
 
 
 def choose(
@@ -73,6 +81,13 @@ def classes_of(
 
     None is no label; so is -1 beside `names`, as the publishers of test sets write it.
     """
+    if (
+        several := next((i for i, value in enumerate(values) if isinstance(value, list | dict)), None)
+    ) is not None:
+        raise UserError(
+            f"{place}, row {several}: a label must be a name or a number, got {str(values[several])[:80]}; "
+            "pictures of several classes are read from a .csv or .jsonl"
+        )
     if names:
         numbers = np.array([UNLABELLED if value is None else int(value) for value in values], dtype=np.int64)
         if (odd := np.flatnonzero((numbers < UNLABELLED) | (numbers >= len(names)))).size:

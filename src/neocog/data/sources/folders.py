@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from neocog.data.dataset import Dataset
 from neocog.data.decode import SUFFIXES
-from neocog.data.reading import Reading
+from neocog.data.reading import Reading, demand_heeded
 from neocog.data.samples import Files
 from neocog.data.sources import tables
-from neocog.data.sources.roles import names_pictures
+from neocog.data.sources.beside import labelling, read_beside
 from neocog.data.sources.rows import is_picture
 from neocog.data.sources.tree import HIDDEN, arrange, is_sorted, natural
 from neocog.errors import UserError
@@ -30,6 +29,7 @@ def read(root: Path, reading: Reading) -> Dataset:
     table = None if is_sorted(pictures) else _table(root, pictures, reading)
     if table is not None:
         return table
+    demand_heeded(reading, (), f"{root} with no table that names pictures")
     tops = _folders(root)
     folders = [top.name for top in tops]
     folders += [f"{top.name}/{folder.name}" for top in tops for folder in _folders(top)]
@@ -46,17 +46,18 @@ def read(root: Path, reading: Reading) -> Dataset:
 
 
 def _table(root: Path, pictures: list[str], reading: Reading) -> Dataset | None:
-    """What the one table in the folder says, if there is one and it names pictures."""
-    found = [root / entry.name for entry in _listed(root) if tables.recognises(root / entry.name)]
-    if len(found) != 1:
+    """What the folder's table says, or its tables for train, val and test, if they name pictures."""
+    names = labelling(entry.name for entry in _listed(root) if tables.recognises(root / entry.name))
+    found = read_beside(
+        {name: tables.read_file(root / name) for name in names}, reading, tables.find_below(root)
+    )
+    if found is None:
         return None
-    rows = tables.read_file(found[0])
-    if not names_pictures(rows, reading.columns):
-        return None
-    dataset = tables.on_disk(rows, reading, root.resolve().name, root)
-    named = {os.path.normpath(dataset.samples.name(i)) for i in range(len(dataset))}
+    names, table = found
+    named = set(map(os.path.normpath, table.paths))
     others = sum(os.path.normpath(root / path) not in named for path in pictures)
-    return replace(dataset, notes=(*tables.from_table(found[0].name, others), *dataset.notes))
+    notes = (*tables.from_tables(names, others), *table.notes)
+    return tables.as_dataset(table, root.resolve().name, Files(table.paths), root, notes)
 
 
 def pictures_below(folder: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from neocog.data.dataset import Dataset
 from neocog.data.reading import Reading
 from neocog.data.samples import Joined, Picture
-from neocog.data.sources.features import choose, classes_of, needed, picture_bytes
+from neocog.data.sources.features import choose, classes_of, given_columns, needed, picture_bytes
 from neocog.data.sources.tree import PART_FOLDERS
 from neocog.errors import Unreadable, UserError
 
@@ -68,7 +68,7 @@ def _dataset(root: Path | None, name: str, loaded: Any, reading: Reading) -> Dat
     tables = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or ""): loaded}
     place = root or f"hfds/{name}"
     features = next(iter(tables.values())).features.to_dict()
-    wanted = {role: column for role, column in reading.columns.items() if role in ("path", "label")}
+    wanted = given_columns(reading, ("path", "label"), place)
     choice = choose(place, list(features), features, wanted)
     labels: list[Any] = []
     rows: list[Rows] = []

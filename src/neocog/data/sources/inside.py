@@ -23,7 +23,7 @@ def files_with(folder: Path, suffix: str) -> list[Path]:
     """Files with this suffix in the folder, and in folders called train, val, test or data in it, in natural order."""
     inside = entries(folder)
     deeper = [place for place in inside if place.name.lower() in (*PART_FOLDERS, "data")]
-    found = [path for place in (folder, *deeper) for path in entries(place) if path.name.endswith(suffix)]
+    found = [path for place in (folder, *deeper) for path in entries(place) if path.suffix.lower() == suffix]
     return sorted((path for path in found if path.is_file()), key=lambda path: natural(str(path)))
 
 

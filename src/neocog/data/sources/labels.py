@@ -68,11 +68,13 @@ def class_list(path: Path) -> tuple[str, ...]:
     names = [unicodedata.normalize("NFC", line.strip()) for line in text.split("\n")]
     while names and not names[-1]:
         names.pop()
+    seen: set[str] = set()
     for line, name in enumerate(names, 1):
         if not name:
             raise UserError(f"{path}:{line}: a line must hold the name of a class, got none")
-        if name in names[: line - 1]:
+        if name in seen:
             raise UserError(f"{path}:{line}: each class must be named once, got {name!r} again")
+        seen.add(name)
     if not names:
         raise UserError(f"{path} must hold a class name a line, got none")
     return tuple(names)

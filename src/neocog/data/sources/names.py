@@ -2,6 +2,7 @@
 
 Fashion-MNIST: Xiao, Rasul and Vollgraf (2017), table 2. Kuzushiji-MNIST: Clanuwat and others (2018), figure 1. CIFAR:
 the data sets' page. Flowers-102: Nilsback and Zisserman (2008), in the order that torchvision gives their numbers.
+ILSVRC 2012: a WordNet id and a name a line, as torchvision spells them (BSD-3).
 """
 
 from pathlib import Path

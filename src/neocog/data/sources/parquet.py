@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import PARTS, Dataset
 from neocog.data.reading import Reading
 from neocog.data.samples import Joined, Picture
-from neocog.data.sources.features import Choice, choose, classes_of, needed, picture_bytes
+from neocog.data.sources.features import Choice, choose, classes_of, given_columns, needed, picture_bytes
 from neocog.data.sources.inside import files_with, part_in
 from neocog.data.sources.tree import PART_FOLDERS
 from neocog.errors import Unreadable, UserError
@@ -27,7 +27,7 @@ ONE_AT_A_TIME = Lock()
 
 def recognises(path: Path) -> bool:
     """A Parquet file, or a folder with some in it, or in train, val, test or data in it."""
-    return path.suffix == ".parquet" if path.is_file() else bool(files_with(path, ".parquet"))
+    return path.suffix.lower() == ".parquet" if path.is_file() else bool(files_with(path, ".parquet"))
 
 
 def read(root: Path, reading: Reading) -> Dataset:
@@ -35,12 +35,10 @@ def read(root: Path, reading: Reading) -> Dataset:
     files = [root] if root.is_file() else files_with(root, ".parquet")
     folder = root.parent if root.is_file() else root
     first = _open(files[0])
-    wanted = {
-        role: name for role, name in reading.columns.items() if role in ("path", "label", "part", "group")
-    }
+    wanted = given_columns(reading, ("path", "label", "part", "group"), root)
     choice = choose(files[0], first.schema_arrow.names, _features(first), wanted)
     labels: list[Any] = []
-    parts: list[Any] = []
+    parts: list[str] = []
     groups: list[Any] = []
     rows: list[Rows] = []
     for path in files:
@@ -49,7 +47,7 @@ def read(root: Path, reading: Reading) -> Dataset:
         rows.append(Rows(path, choice.picture, _ends(file), folder))
         labels += _column(path, file, choice.label)
         parts += (
-            _column(path, file, choice.part)
+            _parts(path, _column(path, file, choice.part))
             if choice.part
             else [part_in(path.relative_to(folder))] * len(rows[-1])
         )
@@ -60,7 +58,7 @@ def read(root: Path, reading: Reading) -> Dataset:
         Joined(rows),
         indices,
         classes,
-        np.array([PART_FOLDERS.get(str(part).lower(), "") for part in parts]),
+        np.array(parts, dtype=np.str_),
         folder,
         columns={"group": np.array(list(map(str, groups)))} if groups else {},
         notes=(f"read as Parquet: pictures from {choice.picture}, labels from {choice.label or 'nowhere'}",),
@@ -131,6 +129,17 @@ def _demand_columns(path: Path, columns: list[str], choice: Choice) -> None:
     lacking = [name for name in (choice.picture, choice.label, choice.part) if name and name not in columns]
     if lacking:
         raise UserError(f"each file must have the same columns, {path} lacks {', '.join(lacking)}")
+
+
+def _parts(path: Path, values: Iterable[Any]) -> Iterator[str]:
+    """train, val or test, under any of the names that folders may have; `""` where a row says nothing."""
+    for row, value in enumerate(values):
+        part = PART_FOLDERS.get(str(value).strip().lower(), "")
+        if not part and value not in (None, ""):
+            raise UserError(
+                f"{path}, row {row}: part must be one of {', '.join(PARTS)}, got {str(value)[:80]!r}"
+            )
+        yield part
 
 
 def _column(path: Path, file: Any, name: str | None) -> Iterator[Any]:

@@ -91,11 +91,12 @@ def boxes(rows: Rows, names: Sequence[str], chosen: Sequence[int]) -> NDArray[np
             continue
         numbers = _numbers(cells[0]) if len(cells) == 1 else cells
         try:
-            found[i] = [float(number) for number in numbers]
-        except (TypeError, ValueError) as error:
-            raise rows.error(
-                row, f"a box must be four numbers (x y width height), got {cells!r:.80}"
-            ) from error
+            box = [float(number) for number in numbers]
+        except (TypeError, ValueError):
+            box = []
+        if len(box) != 4 or not np.isfinite(box).all():  # numpy would stretch a single number to four
+            raise rows.error(row, f"a box must be four numbers (x y width height), got {cells!r:.80}")
+        found[i] = box
     return found
 
 

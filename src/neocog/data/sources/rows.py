@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,6 +18,7 @@ from neocog.errors import UserError
 Cell = Any
 """text; from JSON also a number, a bool, a list, None"""
 DELIMITERS = ",;\t"
+EMPTY_CELLS = 1 << 24  # that a table of JSON lines may have in any case; more only if the text is longer
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,11 @@ def read_rows(data: bytes, place: str, suffix: str) -> Rows:
     text = decoded(data, place)
     if suffix == ".jsonl":
         return _json_lines(text, place)
-    return _separated(text, place, "\t" if suffix == ".tsv" else _delimiter(text))
+    if suffix == ".tsv":
+        return _separated(text, place, "\t")
+    if declared := re.match(r"sep=(.)\r?\n", text):  # Excel's own first line
+        return _separated(text[declared.end() :], place, declared[1], 1)
+    return _separated(text, place, _delimiter(text))
 
 
 def read_list(data: bytes, place: str) -> Rows:
@@ -72,15 +79,18 @@ def decoded(data: bytes, place: str) -> str:
         ) from error
 
 
-def _separated(text: str, place: str, delimiter: str) -> Rows:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines, rows, before = [], [], 0
+def _separated(text: str, place: str, delimiter: str, above: int = 0) -> Rows:
+    """The rows of `text`, which has `above` lines of the file before it."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
+    lines, rows, before = [], [], above
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 lines.append(before + 1)
                 rows.append(cells)
-            before = reader.line_num
+            before = above + reader.line_num
     except csv.Error as error:
         raise UserError(f"{place}:{before + 1}: {error}; quote the cell anew") from error
     if not rows:
@@ -94,17 +104,22 @@ def _separated(text: str, place: str, delimiter: str) -> Rows:
         if len(cells) != len(header):
             raise UserError(f"{place}:{line}: must have {len(header)} cells as the header, got {len(cells)}")
     columns: dict[str, list[Cell]] = {
-        name: [cells[i].strip() for cells in rows] for i, name in enumerate(header) if i or name
-    }  # pandas writes its index as a first column without a name
+        name: [cells[i].strip() for cells in rows] for i, name in enumerate(header) if name
+    }  # pandas writes its index as a first column without a name, Excel commas behind the last
     return Rows(place, columns, lines)
 
 
 def _header(rows: list[list[str]], place: str) -> list[str] | None:
     """The names of the columns; None where the first row is a picture already."""
     header = [cell.strip() for cell in rows[0]]
-    if is_picture(header[0]) and len(header) <= 2:
+    if is_picture(header[0]):
+        if len(header) > 2:
+            raise UserError(
+                f"{place}:1: a table of {len(header)} columns must begin with a row of their names, "
+                f"got the picture {header[0][:80]}"
+            )
         return None
-    twice = next((name for i, name in enumerate(header) if name in header[:i]), None)
+    twice = next((name for name, count in Counter(filter(None, header)).items() if count > 1), None)
     if twice is not None:
         raise UserError(f"{place}:1: each column must have a name of its own, got {twice!r} twice")
     return header
@@ -124,14 +139,22 @@ def _delimiter(text: str) -> str:
 def _json_lines(text: str, place: str) -> Rows:
     lines: list[int] = []
     columns: dict[str, list[Cell]] = {}
+    given = 0
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        for name, cell in _json_object(line, f"{place}:{number}").items():
+        fields = _json_object(line, f"{place}:{number}")
+        for name, cell in fields.items():
             column = columns.setdefault(name, [])
             column += [None] * (len(lines) - len(column))
             column.append(cell)
         lines.append(number)
+        given += len(fields)
+        if len(columns) * len(lines) - given > max(EMPTY_CELLS, len(text)):  # a table would be mostly empty
+            raise UserError(
+                f"{place}:{number}: the objects must have the same fields, got {len(columns):,} different ones in "
+                f"{len(lines):,} lines"
+            )
     for column in columns.values():
         column += [None] * (len(lines) - len(column))
     if not lines:

@@ -70,7 +70,7 @@ def recognises(path: Path) -> bool:
     """A pattern of tar files, a folder with nothing but tar files beside texts, or a tar file, with samples inside."""
     if pattern(path):
         return True
-    shards = _below(path) if path.is_dir() else [path] if path.suffix == ".tar" else []
+    shards = _below(path) if path.is_dir() else [path] if path.suffix.lower() == ".tar" else []
     try:
         return bool(shards) and _has_samples(shards[0])
     except (
@@ -224,10 +224,10 @@ def _classes(folder: Path, texts: list[str]) -> tuple[tuple[str, ...], NDArray[n
         if odd := [text for text in texts if int(text) >= len(names)]:
             raise UserError(f"each label must be below {len(names)}, the names of {folder}, got {odd[0]}")
         return names, np.array([int(text) for text in texts], dtype=np.int64)
-    if odd := [text for text in texts if names and text not in names]:
-        raise UserError(f"each label must be one of the {len(names)} names of {folder}, got {odd[0]!r}")
     names = names or tuple(sorted(texts, key=natural))
     where = {name: i for i, name in enumerate(names)}
+    if odd := [text for text in texts if text not in where]:
+        raise UserError(f"each label must be one of the {len(names)} names of {folder}, got {odd[0]!r}")
     return names, np.array([where[text] for text in texts], dtype=np.int64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +18,13 @@ from neocog.data.reading import Reading
 from neocog.data.samples import Files, Samples
 from neocog.data.sources.ballots import read_ballots
 from neocog.data.sources.labels import Labels, Said, as_labels, class_list, said
-from neocog.data.sources.roles import Roles, as_array, boxes, find_roles, is_empty, part_of
-from neocog.data.sources.rows import Rows, is_picture, read_list, read_rows
+from neocog.data.sources.roles import Roles, as_array, boxes, find_roles, is_empty, names_pictures, part_of
+from neocog.data.sources.rows import DELIMITERS, Rows, is_picture, read_list, read_rows
 from neocog.errors import UserError
 
 TABLES = (".csv", ".tsv", ".jsonl")
 MAX_BYTES = 1 << 30
+FIRST_LINE = 1 << 16  # bytes looked at to see what stdin holds
 Notes = tuple[str, ...]
 Find = Callable[[str], str | None]
 """a path as the table writes it -> as it can be opened; None where there is no such picture"""
@@ -61,25 +63,44 @@ def read_file(root: Path) -> Rows:
 
 
 def read_stdin(data: bytes, reading: Reading) -> Dataset:
-    """The pictures of a list, by paths relative to the working folder, or absolute ones."""
-    return on_disk(read_list(data, "stdin"), reading, "stdin", Path())
+    """The pictures of a list or a table, by paths relative to the working folder, or absolute ones."""
+    separated = _begins_as_table(data[:FIRST_LINE].decode("utf-8-sig", "replace"), reading)
+    rows = read_rows(data, "stdin", ".csv") if separated else read_list(data, "stdin")
+    return on_disk(rows, reading, "stdin", Path())
+
+
+def _begins_as_table(text: str, reading: Reading) -> bool:
+    """Whether the first line names a column of paths, or is a picture and a label, separated but not by a tab."""
+    first = text.lstrip().split("\n", 1)[0]
+    cells = [cell.strip(' "\r') for cell in re.split(f"[{DELIMITERS}]", first)]
+    if first.startswith("{"):
+        return False
+    if names_pictures(Rows("stdin", {cell: [] for cell in cells}, ()), reading.columns):
+        return True
+    return len(cells) == 2 and "\t" not in first and is_picture(cells[0]) and not is_picture(cells[1])
 
 
 def on_disk(rows: Rows, reading: Reading, name: str, folder: Path) -> Dataset:
     """The table's pictures as files, relative to `folder`."""
+    table = read_table(rows, reading, find_below(folder))
+    return as_dataset(table, name, Files(table.paths), folder, table.notes)
+
+
+def find_below(folder: Path) -> Find:
+    """Finds the files on disk whose paths are relative to `folder`, or absolute."""
 
     def find(path: str) -> str | None:
         # unlike Path's these never raise
         return the_picture(str(folder / os.path.expanduser(path)), os.path.isfile)  # noqa: PTH111, PTH113
 
-    table = read_table(rows, reading, find)
-    return as_dataset(table, name, Files(table.paths), folder, table.notes)
+    return find
 
 
-def from_table(name: str, others: int) -> Notes:
-    """That a table among the pictures gives the labels, and how many pictures it does not name."""
-    left_out = (f"left out: {others:,} pictures that {name} does not name",) if others else ()
-    return (f"labels: from {name}", *left_out)
+def from_tables(names: Sequence[str], others: int) -> Notes:
+    """That tables among the pictures give the labels, and how many pictures they do not name."""
+    said = ", ".join(names)
+    left_out = (f"left out: {others:,} pictures that {said} {'does' if len(names) == 1 else 'do'} not name",)
+    return (f"labels: from {said}", *(left_out if others else ()))
 
 
 def the_picture(name: str, is_there: Callable[[str], bool]) -> str | None:
@@ -154,13 +175,15 @@ def _paths(rows: Rows, column: str, find: Find) -> list[str]:
         if is_empty(cell) or not isinstance(cell, str):
             given = "nothing" if is_empty(cell) else str(cell)[:80]
             raise rows.error(row, f"a row must name a picture in {column}, got {given}")
-        path = find(cell)
+        path = find(cell) or find(cell.replace("\\", "/"))  # as Windows writes it
         if path is None:
             missing.append(row)
         found.append(path or "")
     if missing:
         first = rows.columns[column][missing[0]]
         more = f" ({len(missing):,} of {len(rows):,} rows name none)" if len(missing) > 1 else ""
+        if len(missing) == len(rows):
+            more += "; paths are relative to the table's folder, those of stdin and of data frames to the working one"
         raise rows.error(missing[0], f"the picture must exist, got {first[:200]!r}, which does not{more}")
     return found
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import PARTS, UNLABELLED
+from neocog.data.decode import SUFFIXES
 from neocog.errors import UserError
 
 PART_FOLDERS = {
@@ -42,13 +43,12 @@ def arrange(pictures: Sequence[str], folders: Collection[str], where: str) -> Ar
 
     `folders` are those on the first two levels, with or without a picture below. Class folders are looked for in
     train, val and test where there is a train folder that has folders, else at the top; pictures that lie in no
-    folder at all have no labels.
+    class folder at all have no labels.
     """
     tops = {path.split("/", 1)[0] for path in folders}
-    deep = [path for path in pictures if "/" in path]
-    if pictures and not deep:
-        return _unlabelled(len(pictures))
-    parts = part_folders(folders, where)
+    if pictures and not _in_class_folders(pictures):
+        return _unlabelled(pictures)
+    parts = part_folders(pictures, folders, where)
     level = 1 if parts else 0
     names = {path for path in folders if path.count("/") == level and (not parts or _top(path) in parts)}
     if not names:
@@ -60,21 +60,32 @@ def arrange(pictures: Sequence[str], folders: Collection[str], where: str) -> Ar
     kept = [(ranks[way[0]], i, way) for i, way in taken if len(way) > level + 1 and way[0] in ranks]
     kept.sort(key=lambda item: item[:2])
     labels = np.array([place[class_name(way[level])] for _, _, way in kept], dtype=np.int64)
-    empty = [name for name in classes if place[name] not in set(labels.tolist())]
+    held = set(labels.tolist())
+    empty = [name for name in classes if place[name] not in held]
     if empty:
-        raise UserError(f"each class folder must hold a picture, got none in {', '.join(empty)} of {where}")
+        raise UserError(
+            f"each class folder must hold a picture, got none in {', '.join(empty[:5])} of {where}; "
+            f"known are {', '.join(SUFFIXES)}; a folder that is no class must lie elsewhere"
+        )
     order = np.array([i for _, i, _ in kept], dtype=np.int64)
     named = np.array([parts.get(way[0], "") for _, _, way in kept])
     return Arranged(order, labels, tuple(classes), named, _left_out(pictures, order, where))
 
 
-def is_sorted(pictures: Iterable[str]) -> bool:
-    """Whether the pictures lie in two folders or more, or in a train, val or test folder."""
+def is_sorted(pictures: Sequence[str]) -> bool:
+    """Whether the pictures lie in two class folders or more, or in a class folder of train, val or test."""
     tops = {_top(path) for path in pictures if "/" in path}
-    return len(tops) > 1 or any(top.lower() in PART_FOLDERS for top in tops)
+    several = len(tops) > 1 or any(top.lower() in PART_FOLDERS for top in tops)
+    return several and _in_class_folders(pictures)
 
 
-def part_folders(folders: Collection[str], where: str) -> dict[str, str]:
+def _in_class_folders(pictures: Iterable[str]) -> bool:
+    """Whether some picture lies in a folder other than train, val or test."""
+    above = (path.lower().split("/")[:-1] for path in pictures)
+    return any(way[0] not in PART_FOLDERS or len(way) > 1 for way in above if way)
+
+
+def part_folders(pictures: Iterable[str], folders: Collection[str], where: str) -> dict[str, str]:
     """Folder -> train, val or test where a folder called train holds class folders; else none, `train` is a class."""
     tops = sorted({_top(path) for path in folders}, key=natural)
     above = {_top(path) for path in folders if "/" in path}
@@ -83,7 +94,7 @@ def part_folders(folders: Collection[str], where: str) -> dict[str, str]:
         if parts and len(parts) == len(tops):
             raise UserError(f"{where} has no train folder, only {', '.join(parts)}; add one")
         return {}
-    odd = [top for top in tops if top not in parts]
+    odd = sorted({_top(path) for path in pictures if "/" in path} - set(parts), key=natural)
     if odd:
         raise UserError(
             f"{where} has a train folder, so each other must be val or test with class folders, too; "
@@ -126,9 +137,10 @@ def _number(digits: str) -> tuple[int, str]:
     return len(bare), bare
 
 
-def _unlabelled(n: int) -> Arranged:
-    labels = np.full(n, UNLABELLED, dtype=np.int64)
-    return Arranged(np.arange(n), labels, (), np.full(n, ""))
+def _unlabelled(pictures: Sequence[str]) -> Arranged:
+    labels = np.full(len(pictures), UNLABELLED, dtype=np.int64)
+    parts = [PART_FOLDERS.get(_top(path).lower(), "") if "/" in path else "" for path in pictures]
+    return Arranged(np.arange(len(pictures)), labels, (), np.array(parts, dtype=np.str_))
 
 
 def _left_out(pictures: Sequence[str], order: NDArray[np.int64], where: str) -> tuple[str, ...]:

@@ -51,9 +51,7 @@ def read(root: Path, reading: Reading) -> Dataset:
     top = root / KAGGLE if (root / KAGGLE).is_dir() else root
     labels = _kaggle_labels(root) if kit is None else _kit_labels(kit)
     train, val = wordnet.places(_first(top, TRAIN)), _val(_first(top, VAL), labels)
-    wnids = sorted(
-        {*train, *(wnid for wnid, _ in val)} | set(labels.words) if kit else {*train, *labels.words}
-    )
+    wnids = sorted({*train, *labels.words} | ({wnid for wnid, _ in val} if kit else set()))
     index = {wnid: i for i, wnid in enumerate(wnids)}
     if odd := next((wnid for wnid, _ in val if wnid not in index), None):
         raise UserError(f"each label must be a class of {root}, got {odd}; unpack the data set anew")
@@ -88,11 +86,13 @@ def _kit_labels(kit: Path) -> Labels:
         leaves = [row for row in np.atleast_1d(synsets) if int(row["num_children"]) == 0]
         by_number = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in leaves}
         words = {str(row["WNID"]): str(row["words"]) for row in leaves}
+        if sorted(by_number) != list(range(1, len(leaves) + 1)):
+            raise ValueError("the numbers of its classes must run from 1 without a gap")
     except (ValueError, TypeError, IndexError) as error:
         raise UserError(f"{kit / KIT} is not the development kit's table of synsets: {error}") from error
     names = {}
     for number, line in enumerate(text(kit / TRUTH).split(), 1):
-        label = position(kit / TRUTH, number, line, max(by_number)) + 1
+        label = position(kit / TRUTH, number, line, len(by_number)) + 1
         names[f"ILSVRC2012_val_{number:08d}"] = by_number[label]
     return Labels(words, names)
 

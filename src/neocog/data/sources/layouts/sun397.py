@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,10 @@ def read(root: Path, reading: Reading) -> Dataset:
     else:
         for word, part in LISTS.items():
             place = folder / f"{word}_{fold:02d}.txt"
+            if not place.is_file():
+                raise UserError(
+                    f"published_split must be one of those in {folder}, got {fold}: no {place.name}"
+                )
             found += [
                 (name.rpartition("/")[0], str(root / name.lstrip("/")), part) for (name,) in rows(place, 1)
             ]
@@ -47,7 +52,7 @@ def read(root: Path, reading: Reading) -> Dataset:
         "sun-397",
         Files(path for _, path, _ in found),
         np.array([index[name] for name, *_ in found], dtype=np.int64),
-        tuple(name.split("/", 2)[2] for name in classes),  # /a/apartment_building/outdoor
+        tuple(re.sub("^/?[a-z]/", "", name) for name in classes),  # /a/apartment_building/outdoor
         np.array([part for *_, part in found]),
         root,
         notes=(f"read as SUN-397, {len(classes)} classes: {said}",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,10 @@ def read(root: Path, reading: Reading) -> Dataset:
         readable(wnids, words_beside(root, root.parent)),
         np.repeat(np.array(parts), counts),
         root,
-        notes=(f"read as ImageNet's folders: {len(wnids):,} WordNet ids, named in words",),
+        notes=(
+            f"read as ImageNet's folders: {len(wnids):,} WordNet ids, named in words",
+            *_empty(root, found),
+        ),
         listed=True,
     )
 
@@ -51,6 +55,13 @@ def _parts(root: Path) -> list[tuple[str, Path]]:
     named = [(PART_FOLDERS[p.name.lower()], p) for p in entries(root) if p.name.lower() in PART_FOLDERS]
     order = ("train", "val", "test")
     return sorted(named, key=lambda pair: order.index(pair[0])) or [("", root)]
+
+
+def _empty(root: Path, found: list[tuple[str, dict[str, Path]]]) -> Iterator[str]:
+    """A note on each part folder in which no WordNet id lies, as in ILSVRC's flat validation folder."""
+    for (_, folder), (part, there) in zip(_parts(root), found, strict=True):
+        if part and not there:
+            yield f"left out: {folder.name}, whose pictures lie in no folder of a WordNet id and have no labels"
 
 
 def _only_ids(folder: Path) -> bool:
