@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -81,6 +82,7 @@ def test_pictures_without_labels_have_no_balance(tmp_path: Path) -> None:
     made = nc.data_stats(tmp_path)
     assert made.mean == (1, 0, 0)
     assert "nan" not in str(made) + made.page()
+    assert re.findall(r"<h2>(.*?)</h2>", made.page()) == ["Sizes", "Pixels"]
     assert (made.to_json()["imbalance"], made.to_json()["unlabelled"]) == (None, 1)
 
 

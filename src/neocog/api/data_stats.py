@@ -136,9 +136,9 @@ class DataStats:
         tables = (
             ("Sizes", "Quantiles over the pictures, upright.", self.sizes()),
             ("Pixels", f"Of {self.pixels_of}.", self.channels()),
-            ("Pictures of each class", "", self.table()),
+            *([("Pictures of each class", "", self.table())] if self.classes else []),
         )
-        return page(self.name, self.facts(), self.notes, self.plot(), tables)
+        return page(self.name, self.facts(), self.notes, self.plot() if self.classes else "", tables)
 
     def save(self, path: str | Path) -> Path:
         """Write what the file's ending says: counts (.csv), everything (.json), a page (.html), the plot (.svg)."""

@@ -36,9 +36,8 @@ def stratified(
         drawn = sorted(groups, key=lambda content: hashlib.sha256(str(seed).encode() + content).digest())
         wanted = min(max(1, round(fraction * len(members))), len(members) - 1)  # one always trains
         taken = 0
-        if (
-            len(groups) > 1 and min(map(len, groups.values())) > wanted
-        ):  # so many copies: the smallest group judges
+        if len(groups) > 1 and min(map(len, groups.values())) > wanted:
+            # so many copies: the smallest group judges
             smallest = min(drawn, key=lambda content: len(groups[content]))
             drawn, wanted = [smallest], len(groups[smallest])
         for content in drawn:
@@ -46,9 +45,8 @@ def stratified(
                 held_out[groups[content]] = True
                 taken += len(groups[content])
     trained = {hashes[i].tobytes() for i in np.flatnonzero(~held_out)}
-    for i in np.flatnonzero(
-        held_out
-    ):  # a picture that also has another label, and trains there, judges nowhere
+    for i in np.flatnonzero(held_out):
+        # a picture that also has another label, and trains there, judges nowhere
         held_out[i] = hashes[i].tobytes() not in trained
     return held_out
 
