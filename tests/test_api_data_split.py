@@ -125,6 +125,17 @@ def test_near_duplicates_that_are_passed_in_stay_together() -> None:
         nc.split_data(data, groupings=[near[1:]])
 
 
+def test_groups_that_nobody_named_are_told() -> None:
+    pictures = np.random.default_rng(1).integers(0, 256, (20, 4, 4), dtype=np.uint8)
+    columns = {"group": np.arange(20) // 4}
+    data = Dataset("d", Arrays(pictures), np.arange(20) % 2, ("a", "b"), np.full(20, ""), columns=columns)
+    told = [note for note in nc.split_data(data).notes if "--group-by group" in note]
+    assert len(told) == 1
+    made = nc.split_data(data, group_by="group")
+    assert not made.notes
+    assert {row.part for row in made.rows[:4]} in ({"train"}, {"val"})
+
+
 def test_near_duplicates_that_are_found_stay_together(tmp_path: Path) -> None:
     """Pairs of a photograph and the same one smaller and compressed anew: other bytes, the same sight."""
     for name in SUBJECTS:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -76,6 +77,15 @@ def test_grey_pictures_have_one_channel() -> None:
     nc.Preprocess(size=(8, 8), channels=1, mean=made.mean, std=made.std)
 
 
+def test_pictures_without_labels_have_no_balance(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "red.png")
+    made = nc.data_stats(tmp_path)
+    assert made.mean == (1, 0, 0)
+    assert "nan" not in str(made) + made.page()
+    assert re.findall(r"<h2>(.*?)</h2>", made.page()) == ["Sizes", "Pixels"]
+    assert (made.to_json()["imbalance"], made.to_json()["unlabelled"]) == (None, 1)
+
+
 def test_pages_and_plots_are_well_formed_and_escape_names(tree: Path, tmp_path: Path) -> None:
     made = nc.data_stats(tree)
     for ending in (".html", ".svg", ".json"):
@@ -107,6 +117,8 @@ def test_wrong_commands_say_the_way_out(tree: Path, tmp_path: Path) -> None:
     assert "a sample must have one picture or more" in refused(
         "data", "stats", tree, "--sample", "0", cwd=tmp_path
     )
+    unread = refused("data", "stats", "nowhere", "-o", "x.pdf", cwd=tmp_path)
+    assert "ending says its form" in unread  # before any work
     with pytest.raises(UserError, match="resize_mode must be one of"):
         nc.data_stats(tree, img_size=8, resize_mode="x")
     (tmp_path / "none" / "a").mkdir(parents=True)

@@ -1,7 +1,9 @@
 """What trains and what judges never meet unseen: a leak is a number, and parts are what the data say."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,17 @@ from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
 from neocog.evaluation.leakage import leaked
+from neocog.progress import Silent
 
 PICTURES = np.random.default_rng(3).integers(0, 256, (24, 28, 28), dtype=np.uint8)
+
+
+class Said(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
 
 
 def data(parts: list[str], pictures: np.ndarray = PICTURES) -> Dataset:
@@ -21,10 +32,9 @@ def data(parts: list[str], pictures: np.ndarray = PICTURES) -> Dataset:
     return Dataset("d", Arrays(pictures, names), np.arange(24) % 2, ("a", "b"), np.array(parts))
 
 
-def train(dataset: Dataset, output: Path) -> Run:
-    return neocog.train(
-        dataset, "lenet5_modern", recipe="scratch", epochs=1, output=output, engine="torch", device="cpu"
-    )
+def train(dataset: Dataset, output: Path, said: Said | None = None) -> Run:
+    how: dict[str, Any] = {"recipe": "scratch", "epochs": 1, "engine": "torch", "device": "cpu"}
+    return neocog.train(dataset, "lenet5_modern", output=output, progress=said, **how)
 
 
 def rows(run: Run, name: str) -> list[dict[str, str]]:
@@ -59,13 +69,17 @@ def test_copies_of_training_pictures_in_the_users_own_val_part_are_counted(tmp_p
 def test_a_drawn_split_has_no_leak(tmp_path: Path) -> None:
     pictures = PICTURES.copy()
     pictures[12:] = pictures[:12]
-    run = train(data([""] * 24, pictures), tmp_path / "run")
+    said, dataset = Said(), data([""] * 24, pictures)
+    run = train(replace(dataset, columns={"group": np.arange(24) % 7}), tmp_path / "run", said)
+    assert [line for line in said.lines if "on both sides" in line]
     assert run.figures["leakage"]["same"] == 0
     assert run.figures["leakage"]["top1_without"] == run.figures["top1"]
 
 
 def test_pictures_of_a_test_part_judge_and_never_train(tmp_path: Path) -> None:
-    run = train(data([""] * 16 + ["test"] * 8), tmp_path / "run")
+    said, dataset = Said(), data([""] * 16 + ["test"] * 8)
+    run = train(replace(dataset, columns={"group": np.arange(24)}), tmp_path / "run", said)
+    assert not [line for line in said.lines if "on both sides" in line]
     parts = {row["path"]: row["part"] for row in rows(run, "split.csv")}
     assert parts == {f"{i}.png": "train" if i < 16 else "test" for i in range(24)}
     assert (run.figures["n_train"], run.figures["n_val"]) == (16, 8)
@@ -73,6 +87,14 @@ def test_pictures_of_a_test_part_judge_and_never_train(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("there", [["test"], ["val"], ["val", "test"]])
 def test_data_without_a_picture_to_train_on_are_refused(tmp_path: Path, there: list[str]) -> None:
-    with pytest.raises(UserError, match=f"pictures to train on, d has {', '.join(there)} alone"):
+    with pytest.raises(UserError, match=f"must be pictures to train on, d has {', '.join(there)} alone"):
         train(data([there[i % len(there)] for i in range(24)]), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_train_part_that_cannot_be_read_is_no_missing_part(tmp_path: Path) -> None:
+    pictures = [b"nothing" if i < 16 else picture for i, picture in enumerate(PICTURES)]
+    samples = Arrays(pictures, [f"{i}.png" for i in range(24)])
+    dataset = replace(data(["train"] * 16 + ["val"] * 8), samples=samples)
+    with pytest.raises(UserError, match="needs a readable picture to train on, got none for a, b"):
+        train(dataset, tmp_path / "run")

@@ -2,6 +2,7 @@ import re
 from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import zoo
 from neocog.data.dataset import Dataset
 from neocog.data.divide import units_of
+from neocog.data.reading import Reading
 from neocog.data.samples import Files
+from neocog.data.source import open_dataset
 from neocog.data.split import Dealt, Wish, deal, groups_by, stratified
 from neocog.errors import UserError
 
@@ -217,6 +221,14 @@ def test_groups_come_from_a_column_or_a_path() -> None:
     data = dataset([0] * 4, names=["p07/a.png", "p07/b.png", "p8/c.png", "other.png"])
     assert groups_by(data, r"p(\d+)/").tolist() == ["07", "07", "8", ""]
     assert groups_by(data, "patient").tolist() == ["0", "0", "0", "1"]
+
+
+def test_a_column_that_was_read_as_the_group_keeps_its_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label,Patient_ID\na.png,x,p1\nb.png,y,p2\n")
+    zoo.make(tmp_path, dict.fromkeys(("a.png", "b.png"), b"not read"))
+    data = open_dataset(tmp_path / "t.csv", Reading())
+    for key in ("group", "patient_id", "Patient_ID"):
+        assert groups_by(data, key).tolist() == ["p1", "p2"]
 
 
 @pytest.mark.parametrize(

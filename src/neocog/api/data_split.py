@@ -215,6 +215,10 @@ def _notes(
         notes.append(
             f"left out: {counted(dealt.torn, 'picture')}, copied or grouped with what the data have as val or test"
         )
+    if names is None and "group" in dataset.columns:
+        notes.append(
+            "groups: the data have some, which may be torn apart; --group-by group keeps each in one part"
+        )
     alone = 0 if names is None else int((names == "").sum())
     if alone:
         notes.append(f"groups: {counted(alone, 'picture')} in no group")

@@ -26,6 +26,7 @@ from neocog.progress import Progress, Silent
 
 QUANTILES = {"least": 0, "5 %": 5, "median": 50, "95 %": 95, "most": 100}
 CHANNELS = ("red", "green", "blue")
+FORMS = (".csv", ".json", ".html", ".svg")
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,14 @@ class DataStats:
 
     def facts(self) -> list[tuple[str, object]]:
         m = self.measured
+        balance = (
+            ("largest class / smallest", self.imbalance),
+            ("effective classes", self.effective_classes),
+        )
         return [
             ("pictures", self.pictures),
             ("classes", len(self.classes)),
-            ("largest class / smallest", self.imbalance),
-            ("effective classes", self.effective_classes),
+            *(balance if self.counts.any() else ()),
             ("formats", ", ".join(f"{name} {n:,}" for name, n in m.formats.most_common())),
             ("size of the files", kibibytes(int(m.bytes.sum()))),
             ("without colour", m.grey),
@@ -132,29 +136,30 @@ class DataStats:
         tables = (
             ("Sizes", "Quantiles over the pictures, upright.", self.sizes()),
             ("Pixels", f"Of {self.pixels_of}.", self.channels()),
-            ("Pictures of each class", "", self.table()),
+            *([("Pictures of each class", "", self.table())] if self.classes else []),
         )
-        return page(self.name, self.facts(), self.notes, self.plot(), tables)
+        return page(self.name, self.facts(), self.notes, self.plot() if self.classes else "", tables)
 
     def save(self, path: str | Path) -> Path:
         """Write what the file's ending says: counts (.csv), everything (.json), a page (.html), the plot (.svg)."""
-        writers = {
+        target = writable(path)
+        written = {
             ".csv": lambda: self.table().to_csv(),
             ".json": lambda: json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n",
             ".html": self.page,
             ".svg": self.plot,
-        }
-        target = Path(path).expanduser()
-        if target.suffix not in writers:
-            raise UserError(f"the file's ending says its form: {', '.join(writers)}; got {target.name}")
-        files.write_text(target, writers[target.suffix]())
+        }[target.suffix]()
+        files.write_text(target, written)
         return target
 
     def __str__(self) -> str:
         lines = [f"{name:26}{shown(value)}" for name, value in self.facts()]
         words = [text_balance(self._balance()), "\n".join(lines), str(self.sizes()), str(self.channels())]
         mean, std = (tuple(round(v, 4) for v in values) for values in (self.mean, self.std))
-        return "\n\n".join(words) + f"\nof {self.pixels_of}\nfor Preprocess: mean={mean}, std={std}"
+        return (
+            "\n\n".join(filter(None, words))
+            + f"\nof {self.pixels_of}\nfor Preprocess: mean={mean}, std={std}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         m = self.measured
@@ -180,6 +185,14 @@ class DataStats:
 
     def _repr_html_(self) -> str:
         return self.plot() + self.sizes()._repr_html_() + self.channels()._repr_html_()
+
+
+def writable(path: str | Path) -> Path:
+    """Where the figures go; an error in words where the ending names no form that they have."""
+    target = Path(path).expanduser()
+    if target.suffix not in FORMS:
+        raise UserError(f"the file's ending says its form: {', '.join(FORMS)}; got {target.name}")
+    return target
 
 
 def data_stats(

@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from neocog import files, runtime
 from neocog.api import names
+from neocog.api.held_out import Split, split_readable
 from neocog.api.networks import backbone_from, backbone_of
 from neocog.api.plan import Plan
-from neocog.data.dataset import PARTS, Dataset
 from neocog.data.decode import Pixels
 from neocog.data.loading.pictures import Decoded, Labelled, Source
-from neocog.data.quarantine import demand_readable
-from neocog.data.split import stratified
-from neocog.errors import UserError
 from neocog.inference.engines import Chosen, choose, recheck
 from neocog.inference.features import extract
 from neocog.inference.network import Floats, Head, Network
@@ -35,22 +32,6 @@ if TYPE_CHECKING:
     from neocog.training.loop import Epoch
 
 IN_MEMORY = 4 << 30  # bytes of pixels above which they lie in a temporary file
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Which readable pictures train and which judge, as indices of the data set."""
-
-    train: NDArray[np.int64]
-    held_out: NDArray[np.int64]
-    hashes: dict[int, str]
-    """SHA-256 of each readable picture"""
-
-    @property
-    def leaked(self) -> NDArray[np.bool_]:
-        """(held out,), whether the picture is among those that train, too, byte for byte."""
-        trained = {self.hashes[i] for i in self.train.tolist()}
-        return np.array([self.hashes[i] in trained for i in self.held_out.tolist()], dtype=bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,67 +148,10 @@ def learn_scratch(plan: Plan, told: Progress) -> Learned:
     )
 
 
-def split_readable(
-    plan: Plan,
-    indices: NDArray[np.int64],
-    hashes: NDArray[np.uint8],
-    skipped: tuple[tuple[int, str], ...],
-    told: Progress,
-) -> Split:
-    """The data's own parts where they have some, else a stratified split; errors where a class cannot be learned."""
-    dataset = plan.dataset
-    if plan.strict:
-        demand_readable(dataset, skipped)
-    for i, reason in skipped:
-        told.say(f"skipped {dataset.samples.name(i)}: {reason}")
-    labels, parts = dataset.labels[indices], dataset.parts[indices]
-    trains = parts == ("train" if (parts == "train").any() else "")
-    if not trains.any():
-        there = ", ".join(part for part in PARTS if (parts == part).any())
-        raise UserError(
-            f"there must be pictures to train on, {dataset.name} has {there} alone; name their part train, or none"
-        )
-    judged = next((part for part in ("val", "test") if (parts == part).any()), None)
-    if judged:
-        held_out = parts == judged
-        told.say(f"split: the {judged} part judges, {int(held_out.sum()):,} pictures")
-    else:
-        held_out = np.zeros(len(indices), dtype=bool)
-        held_out[trains] = stratified(labels[trains], hashes[trains], plan.val_fraction, plan.seed)
-        told.say(
-            f"split: {int(held_out.sum()):,} pictures judge, drawn per class (val_fraction {plan.val_fraction})"
-        )
-        trains &= ~held_out
-    _check_split(dataset, labels[trains], held_out, told)
-    digests = {int(i): row.tobytes().hex() for i, row in zip(indices, hashes, strict=True)}
-    split = Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
-    if split.leaked.any():
-        told.say(
-            f"warning: {int(split.leaked.sum()):,} of the {len(split.held_out):,} held-out pictures are trained on, "
-            "too: the accuracy counts what was learned by heart (neocog data check names them)"
-        )
-    return split
-
-
 def log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> float:
     """Mean negative logarithm of the true class's probability."""
     chosen = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
     return float(-np.log(chosen, dtype=np.float64).mean())
-
-
-def _check_split(
-    dataset: Dataset, train_labels: NDArray[np.int64], held_out: NDArray[np.bool_], told: Progress
-) -> None:
-    counts = np.bincount(train_labels, minlength=len(dataset.classes))
-    empty = [dataset.classes[i] for i in np.flatnonzero(counts == 0)]
-    if empty:
-        raise UserError(f"each class needs a readable picture to train on, got none for {', '.join(empty)}")
-    for i in np.flatnonzero(counts == 1):
-        told.say(f"warning: {dataset.classes[i]} has one picture to train on")
-    if not held_out.any():
-        raise UserError(
-            "there must be a picture left to judge by; give each class two pictures or more, or a val folder"
-        )
 
 
 def _fresh(plan: Plan) -> tuple[nn.Module, str, bool]:

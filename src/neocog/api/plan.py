@@ -96,9 +96,11 @@ def _about(dataset: Dataset) -> list[str]:
     ignored = ignored_files(dataset.root) if dataset.root and not dataset.listed else {}
     if ignored:
         kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in list(ignored.items())[:6])
-        lines.append(
-            f"ignored: {sum(ignored.values()):,} files that are no pictures by their names ({kinds})"
+        n = sum(ignored.values())
+        what = (
+            "file that is no picture by its name" if n == 1 else "files that are no pictures by their names"
         )
+        lines.append(f"ignored: {n:,} {what} ({kinds})")
     return [*lines, *dataset.notes]
 
 

@@ -36,9 +36,10 @@ def stats(
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print how many pictures each class has, how large they are, and mean and std of their pixels."""
-    from neocog.api.data_stats import data_stats
+    from neocog.api.data_stats import data_stats, writable
 
     told = Console()
+    place = writable(output) if output else None  # before the work, which may take minutes
     made = data_stats(
         data,
         part=part,
@@ -51,9 +52,8 @@ def stats(
     )
     for note in made.notes:
         told.say(note)
-    if output:
-        made.save(output)
-        told.say(f"written {output}")
+    if place:
+        told.say(f"written {made.save(place)}")
     if as_json:
         out_json(made.to_json())
     else:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
 from neocog.data.divide import Indices, class_table, divide
+from neocog.data.sources.roles import USUAL
 from neocog.errors import UserError, unknown
 
 FINEST = 1_000_000  # shares are taken to six digits
@@ -35,9 +36,8 @@ def stratified(
         drawn = sorted(groups, key=lambda content: hashlib.sha256(str(seed).encode() + content).digest())
         wanted = min(max(1, round(fraction * len(members))), len(members) - 1)  # one always trains
         taken = 0
-        if (
-            len(groups) > 1 and min(map(len, groups.values())) > wanted
-        ):  # so many copies: the smallest group judges
+        if len(groups) > 1 and min(map(len, groups.values())) > wanted:
+            # so many copies: the smallest group judges
             smallest = min(drawn, key=lambda content: len(groups[content]))
             drawn, wanted = [smallest], len(groups[smallest])
         for content in drawn:
@@ -45,9 +45,8 @@ def stratified(
                 held_out[groups[content]] = True
                 taken += len(groups[content])
     trained = {hashes[i].tobytes() for i in np.flatnonzero(~held_out)}
-    for i in np.flatnonzero(
-        held_out
-    ):  # a picture that also has another label, and trains there, judges nowhere
+    for i in np.flatnonzero(held_out):
+        # a picture that also has another label, and trains there, judges nowhere
         held_out[i] = hashes[i].tobytes() not in trained
     return held_out
 
@@ -126,9 +125,12 @@ def deal(dataset: Dataset, hashes: NDArray[np.uint8], unit: Indices, wish: Wish)
 def groups_by(dataset: Dataset, key: str) -> NDArray[np.str_]:
     """For each picture its group: a column of the data, or what the first group of a regular expression finds in its
     path below the root; empty where it finds nothing.
+
+    The column that was read as `group` may also be called by the usual name that a table gave it, such as patient.
     """
-    if key in dataset.columns:
-        return np.asarray(dataset.columns[key]).astype(str)
+    column = "group" if key not in dataset.columns and key.casefold() in USUAL["group"].split() else key
+    if column in dataset.columns:
+        return np.asarray(dataset.columns[column]).astype(str)
     try:
         pattern = re.compile(key)
     except re.error as error:

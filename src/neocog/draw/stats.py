@@ -16,8 +16,8 @@ def page(
     plot: str,
     tables: Sequence[tuple[str, str, Table]],
 ) -> str:
-    """The whole page. `plot` is SVG made here; every other word is untrusted and escaped. A table has a heading and
-    a sentence before it.
+    """The whole page. `plot` is SVG made here, or nothing; every other word is untrusted and escaped. A table has a
+    heading and a sentence before it.
     """
     from jinja2 import Environment, StrictUndefined
 

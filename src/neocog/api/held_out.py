@@ -1,0 +1,103 @@
+"""Which of the readable pictures train and which judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.plan import Plan
+from neocog.data.dataset import PARTS, Dataset
+from neocog.data.quarantine import demand_readable
+from neocog.data.split import stratified
+from neocog.errors import UserError
+from neocog.progress import Progress
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Which readable pictures train and which judge, as indices of the data set."""
+
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    hashes: dict[int, str]
+    """SHA-256 of each readable picture"""
+
+    @property
+    def leaked(self) -> NDArray[np.bool_]:
+        """(held out,), whether the picture is among those that train, too, byte for byte."""
+        trained = {self.hashes[i] for i in self.train.tolist()}
+        return np.array([self.hashes[i] in trained for i in self.held_out.tolist()], dtype=bool)
+
+
+def split_readable(
+    plan: Plan,
+    indices: NDArray[np.int64],
+    hashes: NDArray[np.uint8],
+    skipped: tuple[tuple[int, str], ...],
+    told: Progress,
+) -> Split:
+    """The data's own parts where they have some, else a stratified split; errors where a class cannot be learned."""
+    dataset = plan.dataset
+    if plan.strict:
+        demand_readable(dataset, skipped)
+    for i, reason in skipped:
+        told.say(f"skipped {dataset.samples.name(i)}: {reason}")
+    trains, held_out = _sides(plan, dataset.labels[indices], dataset.parts[indices], hashes, told)
+    _check_split(dataset, dataset.labels[indices[trains]], held_out, told)
+    digests = {int(i): row.tobytes().hex() for i, row in zip(indices, hashes, strict=True)}
+    split = Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
+    if split.leaked.any():
+        told.say(
+            f"warning: {int(split.leaked.sum()):,} of the {len(split.held_out):,} held-out pictures are trained on, "
+            "too: the accuracy counts what was learned by heart (neocog data check names them)"
+        )
+    return split
+
+
+def _sides(
+    plan: Plan, labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], told: Progress
+) -> tuple[Mask, Mask]:
+    """Which pictures train and which judge: by the data's own parts where they have some, else drawn per class."""
+    dataset = plan.dataset
+    there = [part for part in PARTS if (dataset.parts == part).any()]
+    if "train" not in there and not (dataset.parts == "").any():
+        alone = ", ".join(there)
+        raise UserError(
+            f"there must be pictures to train on, {dataset.name} has {alone} alone; name their part train, or none"
+        )
+    trains = parts == ("train" if "train" in there else "")
+    judged = next((part for part in ("val", "test") if (parts == part).any()), None)
+    if judged:
+        held_out = parts == judged
+        told.say(f"split: the {judged} part judges, {int(held_out.sum()):,} pictures")
+    else:
+        held_out = np.zeros(len(labels), dtype=bool)
+        held_out[trains] = stratified(labels[trains], hashes[trains], plan.val_fraction, plan.seed)
+        told.say(
+            f"split: {int(held_out.sum()):,} pictures judge, drawn per class (val_fraction {plan.val_fraction})"
+        )
+        trains &= ~held_out
+        if "group" in dataset.columns:
+            told.say(
+                "warning: pictures of one group may be on both sides; split with neocog data split --group-by group"
+            )
+    return trains, held_out
+
+
+def _check_split(
+    dataset: Dataset, train_labels: NDArray[np.int64], held_out: NDArray[np.bool_], told: Progress
+) -> None:
+    counts = np.bincount(train_labels, minlength=len(dataset.classes))
+    empty = [dataset.classes[i] for i in np.flatnonzero(counts == 0)]
+    if empty:
+        raise UserError(f"each class needs a readable picture to train on, got none for {', '.join(empty)}")
+    for i in np.flatnonzero(counts == 1):
+        told.say(f"warning: {dataset.classes[i]} has one picture to train on")
+    if not held_out.any():
+        raise UserError(
+            "there must be a picture left to judge by; give each class two pictures or more, or a val folder"
+        )
