@@ -125,15 +125,23 @@ def test_near_duplicates_that_are_passed_in_stay_together() -> None:
         nc.split_data(data, groupings=[near[1:]])
 
 
-def test_groups_that_nobody_named_are_told() -> None:
+def test_groups_of_the_data_are_kept_whole_without_being_named() -> None:
     pictures = np.random.default_rng(1).integers(0, 256, (20, 4, 4), dtype=np.uint8)
     columns = {"group": np.arange(20) // 4}
     data = Dataset("d", Arrays(pictures), np.arange(20) % 2, ("a", "b"), np.full(20, ""), columns=columns)
-    told = [note for note in nc.split_data(data).notes if "--group-by group" in note]
-    assert len(told) == 1
-    made = nc.split_data(data, group_by="group")
-    assert not made.notes
-    assert {row.part for row in made.rows[:4]} in ({"train"}, {"val"})
+    rows = nc.split_data(data).rows
+    parts = [{row.part for row in rows[start : start + 4]} for start in range(0, 20, 4)]
+    assert sorted(map(sorted, parts)) == [["train"]] * 4 + [["val"]]
+
+
+def test_more_folds_than_pictures_are_refused() -> None:
+    """Twenty pictures of five groups make five folds and not six."""
+    pictures = np.random.default_rng(1).integers(0, 256, (20, 4, 4), dtype=np.uint8)
+    columns = {"group": np.arange(20) // 4}
+    data = Dataset("d", Arrays(pictures), np.arange(20) % 2, ("a", "b"), np.full(20, ""), columns=columns)
+    assert len({row.fold for row in nc.split_data(data, folds=5).rows}) == 5
+    with pytest.raises(nc.UserError, match="5 pictures or groups to divide, too few for 6 folds"):
+        nc.split_data(data, folds=6)
 
 
 def test_near_duplicates_that_are_found_stay_together(tmp_path: Path) -> None:

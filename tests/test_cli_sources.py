@@ -68,3 +68,24 @@ def test_wrong_tables_are_one_readable_line_with_file_and_line(place: Path) -> N
     whole = (place / "cut.zip").read_bytes()
     (place / "cut.zip").write_bytes(whole[: len(whole) // 2])
     assert "cut.zip is no whole zip archive" in refused("train", "cut.zip", cwd=place)
+
+
+def test_a_group_of_a_table_is_on_one_side_and_two_labels_are_told(tmp_path: Path) -> None:
+    """Patients of two pictures each, one of whose pictures lies in another class, too."""
+    shown = [path for path in FILES if path.parent.name != "rocket"]
+    rows = [f"{path},{path.parent.name},p{i // 2}" for i, path in enumerate(shown)]
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(shown[0].read_bytes())
+    rows.append(f"{copy},coffee,p9")
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,patient", *rows]) + "\n")
+    done = neocog("train", "t.csv", cwd=tmp_path)
+    assert "each group on one side" in done.stderr
+    assert "warning: 1 picture under two labels" in done.stderr
+    lines = (tmp_path / "runs" / "last" / "split.csv").read_text("utf-8").splitlines()
+    parts: dict[str, set[str]] = {}
+    for row in csv.DictReader(lines):
+        patient = dict(zip(map(str, [*shown, copy]), (line.rsplit(",", 1)[1] for line in rows), strict=True))
+        place = row["path"] if row["path"] in patient else str(tmp_path / row["path"])
+        parts.setdefault(patient[place], set()).add(row["part"])
+    assert all(len(sides) == 1 for sides in parts.values())
+    assert {side for sides in parts.values() for side in sides} == {"train", "val"}

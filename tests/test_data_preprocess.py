@@ -322,13 +322,24 @@ def test_stored_preprocessing_with_other_fields_is_refused() -> None:
     [
         ({"size": (0, 8)}, "size must be a height and a width of at least 1, got (0, 8)"),
         ({"size": (8, 8, 8)}, "size must be a height and a width of at least 1, got (8, 8, 8)"),
+        ({"size": 8}, "size must be a tuple of numbers, got 8"),
+        ({"std": 0}, "std must be a tuple of numbers, got 0"),
         ({"channels": 4}, "channels must be 1 (grey) or 3 (RGB), got 4"),
         ({"crop_pct": 0}, "crop_pct must be above 0 and at most 1, got 0"),
         ({"crop_pct": 1.1}, "crop_pct must be above 0 and at most 1, got 1.1"),
         ({"crop_pct": float("nan")}, "crop_pct must be above 0 and at most 1, got nan"),
-        ({"mean": (0.5,)}, "mean and std need 3 numbers each, std above 0, got (0.5,), (0.5, 0.5, 0.5)"),
-        ({"std": (1, 1)}, "mean and std need 3 numbers each, std above 0, got (0.5, 0.5, 0.5), (1, 1)"),
-        ({"std": (1, 0, 1)}, "mean and std need 3 numbers each, std above 0, got (0.5, 0.5, 0.5), (1, 0, 1)"),
+        (
+            {"mean": (0.5,)},
+            "mean and std need a number for each channel (3), std above 0, got (0.5,) and (0.5, 0.5, 0.5)",
+        ),
+        (
+            {"std": (1, 1)},
+            "mean and std need a number for each channel (3), std above 0, got (0.5, 0.5, 0.5) and (1, 1)",
+        ),
+        (
+            {"std": (1, 0, 1)},
+            "mean and std need a number for each channel (3), std above 0, got (0.5, 0.5, 0.5) and (1, 0, 1)",
+        ),
         ({"resize_mode": "stretch"}, "resize_mode must be one of crop, pad, squash, got 'stretch'"),
         (
             {"interpolation": "area"},

@@ -69,6 +69,11 @@ def test_a_wrong_line_is_named(tmp_path: Path, text: str, told: str) -> None:
         read_list(place(tmp_path, text))
 
 
+def test_a_folder_stands_for_the_list_in_it(tmp_path: Path) -> None:
+    (tmp_path / "quarantine.txt").write_text("cat/1.jpg\n")
+    assert [entry.path for entry in read_list(tmp_path)] == ["cat/1.jpg"]
+
+
 def test_a_list_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read the quarantine list .*nowhere"):
         read_list(tmp_path / "nowhere")

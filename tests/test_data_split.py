@@ -17,7 +17,7 @@ from neocog.data.divide import units_of
 from neocog.data.reading import Reading
 from neocog.data.samples import Files
 from neocog.data.source import open_dataset
-from neocog.data.split import Dealt, Wish, deal, groups_by, stratified
+from neocog.data.split import Dealt, Wish, deal, grouped, groups_by, stratified, two_labels
 from neocog.errors import UserError
 
 Labels, Hashes = NDArray[np.int64], NDArray[np.uint8]
@@ -238,3 +238,46 @@ def test_a_column_that_was_read_as_the_group_keeps_its_name(tmp_path: Path) -> N
 def test_groups_that_cannot_be_are_refused(key: str, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
         groups_by(dataset([0] * 4), key)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=2, max_size=60),
+    SHARES,
+    SEEDS,
+    st.data(),
+)
+def test_no_group_and_no_copy_is_on_both_sides(
+    pictures: list[tuple[int, int]], fraction: float, seed: int, data: st.DataObject
+) -> None:
+    """Also where a chain of copies and groups links pictures, whatever their order."""
+    labels, groups = (np.array(column) for column in zip(*pictures, strict=True))
+    contents = data.draw(st.lists(st.integers(0, 80), min_size=len(labels), max_size=len(labels)))
+    names = np.where(groups == 0, "", groups.astype(str))
+    held = grouped(labels, hashes_of(contents), names, fraction, seed)
+    for values, none in ((names, ""), (np.array(contents), None)):
+        for value in set(values.tolist()) - {none}:
+            assert len(set(held[values == value].tolist())) == 1
+    order = np.array(data.draw(st.permutations(range(len(labels)))))
+    again = grouped(labels[order], hashes_of(contents)[order], names[order], fraction, seed)
+    assert (again == held[order]).all()
+
+
+def test_groups_of_equal_size_give_every_class_its_share() -> None:
+    labels, groups = np.repeat([0, 1], 100), np.repeat(np.arange(40), 5).astype(str)
+    held = grouped(labels, hashes_of(list(range(200))), groups, 0.2, 0)
+    assert [int(held[labels == k].sum()) for k in (0, 1)] == [20, 20]
+
+
+def test_of_groups_that_are_all_too_large_the_smallest_judges() -> None:
+    """Two classes in groups of 6 and 4; a class of one group always trains."""
+    labels = np.repeat([0, 1, 2], [10, 10, 3])
+    groups = np.repeat(["a", "b", "c", "d", "e"], [6, 4, 6, 4, 3])
+    held = grouped(labels, hashes_of(list(range(23))), groups, 0.05, 0)
+    assert set(groups[held]) in ({"b"}, {"d"})
+    assert held.sum() == 4
+
+
+def test_pictures_under_two_labels_are_counted_once_each() -> None:
+    contents, labels = [1, 1, 2, 2, 2, 3, 4, 4], np.array([0, 1, 0, 1, 2, 0, 1, 1])
+    assert two_labels(labels, hashes_of(contents)) == 2
+    assert two_labels(labels[:0], hashes_of([])) == 0

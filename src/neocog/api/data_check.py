@@ -21,7 +21,7 @@ from neocog.data.checks.finding import Finding
 from neocog.data.checks.kinds import KINDS, SEVERITIES
 from neocog.data.checks.scan import scan
 from neocog.data.dataset import Dataset
-from neocog.data.quarantine import Entry, write_list
+from neocog.data.quarantine import LIST, Entry, write_list
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.draw.table import Table
@@ -29,7 +29,7 @@ from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
 PROPOSED = ("damaged", "cut", "two-labels", "leak")
-LIST, PAGE, FIGURES = "quarantine.txt", "check.html", "check.json"
+PAGE, FIGURES = "check.html", "check.json"
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,7 +117,8 @@ def split_data(
     """Divide `data` into train, val (0.2 unless given) and test, or into `folds`, each with its share of every class.
 
     What belongs together stays together: exact copies always, pictures that agree in `group_by` (a column of the
-    data, or a regular expression whose first group is searched in each path below the data's root), with `near` also
+    data, `group` if they have one; or a regular expression whose first group is searched in each path below the
+    data's root), with `near` also
     near duplicates and mirror images as `data check` finds them, and pictures to which any of `groupings` (n,) gives
     the same value. Parts called val and test that the data have are kept, only the rest is divided. The result depends
     on contents and `seed` alone, not on names, order or machine. Raises `UserError` in words.
@@ -125,7 +126,7 @@ def split_data(
     told = progress or Silent()
     wish = Wish(val=val, test=test, folds=folds, seed=seed)
     dataset = open_dataset(data, make_reading(**reading))
-    names = groups_by(dataset, group_by) if group_by else None
+    names = groups_by(dataset, group_by or "group") if group_by or "group" in dataset.columns else None
     together = [*map(np.asarray, groupings), *([] if names is None else [names])]
     wrong = [values.shape for values in together if values.shape != (len(dataset),)]
     if wrong:
@@ -135,6 +136,10 @@ def split_data(
     readable = np.flatnonzero(hashes.any(axis=1))
     unit = np.full(len(dataset), -1)
     unit[readable] = units_of(hashes[readable], [values[readable] for values in together])
+    if folds is not None and folds > int(unit.max()) + 1 > 0:
+        raise UserError(
+            f"there are {int(unit.max()) + 1:,} pictures or groups to divide, too few for {folds:,} folds"
+        )
     dealt = deal(dataset, hashes, unit, wish)
     if not len(dealt.free):
         raise UserError(f"there must be a picture to divide, {dataset.name} has none that can be read")
@@ -214,10 +219,6 @@ def _notes(
     if dealt.torn:
         notes.append(
             f"left out: {counted(dealt.torn, 'picture')}, copied or grouped with what the data have as val or test"
-        )
-    if names is None and "group" in dataset.columns:
-        notes.append(
-            "groups: the data have some, which may be torn apart; --group-by group keeps each in one part"
         )
     alone = 0 if names is None else int((names == "").sum())
     if alone:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from neocog.api.plan import Plan
 from neocog.data.dataset import PARTS, Dataset
+from neocog.data.manifest import counted
 from neocog.data.quarantine import demand_readable
-from neocog.data.split import stratified
+from neocog.data.split import grouped, stratified, two_labels
 from neocog.errors import UserError
 from neocog.progress import Progress
 
@@ -46,8 +47,11 @@ def split_readable(
         demand_readable(dataset, skipped)
     for i, reason in skipped:
         told.say(f"skipped {dataset.samples.name(i)}: {reason}")
-    trains, held_out = _sides(plan, dataset.labels[indices], dataset.parts[indices], hashes, told)
-    _check_split(dataset, dataset.labels[indices[trains]], held_out, told)
+    trains, held_out = _sides(plan, indices, hashes, told)
+    several = two_labels(dataset.labels[indices], hashes)
+    if several:
+        told.say(f"warning: {counted(several, 'picture')} under two labels (neocog data check names them)")
+    _check_split(dataset, dataset.labels[indices[trains]], held_out, skipped, told)
     digests = {int(i): row.tobytes().hex() for i, row in zip(indices, hashes, strict=True)}
     split = Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
     if split.leaked.any():
@@ -59,10 +63,11 @@ def split_readable(
 
 
 def _sides(
-    plan: Plan, labels: NDArray[np.int64], parts: NDArray[np.str_], hashes: NDArray[np.uint8], told: Progress
+    plan: Plan, indices: NDArray[np.int64], hashes: NDArray[np.uint8], told: Progress
 ) -> tuple[Mask, Mask]:
     """Which pictures train and which judge: by the data's own parts where they have some, else drawn per class."""
     dataset = plan.dataset
+    labels, parts = dataset.labels[indices], dataset.parts[indices]
     there = [part for part in PARTS if (dataset.parts == part).any()]
     if "train" not in there and not (dataset.parts == "").any():
         alone = ", ".join(there)
@@ -76,25 +81,33 @@ def _sides(
         told.say(f"split: the {judged} part judges, {int(held_out.sum()):,} pictures")
     else:
         held_out = np.zeros(len(labels), dtype=bool)
-        held_out[trains] = stratified(labels[trains], hashes[trains], plan.val_fraction, plan.seed)
-        told.say(
-            f"split: {int(held_out.sum()):,} pictures judge, drawn per class (val_fraction {plan.val_fraction})"
-        )
+        drawn = (labels[trains], hashes[trains])
+        groups = dataset.columns.get("group")
+        if groups is None:
+            held_out[trains] = stratified(*drawn, plan.val_fraction, plan.seed)
+        else:
+            known = np.asarray(groups).astype(str)[indices[trains]]
+            held_out[trains] = grouped(*drawn, known, plan.val_fraction, plan.seed)
+        how = "drawn per class" if groups is None else "drawn per class, each group on one side"
+        told.say(f"split: {int(held_out.sum()):,} pictures judge, {how} (val_fraction {plan.val_fraction})")
         trains &= ~held_out
-        if "group" in dataset.columns:
-            told.say(
-                "warning: pictures of one group may be on both sides; split with neocog data split --group-by group"
-            )
     return trains, held_out
 
 
 def _check_split(
-    dataset: Dataset, train_labels: NDArray[np.int64], held_out: NDArray[np.bool_], told: Progress
+    dataset: Dataset,
+    train_labels: NDArray[np.int64],
+    held_out: Mask,
+    skipped: tuple[tuple[int, str], ...],
+    told: Progress,
 ) -> None:
     counts = np.bincount(train_labels, minlength=len(dataset.classes))
     empty = [dataset.classes[i] for i in np.flatnonzero(counts == 0)]
     if empty:
-        raise UserError(f"each class needs a readable picture to train on, got none for {', '.join(empty)}")
+        why = f" ({dataset.samples.name(skipped[0][0])}: {skipped[0][1]})" if skipped else ""
+        raise UserError(
+            f"each class needs a readable picture to train on, got none for {', '.join(empty)}{why}"
+        )
     for i in np.flatnonzero(counts == 1):
         told.say(f"warning: {dataset.classes[i]} has one picture to train on")
     if not held_out.any():

@@ -213,7 +213,7 @@ def _manifest(plan: Plan, learned: Learned) -> list[Row]:
 
 def _facts(learned: Learned) -> dict[str, str]:
     facts = {
-        key: json.dumps(value) if isinstance(value, dict) else str(value)
+        key: ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
         for key, value in learned.facts.items()
     }
     engine = f"{learned.engine.engine.name}, {learned.engine.why}"

@@ -33,7 +33,7 @@ def train(
     download: Annotated[
         bool, Option("--download", help="fetch published weights or a built-in data set over the network")
     ] = False,
-    output: Annotated[Path | None, Option("--output", "--output-dir", help="folder of the run")] = None,
+    output: Annotated[Path | None, Option("-o", "--output", "--output-dir", help="folder of the run")] = None,
     img_size: Annotated[
         int | None, Option("--img-size", "--train-crop-size", help="input size in pixels")
     ] = None,

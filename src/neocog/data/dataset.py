@@ -31,7 +31,7 @@ class LeftOut:
         return {"path": self.path, "reason": self.reason}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Pictures with labels, read by index; whatever is known of a picture lies in arrays of equal length."""
 
@@ -57,6 +57,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def __repr__(self) -> str:
+        there = [part for part in PARTS if (self.parts == part).any()]
+        return f"Dataset({self.name}: {len(self):,} pictures, {len(self.classes):,} classes, parts {there or 'none'})"
 
     def short_name(self, index: int) -> str:
         """The picture's path below `root`, with forward slashes."""

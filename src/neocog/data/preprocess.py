@@ -52,6 +52,9 @@ class Preprocess:
     """RGB colour around a picture that `pad` makes fit"""
 
     def __post_init__(self) -> None:
+        for name in ("size", "mean", "std"):
+            if not isinstance(getattr(self, name), tuple):
+                raise UserError(f"{name} must be a tuple of numbers, got {getattr(self, name)!r}")
         if len(self.size) != 2 or min(self.size) < 1:
             raise UserError(f"size must be a height and a width of at least 1, got {self.size}")
         if self.channels not in (1, 3):
@@ -60,7 +63,8 @@ class Preprocess:
             raise UserError(f"crop_pct must be above 0 and at most 1, got {self.crop_pct}")
         if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
             raise UserError(
-                f"mean and std need {self.channels} numbers each, std above 0, got {self.mean}, {self.std}"
+                f"mean and std need a number for each channel ({self.channels}), std above 0, "
+                f"got {self.mean} and {self.std}"
             )
         self._check_choices()
 

@@ -15,6 +15,7 @@ from neocog.data.dataset import Dataset, LeftOut
 from neocog.data.samples import content_hash
 from neocog.errors import Unreadable, UserError
 
+LIST = "quarantine.txt"
 HEADER = ("path", "sha256", "reason")
 NAMED = 10  # pictures in an error
 HEX = frozenset("0123456789abcdef")
@@ -54,7 +55,11 @@ def write_list(entries: Iterable[Entry], comment: str = "", proposed: Iterable[E
 
 
 def read_list(path: Path) -> tuple[Entry, ...]:
-    """The entries of a list; a line may hold a path alone. Raises `UserError` naming file and line."""
+    """The entries of a list, or of the one in a folder that `data check -o` wrote; a line may hold a path alone.
+
+    Raises `UserError` naming file and line.
+    """
+    path = path / LIST if path.is_dir() else path
     try:
         text = path.read_text("utf-8-sig", "surrogateescape")
     except OSError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
-from neocog.data.divide import Indices, class_table, divide
+from neocog.data.divide import Indices, class_table, divide, units_of
 from neocog.data.sources.roles import USUAL
 from neocog.errors import UserError, unknown
 
@@ -49,6 +49,39 @@ def stratified(
         # a picture that also has another label, and trains there, judges nowhere
         held_out[i] = hashes[i].tobytes() not in trained
     return held_out
+
+
+def grouped(
+    labels: NDArray[np.int64],
+    hashes: NDArray[np.uint8],
+    groups: NDArray[np.str_],
+    fraction: float,
+    seed: int,
+) -> NDArray[np.bool_]:
+    """True where a picture is held out: about `fraction` of every class, without parting a group or copies.
+
+    A picture whose group is empty stands alone. Where every group is larger than what is wanted, the smallest judges
+    that leaves its classes something to train on. As with `stratified`, names and order play no part.
+    """
+    share = Fraction(fraction).limit_denominator(FINEST)
+    weights = [share.denominator - share.numerator, share.numerator]
+    classes = class_table(labels, None, int(labels.max(initial=-1)) + 1)
+    unit = units_of(hashes, [groups])
+    held_out: NDArray[np.bool_] = divide(classes, hashes, unit, weights, seed) == 1
+    for smallest in np.argsort(np.bincount(unit), kind="stable"):
+        if held_out.any():
+            break
+        members = unit == smallest
+        if np.isin(labels[members], labels[~members]).all():
+            held_out = members
+    return held_out
+
+
+def two_labels(labels: NDArray[np.int64], hashes: NDArray[np.uint8]) -> int:
+    """How many different pictures are there under more than one label."""
+    contents = np.unique(hashes, axis=0, return_inverse=True)[1]
+    pairs = np.unique(np.stack([contents, labels], axis=1), axis=0)
+    return int((np.bincount(pairs[:, 0]) > 1).sum()) if len(pairs) else 0
 
 
 @dataclass(frozen=True, kw_only=True)
