@@ -70,19 +70,27 @@ def test_a_drawn_split_has_no_leak(tmp_path: Path) -> None:
     pictures = PICTURES.copy()
     pictures[12:] = pictures[:12]
     said, dataset = Said(), data([""] * 24, pictures)
-    run = train(replace(dataset, columns={"group": np.arange(24) % 7}), tmp_path / "run", said)
-    assert [line for line in said.lines if "on both sides" in line]
+    run = train(replace(dataset, columns={"group": np.arange(24) % 12 // 2}), tmp_path / "run", said)
+    assert [line for line in said.lines if "each group on one side" in line]
     assert run.figures["leakage"]["same"] == 0
     assert run.figures["leakage"]["top1_without"] == run.figures["top1"]
 
 
 def test_pictures_of_a_test_part_judge_and_never_train(tmp_path: Path) -> None:
-    said, dataset = Said(), data([""] * 16 + ["test"] * 8)
-    run = train(replace(dataset, columns={"group": np.arange(24)}), tmp_path / "run", said)
-    assert not [line for line in said.lines if "on both sides" in line]
+    dataset = data([""] * 16 + ["test"] * 8)
+    run = train(replace(dataset, columns={"group": np.arange(24)}), tmp_path / "run")
     parts = {row["path"]: row["part"] for row in rows(run, "split.csv")}
     assert parts == {f"{i}.png": "train" if i < 16 else "test" for i in range(24)}
     assert (run.figures["n_train"], run.figures["n_val"]) == (16, 8)
+
+
+def test_pictures_that_all_belong_together_cannot_be_parted(tmp_path: Path) -> None:
+    """Copies and groups link all of them in a chain."""
+    pictures = PICTURES.copy()
+    pictures[12:] = pictures[:12]
+    dataset = replace(data([""] * 24, pictures), columns={"group": np.arange(24) % 7})
+    with pytest.raises(UserError, match=r"or a val folder \(copies and pictures of a group stay together\)"):
+        train(dataset, tmp_path / "run")
 
 
 @pytest.mark.parametrize("there", [["test"], ["val"], ["val", "test"]])

@@ -112,5 +112,6 @@ def _check_split(
         told.say(f"warning: {dataset.classes[i]} has one picture to train on")
     if not held_out.any():
         raise UserError(
-            "there must be a picture left to judge by; give each class two pictures or more, or a val folder"
+            "there must be a picture left to judge by; give each class two pictures or more, or a val folder "
+            "(copies and pictures of a group stay together)"
         )
