@@ -118,10 +118,10 @@ def split_data(
 
     What belongs together stays together: exact copies always, pictures that agree in `group_by` (a column of the
     data, `group` if they have one; or a regular expression whose first group is searched in each path below the
-    data's root), with `near` also
-    near duplicates and mirror images as `data check` finds them, and pictures to which any of `groupings` (n,) gives
-    the same value. Parts called val and test that the data have are kept, only the rest is divided. The result depends
-    on contents and `seed` alone, not on names, order or machine. Raises `UserError` in words.
+    data's root), with `near` also near duplicates and mirror images as `data check` finds them, and pictures to
+    which any of `groupings` (n,) gives the same value. Parts called val and test that the data have are kept, only
+    the rest is divided. The result depends on contents and `seed` alone, not on names, order or machine. Raises
+    `UserError` in words.
     """
     told = progress or Silent()
     wish = Wish(val=val, test=test, folds=folds, seed=seed)
@@ -133,12 +133,10 @@ def split_data(
         raise UserError(f"each grouping needs one value per picture, ({len(dataset)},), got {wrong[0]}")
     together += near_duplicates(dataset, told) if near else []
     hashes, reasons = content_hashes(dataset.samples, told)
-    readable = np.flatnonzero(hashes.any(axis=1))
-    unit = np.full(len(dataset), -1)
-    unit[readable] = units_of(hashes[readable], [values[readable] for values in together])
-    if folds is not None and folds > int(unit.max()) + 1 > 0:
+    unit = _units(hashes, together)
+    if folds is not None and folds > unit.max(initial=-1) + 1 > 0:
         raise UserError(
-            f"there are {int(unit.max()) + 1:,} pictures or groups to divide, too few for {folds:,} folds"
+            f"there are {unit.max() + 1:,} pictures or groups to divide, too few for {folds:,} folds"
         )
     dealt = deal(dataset, hashes, unit, wish)
     if not len(dealt.free):
@@ -161,6 +159,14 @@ def near_duplicates(dataset: Dataset, told: Progress) -> list[Indices]:
             numbers[members] = number
         found.append(numbers)
     return found
+
+
+def _units(hashes: NDArray[np.uint8], groupings: Sequence[NDArray[Any]]) -> Indices:
+    """For each picture the number of what stays together, -1 where it cannot be read."""
+    readable = np.flatnonzero(hashes.any(axis=1))
+    unit = np.full(len(hashes), -1)
+    unit[readable] = units_of(hashes[readable], [values[readable] for values in groupings])
+    return unit
 
 
 def _rows(

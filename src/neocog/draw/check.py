@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.draw.report import count, data_uri, readable
+from neocog.draw.page import filled
+from neocog.draw.report import count, data_uri
 from neocog.draw.table import printable
+from neocog.draw.text import readable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,17 +67,9 @@ class CheckPage:
 
 def render_check(page: CheckPage) -> str:
     """The whole page. Names, paths and labels are untrusted: the template escapes each of them."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
-    )
-    environment.filters.update(count=count, uri=data_uri)
-    here = files("neocog.draw")
-    template, css, own = (
-        here.joinpath(name).read_text("utf-8") for name in ("check.html", "report.css", "check.css")
-    )
-    return environment.from_string(template).render(p=page, css=css + own, headline=headline(page))
+    words = {"p": page, "headline": headline(page)}
+    filters: dict[str, Callable[..., str]] = {"count": count, "uri": data_uri}
+    return filled("check.html", words, styles=("report.css", "check.css"), filters=filters, finalize=_shown)
 
 
 def headline(page: CheckPage) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from math import isfinite
 
 import numpy as np
@@ -16,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.draw import svg
+from neocog.draw.page import filled
+from neocog.draw.text import readable
 from neocog.errors import UserError
 
 TINY = 64 * 64  # pixels up to which a picture is kept exactly
@@ -25,7 +25,6 @@ GALLERY = 24  # mistakes shown
 THUMBNAILS = 480  # pictures of classes on one page, so that it stays a few megabytes
 LISTED = 200  # skipped files listed for each reason
 COLOURS = 6  # of the steps in report.html
-UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no text in HTML
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,17 +132,15 @@ class Report:
 
 def render(report: Report) -> str:
     """The whole page. Names, paths and reasons are untrusted: the template escapes each of them."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=readable
-    )
-    environment.filters.update(percent=percent, count=count, duration=duration, uri=data_uri)
-    environment.globals.update(bar=svg.bar, dot=partial(svg.dot, scale=_scale(report)))
-    here = files("neocog.draw")
-    page, css = (here.joinpath(name).read_text("utf-8") for name in ("report.html", "report.css"))
-    drawn = _derived(report) | _drawings(report)
-    return environment.from_string(page).render(r=report, css=css, headline=headline(report), **drawn)
+    words = _derived(report) | _drawings(report) | {"r": report, "headline": headline(report)}
+    words |= {"bar": svg.bar, "dot": partial(svg.dot, scale=_scale(report))}
+    filters: dict[str, Callable[..., str]] = {
+        "percent": percent,
+        "count": count,
+        "duration": duration,
+        "uri": data_uri,
+    }
+    return filled("report.html", words, filters=filters)
 
 
 def headline(report: Report) -> str:
@@ -258,8 +255,3 @@ def _by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for path, reason in skipped:
         paths.setdefault(reason, []).append(path)
     return dict(sorted(paths.items(), key=lambda item: -len(item[1])))
-
-
-def readable(value: object) -> object:
-    """`value`, but a path may hold bytes that are no text, and a browser must still read the page."""
-    return UNREADABLE.sub("\ufffd", value) if isinstance(value, str) and UNREADABLE.search(value) else value

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 
-from neocog.draw.report import readable
+from neocog.draw.page import filled
 from neocog.draw.table import Table, shown
 
 
@@ -19,12 +18,6 @@ def page(
     """The whole page. `plot` is SVG made here, or nothing; every other word is untrusted and escaped. A table has a
     heading and a sentence before it.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=readable
-    )
-    here = files("neocog.draw")
     cells = [
         (
             heading,
@@ -33,11 +26,11 @@ def page(
         )
         for heading, said, table in tables
     ]
-    return environment.from_string(here.joinpath("stats.html").read_text("utf-8")).render(
-        title=shown(title),
-        facts=[(name, shown(value)) for name, value in facts],
-        notes=[shown(line) for line in notes],
-        plot=plot,
-        tables=cells,
-        css=here.joinpath("report.css").read_text("utf-8"),
-    )
+    words = {
+        "title": shown(title),
+        "facts": [(name, shown(value)) for name, value in facts],
+        "notes": [shown(line) for line in notes],
+        "plot": plot,
+        "tables": cells,
+    }
+    return filled("stats.html", words)

@@ -9,7 +9,8 @@ from html import escape
 from neocog.draw.table import printable
 
 EMS = {"ijlI|'": 0.3, " .,:;·": 0.33, "frt()[]/!-_": 0.42, "0123456789": 0.64, "×→−÷…": 0.84, "mwMW%@": 0.99}
-UNREADABLE = re.compile("[\ufffe\uffff]")  # no text in XML, beside control characters
+NOT_XML = re.compile("[\ufffe\uffff]")  # no text in XML, beside control characters
+NOT_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no text in HTML
 
 
 def length(text: str, size: float) -> float:
@@ -39,7 +40,7 @@ def fit(text: str, room: float, size: float) -> str:
 
 def safe(text: str) -> str:
     """Other people's words for XML and HTML."""
-    return escape(UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", printable(text)))
+    return escape(NOT_XML.sub("\N{REPLACEMENT CHARACTER}", printable(text)))
 
 
 def short(n: float) -> str:
@@ -61,3 +62,8 @@ def kibibytes(size: float) -> str:
             value = size / 1024**power
             return f"{value:.0f} {unit}" if value >= 99.5 else f"{value:.3g} {unit}"
     return f"{size:.0f} B"
+
+
+def readable(value: object) -> object:
+    """`value`, but a path may hold bytes that are no text, and a browser must still read the page."""
+    return NOT_HTML.sub("\ufffd", value) if isinstance(value, str) and NOT_HTML.search(value) else value
