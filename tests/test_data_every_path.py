@@ -106,7 +106,7 @@ def test_what_training_evaluates_on_is_what_prediction_sees(paths: list[Path], f
     from neocog.api.plan import Plan
     from neocog.data.source import open_dataset
     from neocog.progress import Silent
-    from neocog.training.recipe import recipe
+    from neocog.training.recipes import recipe
 
     dataset = open_dataset(paths[0].parent.parent)
     plan = Plan(

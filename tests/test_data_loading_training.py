@@ -14,6 +14,7 @@ from torch import nn
 
 import neocog
 from neocog.api import jobs
+from neocog.data.augment.policy import Augment
 from neocog.data.loading.pictures import Decoded, Labelled
 from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
@@ -43,7 +44,7 @@ def weights_after(part: Labelled, workers: Workers | None, told: Listening) -> b
     generator = torch.Generator().manual_seed(3)
     for parameter in net.parameters():
         parameter.data.uniform_(-0.1, 0.1, generator=generator)
-    recipe = replace(Recipe(epochs=2), batch_size=8, shift=0.1)
+    recipe = replace(Recipe(epochs=2), batch_size=8, augment=Augment(shift=0.1))
     rows, _ = train_loop(net, Task(part, part, PLAIN, workers), recipe, 1, told)
     assert all(0 <= row.data_wait <= 1 for row in rows)
     return b"".join(tensor.detach().numpy().tobytes() for tensor in net.state_dict().values())

@@ -13,8 +13,9 @@ from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.sources.folders import ignored_files
 from neocog.errors import UserError, unknown
-from neocog.training.recipe import RECIPES, Recipe
-from neocog.training.recipe import recipe as recipe_named
+from neocog.training.recipe import Recipe
+from neocog.training.recipes import RECIPES
+from neocog.training.recipes import recipe as recipe_named
 from neocog.weights.published import PUBLISHED
 
 DEFAULT_MODEL = "efficientnet_lite0"

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.data.augment.draws import Draws
-from neocog.data.augment.policy import Augment
 from neocog.data.loading.arrival import Waiting, prefetch_to
 from neocog.data.loading.loader import Batch, Loader
 from neocog.data.loading.order import Order
@@ -136,11 +135,10 @@ def batches(arriving: Iterable[Batch], recipe: Recipe) -> Iterator[tuple[Tensor,
 
     The changes follow from seed, epoch and picture, so neither batch size nor workers alter them.
     """
-    augment = Augment(shift=recipe.shift, flip=recipe.flip)
     for batch in arriving:
         at = batch.position
         draws = Draws(at.seed, at.epoch, batch.picks.indices, batch.picks.copies)
-        yield augment(batch.pixels, draws), batch.labels
+        yield recipe.augment(batch.pixels, draws), batch.labels
 
 
 def judge(

@@ -2,65 +2,191 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
+from neocog.data.augment.policy import Augment
 from neocog.errors import UserError, unknown
+
+OPTIMIZERS = ("sgd", "nesterov", "krizhevsky", "rmsprop-tf", "adam", "adamw", "lamb", "sdlm")
+SCHEDULES = ("constant", "cosine", "linear", "step", "exponential", "plateau", "one-cycle")
+LOSSES = ("cross-entropy", "bce", "lenet-map")
+AVERAGES = ("none", "ema", "polyak", "lookahead")
+METRICS = ("loss", "top1", "top5", "balanced", "macro-f1", "map")
+WEIGHTINGS = ("none", "auto", "sqrt")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network's weights are found from scratch. Variants by `dataclasses.replace`."""
+    """How a network's weights are found. Variants by `dataclasses.replace`.
+
+    Shares are of all steps of the run, so that a recipe can be made longer or shorter by `epochs` alone.
+    """
 
     epochs: int = 20
     """passes over the training pictures"""
     batch_size: int = 64
-    """pictures per step"""
+    """pictures of one forward pass, over all processes"""
+    accumulate: int = 1
+    """passes whose gradients are added up for one step"""
+
+    optimizer: str = "adamw"
+    """sgd, nesterov, krizhevsky (the rate inside the velocity, 2012), rmsprop-tf, adam, adamw, lamb, sdlm (1998)"""
     lr: float = 0.005
-    """highest learning rate, reached after the warm-up"""
+    """highest learning rate"""
+    momentum: float = 0.9
+    """of SGD, RMSProp and their kin"""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """of Adam and LAMB; the second is RMSProp's decay of squared gradients"""
+    eps: float | None = None
+    """keeps divisions by small gradients bounded; the optimizer's usual one where None"""
     weight_decay: float = 0.02
-    """AdamW's decoupled decay"""
+    """decoupled from the gradient in AdamW, LAMB and `krizhevsky`, added to it in the others"""
+    decay_all: bool = False
+    """weight decay on biases and on what norms learn, too; else on weights alone"""
+    layer_decay: float = 1.0
+    """factor of the rate from each block to the one before it"""
+    head_lr: float = 1.0
+    """factor of the rate for the last layer"""
+    clip: float | None = None
+    """largest norm of the gradient of a step"""
+
+    schedule: str = "cosine"
+    """constant, cosine, linear, step, exponential, plateau or one-cycle: the rate after the warm-up"""
     warmup: float = 0.1
-    """share of all steps in which the rate rises linearly; then it falls to zero along a cosine"""
+    """share of all steps in which the rate rises linearly"""
+    min_lr: float = 0.0
+    """where cosine, linear and plateau end"""
+    milestones: tuple[float, ...] = ()
+    """shares of all steps after which `step` multiplies the rate by `decay_rate`"""
+    factors: tuple[float, ...] = ()
+    """of the rate after each milestone, in place of powers of `decay_rate`"""
+    decay_rate: float = 0.1
+    """of `step`, `exponential` and `plateau`"""
+    decay_epochs: float = 1.0
+    """epochs from one multiplication of `exponential` to the next; epochs that `plateau` waits"""
+
+    loss: str = "cross-entropy"
+    """cross-entropy, bce (a yes or no per class) or lenet-map (LeCun et al. 1998, eq. 9, on RBF outputs)"""
     smoothing: float = 0.0
     """share of the target spread over all classes"""
-    shift: float = 0.06
-    """largest random shift of a picture, as a share of its size; the border is repeated"""
-    flip: bool = False
-    """mirror half of the pictures left to right; wrong for digits and letters"""
+    class_weights: str | tuple[float, ...] = "none"
+    """what a picture counts by its class: none, auto (inversely to the class's size), sqrt (its root), or numbers"""
+    balanced: bool = False
+    """draw pictures with replacement, every class equally often"""
+    aux_weight: float = 0.3
+    """what auxiliary heads count in the loss, where a network has any"""
+
+    augment: Augment = field(default_factory=lambda: Augment(shift=0.06))
+    """random changes of the training pictures; mixup and cutmix among them"""
+    repeats: int = 1
+    """how often an epoch shows each picture"""
+    sizes: tuple[int, ...] = ()
+    """progressive resizing: sides of the pictures in equal parts of the run, before a last part at full size"""
+
+    dropout: float | None = None
+    """probability of the network's dropout layers; as built where None"""
+    drop_path: float | None = None
+    """probability at the last block of leaving a residual branch out, rising linearly from 0; as built where None"""
+    freeze: tuple[str, ...] = ()
+    """patterns such as `stem.*` of parameters that stay as they are"""
+    freeze_bn: bool = False
+    """batch norms stay as they are: running statistics, scale and shift"""
+    whiten: bool = False
+    """the first convolution is set to whiten patches of the training pictures and stays so"""
+
+    average: str = "none"
+    """none, ema (of the weights, exponential), polyak (plain mean from `average_from` on) or lookahead"""
+    average_decay: float = 0.9998
+    """share of the old average that `ema` keeps at a step; of the slow weights that `lookahead` keeps"""
+    average_from: float = 0.0
+    """share of all steps before which `ema` and `polyak` follow the weights"""
+    precise_bn: bool = False
+    """batch norm's running statistics are measured anew by true averages after the last epoch"""
+    flip_test: bool = False
+    """a picture's logits are the mean over it and its mirror image"""
+
+    best_by: str | None = None
+    """loss, top1, top5, balanced, macro-f1 or map of held-out pictures: the best epoch's weights are taken, not the
+    last's"""
+    patience: int | None = None
+    """epochs without a better `best_by` after which training ends"""
 
     def __post_init__(self) -> None:
-        rules = {
-            "epochs": self.epochs >= 1,
-            "batch_size": self.batch_size >= 1,
-            "lr": self.lr > 0,
-            "weight_decay": self.weight_decay >= 0,
-            "warmup": 0 <= self.warmup < 1,
-            "smoothing": 0 <= self.smoothing < 1,
-            "shift": 0 <= self.shift < 0.5,
-        }
-        for name, holds in rules.items():
-            if not holds:
-                raise UserError(f"{name} must {RULES[name]}, got {getattr(self, name)}")
+        for name, known in CHOICES.items():
+            given = getattr(self, name)
+            if isinstance(given, str) and given not in known:
+                raise unknown(name, given, known)
+        for name, (rule, holds) in RULES.items():
+            given = getattr(self, name)
+            if given is not None and not holds(given):
+                raise UserError(f"{name} must {rule}, got {_shown(given)}")
+        for clash, words in CLASHES:
+            if clash(self):
+                raise UserError(words)
 
 
-RULES = {
-    "epochs": "be at least 1",
-    "batch_size": "be at least 1",
-    "lr": "be above 0",
-    "weight_decay": "be at least 0",
-    "warmup": "lie in 0..1, below 1",
-    "smoothing": "lie in 0..1, below 1",
-    "shift": "lie in 0..0.5, below 0.5",
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _rising(shares: tuple[float, ...]) -> bool:
+    return all(0 < share < 1 for share in shares) and list(shares) == sorted(set(shares))
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
+    "average": AVERAGES,
+    "best_by": METRICS,
+    "class_weights": WEIGHTINGS,
 }
-
-RECIPES = {
-    "scratch": Recipe(epochs=20, lr=0.002, weight_decay=0.05, smoothing=0.1, flip=True),
-    "digits": Recipe(epochs=40, lr=0.005),
+Rule = tuple[str, Callable[[Any], bool]]
+FROM_1: Rule = "be at least 1", lambda n: n >= 1
+FROM_0: Rule = "be at least 0", lambda x: 0 <= x < float("inf")
+ABOVE_0: Rule = "be above 0", lambda x: 0 < x < float("inf")
+BELOW_1: Rule = "lie in 0..1, below 1", lambda x: 0 <= x < 1
+SHARE: Rule = "lie in 0..1", lambda x: 0 <= x <= 1
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("epochs", "batch_size", "accumulate", "repeats", "patience"), FROM_1),
+    **dict.fromkeys(("weight_decay", "head_lr", "min_lr", "aux_weight"), FROM_0),
+    **dict.fromkeys(("lr", "eps", "clip", "decay_epochs"), ABOVE_0),
+    **dict.fromkeys(("momentum", "warmup", "smoothing", "dropout", "drop_path", "average_from"), BELOW_1),
+    "betas": ("lie in 0..1, below 1", lambda pair: all(0 <= beta < 1 for beta in pair)),
+    "layer_decay": ("lie above 0, at most 1", lambda x: 0 < x <= 1),
+    "decay_rate": ("lie above 0, at most 1", lambda x: 0 < x <= 1),
+    "average_decay": SHARE,
+    "milestones": ("rise between 0 and 1", _rising),
+    "factors": ("be above 0", lambda factors: all(factor > 0 for factor in factors)),
+    "sizes": ("be at least 1", lambda sizes: all(size >= 1 for size in sizes)),
+    "class_weights": (
+        "be above 0",
+        lambda weights: isinstance(weights, str) or all(0 < w < float("inf") for w in weights),
+    ),
 }
-"""Recipes of the training loop; `probe`, the frozen network with a linear classifier, has nothing to set."""
-
-
-def recipe(name: str) -> Recipe:
-    if name not in RECIPES:
-        raise unknown("recipe", name, ["probe", *RECIPES])
-    return RECIPES[name]
+CLASHES: tuple[tuple[Callable[[Recipe], Any], str], ...] = (
+    (
+        lambda r: r.factors and len(r.factors) != len(r.milestones),
+        "there must be a factor for each milestone of the schedule",
+    ),
+    (
+        lambda r: r.schedule == "step" and not r.milestones,
+        "the schedule step needs milestones: shares of the run, such as 0.3 0.6 0.9",
+    ),
+    (lambda r: r.patience and not r.best_by, "patience needs a best_by: the figure that has to get better"),
+    (
+        lambda r: r.min_lr > r.lr,
+        "min_lr must not be above lr: the rate falls towards it",
+    ),
+    (
+        lambda r: r.class_weights != "none" and r.balanced,
+        "class_weights and balanced do the same thing twice; give one of them",
+    ),
+    (
+        lambda r: r.loss == "lenet-map" and (r.augment.mixup or r.augment.cutmix or r.smoothing),
+        "the loss lenet-map needs one class per picture; leave out smoothing, mixup and cutmix",
+    ),
+)
+"""what must not come together, and what to say then"""
