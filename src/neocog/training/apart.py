@@ -19,7 +19,6 @@ def apart(net: nn.Module, seed: int = 0) -> Iterator[nn.Module]:
 
     The copy has weights, buffers, modes and own generators of its own. UserError for a network that cannot be copied.
     """
-    net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
     try:
         twin: nn.Module = copy.deepcopy(net)
     except (TypeError, RuntimeError) as error:

@@ -11,7 +11,7 @@ from neocog.errors import UserError
 from neocog.training.apart import apart
 from neocog.training.preflight import batch_norm, gradients, labels, memory, outputs, pixels
 from neocog.training.preflight.finding import Check, Finding, Sample, Subject, warning
-from neocog.training.preflight.trial import Fails, put_in_training, trial
+from neocog.training.preflight.trial import Fails, Trial, put_in_training, trial
 from neocog.training.recipe import Recipe
 
 FEW = 16  # pictures of the batch that are tried out
@@ -45,6 +45,7 @@ def preflight(
     not run.
     """
     few = replace(sample, pixels=sample.pixels[:FEW], targets=sample.targets[:FEW])
+    net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
     subject = Subject(net=net, sample=few, recipe=recipe, classes=classes, head=head)
     found = list(_all(subject))
     return tuple(sorted(found, key=lambda finding: finding.kind != "error"))
@@ -83,15 +84,19 @@ def _tried(subject: Subject, net: nn.Module, x: Tensor) -> Iterator[Finding]:
     yield from answers
     if _stops(answers):
         return
-    learning = [finding for check in LEARNING for finding in check(subject, tried)]
-    yield from learning
+    yield from _learns(subject, tried)
     if not modes:
         yield from batch_norm.evaluates_in_evaluation_mode(subject, net, x)
-    if _stops(learning):
-        return
-    put_in_training(net, subject.recipe.freeze_bn)
-    yield from gradients.step_is_small(subject, tried)
-    yield from gradients.layers_are_alive(subject, tried)
+
+
+def _learns(subject: Subject, tried: Trial) -> Iterator[Finding]:
+    for check in LEARNING:
+        found = list(check(subject, tried))
+        yield from found
+        if _stops(found):
+            return
+    step = list(gradients.step_is_small(subject, tried))
+    yield from step or gradients.layers_are_alive(subject, tried)
 
 
 def _stops(found: Iterable[Finding]) -> bool:

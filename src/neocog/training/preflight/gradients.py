@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.training.preflight.finding import Finding, Subject, count, error, some, warning
-from neocog.training.preflight.trial import Trial, forward
+from neocog.training.preflight.trial import Seen, Trial, forward, watched
 
 SILENT = 0.9  # share of a layer's units that never fire
 
@@ -44,42 +44,51 @@ def gradients_arrive(subject: Subject, trial: Trial) -> Iterator[Finding]:
 
 
 def layers_are_alive(subject: Subject, trial: Trial) -> Iterator[Finding]:
-    """Units fire and weights get a gradient other than 0."""
-    silent = {name: share for name, share in trial.seen.silent.items() if share > SILENT}
+    """Units fire, and weights get a gradient other than 0. Changes the trial's network.
+
+    What is 0 on purpose, such as the last scale of a residual branch or a fresh last layer, stops gradients and
+    silences units, too, so a suspicion is tried again with random values in its place.
+    """
+    silent, stopped = _silent(trial.seen), _stopped(trial.net)
+    if silent or stopped:
+        again = _without_zeros(subject, trial)
+        silent = {name: share for name, share in _silent(again).items() if name in silent}
+        stopped = [name for name in _stopped(trial.net) if name in stopped]
     if silent:
         name, share = max(silent.items(), key=lambda item: item[1])
         yield warning(
             f"{share:.0%} of the units behind {name} are 0 for every picture of a batch, so what feeds them cannot "
             "learn (dead ReLU): check first weights, biases and the scale of the input"
         )
-        return
-    dead = _dead(subject, trial)
-    if dead:
+    elif stopped:
         yield warning(
-            f"the gradient of {some(dead)} is exactly 0: nothing that these layers compute reaches the loss (dead "
+            f"the gradient of {some(stopped)} is exactly 0: nothing that these layers compute reaches the loss (dead "
             "units, a multiplication by 0, or all inputs 0)"
         )
 
 
-def _dead(subject: Subject, trial: Trial) -> list[str]:
-    """Weights whose gradient is 0 though no weight is: those that are 0 on purpose, such as the last scale of a
-    residual branch or a fresh last layer, take random values first. Changes the trial's network.
-    """
-    net = trial.net
-    stopped = [
+def _silent(seen: Seen) -> dict[str, float]:
+    return {name: share for name, share in seen.silent.items() if share > SILENT}
+
+
+def _stopped(net: nn.Module) -> list[str]:
+    return [
         name for name, p in _trained(net).items() if p.grad is not None and p.dim() > 1 and not p.grad.any()
     ]
-    if not stopped:
-        return []
+
+
+def _without_zeros(subject: Subject, trial: Trial) -> Seen:
+    """Another forward and backward, with random values in parameters that are 0 throughout."""
+    net, targets = trial.net, subject.sample.targets.to(trial.x.device)
     with torch.no_grad():
         for p in net.parameters():
             if not p.any():
                 p.normal_(std=0.1)
     net.zero_grad(set_to_none=True)
-    targets = subject.sample.targets.to(trial.x.device)
-    subject.sample.criterion(forward(net, trial.x).float(), targets).mean().backward()
-    trained = _trained(net)
-    return [name for name in stopped if (grad := trained[name].grad) is not None and not grad.any()]
+    with watched(net) as seen:
+        logits = forward(net, trial.x).float()
+    subject.sample.criterion(logits, targets).mean().backward()  # type: ignore[no-untyped-call]
+    return seen
 
 
 def step_is_small(subject: Subject, trial: Trial) -> Iterator[Finding]:
@@ -90,7 +99,7 @@ def step_is_small(subject: Subject, trial: Trial) -> Iterator[Finding]:
     for group in optimizer.param_groups:
         group["lr"] = subject.recipe.lr * group.get("scale", 1.0)
     weights = {name: p for name, p in _trained(trial.net).items() if p.dim() > 1 and p.grad is not None}
-    before = {name: p.detach().clone() for name, p in weights.items()}
+    before = dict(subject.net.named_parameters())
     if subject.recipe.clip is not None:
         nn.utils.clip_grad_norm_(trial.net.parameters(), subject.recipe.clip)
     optimizer.step()
@@ -104,7 +113,7 @@ def step_is_small(subject: Subject, trial: Trial) -> Iterator[Finding]:
 
 
 def _relative(after: Tensor, before: Tensor) -> float:
-    return float((after.detach() - before).norm() / before.norm())
+    return float((after.detach() - before.detach()).norm() / before.detach().norm())
 
 
 def _trained(net: nn.Module) -> dict[str, nn.Parameter]:
