@@ -21,9 +21,7 @@ OUT_OF_MEMORY = (  # what torch and the libraries below it say in a plain Runtim
 )
 
 
-def explained(
-    error: BaseException, doing: str, recipe: Recipe, saved: int | None = None
-) -> UserError | None:
+def explained(error: BaseException, doing: str, recipe: Recipe, saved: int | None = None) -> UserError | None:
     """What to tell the user in place of `error`; None where it is none of these faults.
 
     `doing` is what the run was at, as in "training"; `saved` is the step of its last checkpoint.
