@@ -487,7 +487,7 @@ write_checkpoint(Path({str(tmp_path)!r}), Checkpoint(1, {{"w": torch.ones(9)}}, 
         pytest.skip(f"cannot trace: {done.stderr}")
     calls = [
         (
-            line.partition("(")[0],
+            re.split("[ (]+", line)[1],
             "json" if ".json" in line else "tensors" if ".safetensors" in line else "folder",
         )
         for line in log.read_text().splitlines()

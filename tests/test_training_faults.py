@@ -24,11 +24,17 @@ from neocog.training.faults import explained
 from neocog.training.recipe import Recipe
 room = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 200 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (room, room))
-try:
-    {fault}
-except BaseException as error:
-    print(type(error).__name__)
-    print(explained(error, "training", Recipe(batch_size={batch_size}, accumulate={accumulate}), {saved}))
+for fault in (
+    lambda: torch.ones(2**30),
+    lambda: torch.nn.functional.conv2d(torch.ones(1, 1, 99, 99), torch.ones(2**16, 1, 3, 3)),
+    lambda: np.ones(2**32),
+    lambda: bytes(2**33),
+):
+    try:
+        fault()
+    except BaseException as error:
+        print(type(error).__name__)
+        print(explained(error, "training", Recipe(batch_size=256), 1200))
 """
 
 
@@ -45,23 +51,13 @@ def printed(code: str, path: Path | None = None) -> list[str]:
 
 
 @linux
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        ("torch.ones(2**30)", "RuntimeError"),
-        ("torch.nn.functional.conv2d(torch.ones(1, 1, 99, 99), torch.ones(2**16, 1, 3, 3))", "RuntimeError"),
-        ("np.ones(2**32)", "MemoryError"),
-        ("bytes(2**33)", "MemoryError"),
-    ],
-)
-def test_memory_that_is_not_there_is_told_with_a_way_out(fault: str, kind: str) -> None:
-    code = UNDER_A_LIMIT.format(fault=fault, batch_size=256, accumulate=1, saved=1200)
-    raised, said = printed(code)
-    assert kind in raised
-    assert said == (
+def test_memory_that_is_not_there_is_told_with_a_way_out() -> None:
+    lines = printed(UNDER_A_LIMIT)
+    assert lines[::2] == ["RuntimeError", "RuntimeError", "MemoryError", "MemoryError"]
+    assert set(lines[1::2]) == {
         "training needs more memory than there is; give a smaller --batch-size than 256: 128 with "
         "--grad-accum-steps 2 learns from as many pictures a step; --resume auto goes on from step 1,200"
-    )
+    }
 
 
 @pytest.mark.parametrize(
@@ -90,7 +86,7 @@ from neocog.training.recipe import Recipe
 
 if __name__ == "__main__":
     samples = open_dataset("builtin/photos").samples
-    pool = Processes(Decoded(samples, Preprocess(size=(16, 16))), 2, len(samples))
+    pool = Processes(Decoded(samples, Preprocess(size=(16, 16))), 1, len(samples))
     child = multiprocessing.active_children()[0]
     print(child.pid)
     os.kill(child.pid, signal.SIGKILL)
