@@ -173,6 +173,19 @@ def test_an_optimizers_state_goes_on_as_if_nothing_had_been(tmp_path: Path) -> N
     assert torch.equal(other.weight, net.weight)
 
 
+def test_the_library_reads_it_alone(tmp_path: Path) -> None:
+    written(tmp_path, 3)
+    assert load_file(tmp_path / "step-00000003.safetensors")["net.w"].tolist() == [3.0] * 5
+
+
+def test_a_run_that_changes_what_it_read_leaves_the_file_alone(tmp_path: Path) -> None:
+    """The library maps the file into memory."""
+    written(tmp_path, 3)
+    first = read_checkpoint(tmp_path, 3).tensors["net.w"]
+    first.zero_()
+    assert read_checkpoint(tmp_path, 3).tensors["net.w"].tolist() == [3.0] * 5
+
+
 # what is refused
 
 
@@ -498,8 +511,3 @@ write_checkpoint(Path({str(tmp_path)!r}), Checkpoint(1, {{"w": torch.ones(9)}}, 
         *[("fsync", "tensors"), ("rename", "tensors"), *each],
         *[("fsync", "json"), ("rename", "json"), *each],
     ]
-
-
-def test_the_library_reads_it_alone(tmp_path: Path) -> None:
-    written(tmp_path, 3)
-    assert load_file(tmp_path / "step-00000003.safetensors")["net.w"].tolist() == [3.0] * 5
