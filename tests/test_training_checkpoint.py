@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -80,7 +80,8 @@ def same(a: Any, b: Any) -> bool:
 
 
 def bits(tensor: Tensor) -> bytes:
-    return bytes(tensor.contiguous().reshape(-1).view(torch.uint8).tolist())
+    plain = torch.empty(tensor.numel(), dtype=tensor.dtype).copy_(tensor.reshape(-1))
+    return bytes(plain.view(torch.uint8).tolist())
 
 
 # what goes in comes out
@@ -95,11 +96,12 @@ def test_facts_come_back_exactly(memory: Path, facts: dict[str, Any]) -> None:
     json.loads(card.read_text(), parse_constant=silent)  # strict JSON, without NaN
 
 
-@settings(max_examples=60)
+@example(torch.float64, [1], "one of the last", 0)
+@example(torch.float64, [0], "one of the last", 0)
 @given(
     st.sampled_from(DTYPES),
     st.lists(st.integers(0, 4), max_size=4),
-    st.sampled_from(["plain", "transposed", "strided", "reversed"]),
+    st.sampled_from(["plain", "transposed", "strided", "one of the last"]),
     st.integers(0, 2**32),
 )
 def test_tensors_of_every_type_and_shape_come_back_bit_by_bit(
@@ -112,7 +114,7 @@ def test_tensors_of_every_type_and_shape_come_back_bit_by_bit(
         tensor = tensor.movedim(-1, 0)
     elif form == "strided":
         tensor = tensor[..., ::2]
-    elif form == "reversed":
+    elif form == "one of the last":
         tensor = tensor[..., 3]  # one dimension fewer, 0-d where shape is empty
     write_checkpoint(folder, Checkpoint(7, {"other": torch.ones(3, dtype=torch.int8), "t": tensor}, {}))
     back = read_checkpoint(folder, 7).tensors["t"]
