@@ -24,12 +24,12 @@ with Interruption({limit}) as interruption:
     print("stepping", flush=True)
     while not interruption.asked:
         time.sleep(0.005)
-    print("asked:", interruption.asked, flush=True)
-    if {stubborn}:
-        try:
+    try:
+        print("asked:", interruption.asked, flush=True)
+        if {stubborn}:
             time.sleep(60)
-        except KeyboardInterrupt:
-            print("left at once", flush=True)
+    except KeyboardInterrupt:
+        print("left at once", flush=True)
 print("saved", signal.getsignal(signal.SIGINT) is signal.default_int_handler, flush=True)
 """
 
