@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from torch import Tensor, nn
 
 from neocog.errors import UserError
-from neocog.models.classifier import Classifier
-from neocog.models.googlenet import googlenet, googlenet_2014
+from neocog.layers.chain import chain
+from neocog.models.classifier import Classifier, classifier
 from neocog.training.class_weights import weights_of
 from neocog.training.losses import forward_and_loss, make_criterion, with_auxiliary
 from neocog.training.recipe import Recipe
@@ -122,6 +123,7 @@ def test_lenets_loss_is_equation_9_on_its_penalties() -> None:
         plain(logits, soft)
 
 
+@settings(max_examples=20)
 @given(scale=st.floats(0.1, 30), loss=st.sampled_from(["cross-entropy", "bce", "lenet-map"]))
 def test_losses_do_not_depend_on_the_batch(scale: float, loss: str) -> None:
     logits, labels, _ = some()
@@ -149,41 +151,60 @@ def test_auxiliary_heads_count_by_their_weight() -> None:
     assert torch.equal(plain, logits) and torch.equal(alone, own)
 
 
-def heads_by_hook(net: Classifier, x: Tensor) -> dict[str, Tensor]:
-    """What the layers aux1, aux2 and fc put out when each reads the maps that the paper has it read."""
-    maps: dict[str, Tensor] = {}
-    hooks = [
-        net.get_submodule(f"inception{name}").register_forward_hook(
-            lambda _, __, out, name=name: maps.update({name: out})
-        )
-        for name in ("4a", "4d")
-    ]
-    logits = net(x)
-    for hook in hooks:
-        hook.remove()
-    return {"fc": logits, "aux1": net.aux1(maps["4a"]), "aux2": net.aux2(maps["4d"])}
+def with_heads() -> Classifier:
+    """Where GoogLeNet has its heads, with one convolution for each inception."""
+    net = classifier(
+        conv1=nn.Conv2d(1, 2, 16, 16),
+        inception4a=nn.Conv2d(2, 3, 3),
+        inception4d=nn.Conv2d(3, 2, 3),
+        aux1=chain(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(3, 4)),
+        aux2=chain(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(2, 4)),
+        pool=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        fc=nn.Linear(2, 4),
+    )
+    net.aside = ("aux1", "aux2")
+    return net
 
 
-def test_a_googlenet_in_training_has_all_its_heads_in_the_loss() -> None:
-    torch.manual_seed(0)
-    net = googlenet_2014(3, aux=True)
-    for layer in net.modules():
-        if isinstance(layer, nn.Dropout):
-            layer.p = 0.0
-    x, labels = torch.randn(1, 3, 224, 224), torch.tensor([1])
-    criterion = make_criterion(Recipe(), 3, COUNTS[:3])
-    runs = with_auxiliary(net)
-    outs = heads_by_hook(net, x)
-    each = {name: F.cross_entropy(out, labels, reduction="none") for name, out in outs.items()}
+def each_loss(net: Classifier, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the net's own answer and of both heads, called one by one."""
+    first = net.inception4a(net.conv1(x))
+    second = net.inception4d(first)
+    own = net.fc(net.flatten(net.pool(second)))
+    own, side1, side2 = (
+        F.cross_entropy(y, labels, reduction="none") for y in (own, net.aux1(first), net.aux2(second))
+    )
+    return own, side1, side2
+
+
+def test_a_net_with_heads_has_them_in_its_loss_while_it_trains() -> None:
+    net, x, labels = with_heads(), torch.randn(3, 1, 200, 200), torch.tensor([1, 0, 3])
+    own, side1, side2 = each_loss(net, x, labels)
+    runs, criterion = with_auxiliary(net), make_criterion(Recipe(), 4, COUNTS)
     logits, loss = forward_and_loss(runs, x, labels, criterion, 0.3)
-    torch.testing.assert_close(loss, each["fc"] + 0.3 * (each["aux1"] + each["aux2"]))
-    loss.sum().backward()
-    assert all(parameter.grad is not None for parameter in net.parameters())
+    torch.testing.assert_close(loss, own + 0.3 * (side1 + side2))
     net.eval()
-    assert torch.equal(runs(x), net(x))
-    torch.testing.assert_close(logits, outs["fc"])
+    judged, alone = forward_and_loss(runs, x, labels, criterion, 0.3)
+    torch.testing.assert_close(alone, own)
+    assert torch.equal(judged, logits) and torch.equal(judged, net(x))
+
+
+def test_heads_learn_inside_distributed_data_parallel() -> None:
+    net, x, labels = with_heads(), torch.randn(3, 1, 200, 200), torch.tensor([1, 0, 3])
+    own, side1, side2 = each_loss(net, x, labels)
+    expected = torch.autograd.grad((own + 0.3 * (side1 + side2)).sum(), list(net.parameters()))
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        runs = nn.parallel.DistributedDataParallel(with_auxiliary(net))
+        _, loss = forward_and_loss(runs, x, labels, make_criterion(Recipe(), 4, COUNTS), 0.3)
+        loss.sum().backward()
+    finally:
+        dist.destroy_process_group()
+    for parameter, gradient in zip(net.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
 
 
 def test_a_network_without_heads_is_left_as_it_is() -> None:
-    net = googlenet(3)
+    net = classifier(flatten=nn.Flatten(), fc=nn.Linear(4, 4))
     assert with_auxiliary(net) is net
