@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from math import cos, floor, pi
+from math import cos, floor, isfinite, pi
 from typing import Any, NamedTuple
 
 from neocog.training.recipe import Recipe
@@ -33,9 +33,9 @@ class Plateau:
         """After another epoch with this figure, of which less is better: the held-out error, for instance.
 
         A cut follows the `decay_epochs`-th epoch in a row that is no better than the best before; then the wait starts
-        anew. Equal is not better, and neither is nan.
+        anew. Equal is not better, and neither is what is not finite.
         """
-        if self.best is None or value < self.best:
+        if isfinite(value) and (self.best is None or value < self.best):
             return Plateau(value, 0, self.cuts)
         if self.waited + 1 < recipe.decay_epochs:
             return Plateau(self.best, self.waited + 1, self.cuts)
