@@ -7,18 +7,21 @@ import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from door import neocog
 from neocog import runtime
 from neocog.data.loading.order import Order, Position
 from neocog.errors import UserError
 from neocog.training.distributed import World, distributed, joined
-from worlds import free_port, in_world
+from worlds import free_port, in_world, neocog_in_world
 
 CPU = torch.device("cpu")
 PICTURES, CLASSES = 23, 3
@@ -206,3 +209,24 @@ def test_started_again_the_processes_find_the_living_in_a_store_full_of_the_dead
         answers = in_world(3, killed_or_ranks, killed, told=variables)
         assert answers == ([None] * 3 if killed else [111] * 3)
         store.set("word/1", f"of one who died before the meeting {attempt}")
+
+
+def test_the_command_learns_the_same_from_each_picture_in_one_process_and_in_three(tmp_path: Path) -> None:
+    """1,438 pictures in global batches of at most 64 are shared unequally; 359 are judged, a third by each."""
+    words = (
+        *("train", "builtin/digits", "-m", "lenet5_modern", "--epochs", 1, "--precision", "float32"),
+        "-o",
+    )
+    neocog(*words, "one", cwd=tmp_path)
+    codes, out, err = zip(*neocog_in_world(3, *words, "three", cwd=tmp_path), strict=True)
+    assert codes == (0, 0, 0), err
+    assert "accuracy" in out[0]
+    assert out[1:] == err[1:] == ("", "")  # only the first speaks
+    one, three = (load_file(tmp_path / run / "model.safetensors") for run in ("one", "three"))
+    assert set(one) == set(three)
+    for name, tensor in one.items():
+        torch.testing.assert_close(three[name], tensor, rtol=1e-3, atol=1e-4)
+    rows = [(tmp_path / run / "predictions.csv").read_text().splitlines() for run in ("one", "three")]
+    assert len(rows[0]) == len(rows[1]) == 360
+    pictures = [[row.split(",")[0] for row in part] for part in rows]
+    assert pictures[0] == pictures[1]
