@@ -23,7 +23,7 @@ from door import neocog
 from neocog import runtime
 from neocog.data.loading.order import Order, Position
 from neocog.errors import UserError
-from neocog.training.distributed import World, distributed, joined
+from neocog.training.distributed import World, distributed, joined, left_out
 from worlds import LIMIT, free_port, in_world, neocog_in_world, variables
 
 CPU = torch.device("cpu")
@@ -120,6 +120,32 @@ def pictures() -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(9)
     x = torch.randn(PICTURES, 3, 6, 6, generator=generator, dtype=torch.float64)
     return x, torch.arange(PICTURES) % CLASSES
+
+
+class Halved(nn.Module):
+    """Reads one of its two heads, or gives a tuple as networks with auxiliary heads do."""
+
+    def __init__(self, both: bool) -> None:
+        super().__init__()
+        self.both = both
+        self.norm, self.used, self.other = nn.BatchNorm2d(3), nn.Linear(48, 2), nn.Linear(48, 2)
+        self.used.bias.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
+        x = F.dropout(self.norm(x).flatten(1), training=self.training)
+        return (self.used(x), self.other(x)) if self.both else (self.used(x), None)
+
+
+@pytest.mark.parametrize(("both", "expected"), [(True, []), (False, ["other.weight", "other.bias"])])
+def test_parameters_that_take_no_part_are_found_without_a_trace(both: bool, expected: list[str]) -> None:
+    net = Halved(both).eval()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    drawn = torch.get_rng_state()
+    assert left_out(net, torch.randn(2, 3, 4, 4, generator=torch.Generator())) == expected
+    assert torch.get_rng_state().equal(drawn)
+    assert not net.training
+    assert all(tensor.equal(before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
 
 
 def trained(world: World, dtype: torch.dtype, unused: bool) -> tuple[list[Tensor], str, int]:
