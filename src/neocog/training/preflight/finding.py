@@ -93,3 +93,8 @@ def count(n: int, word: str) -> str:
 
 def by(sides: Sequence[int]) -> str:
     return "x".join(map(str, sides))
+
+
+def first_line(reason: Exception) -> str:
+    """What an exception says, or its kind where it says nothing."""
+    return next((line for line in str(reason).splitlines() if line.strip()), type(reason).__name__)
