@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from healthy import CLASSES, RECIPE, K, demand, drawn, found, lenet, normalise, sample, small
 from neocog import create_model
 from neocog.layers.batch_norm import BatchNorm2d
 from neocog.training.preflight import Sample, preflight
 from neocog.training.recipe import Recipe
-from test_training_preflight import CLASSES, RECIPE, K, demand, drawn, found, lenet, normalise, sample, small
 
 
 def tiny(*layers: nn.Module) -> nn.Sequential:
