@@ -356,7 +356,7 @@ def test_a_recipe_that_makes_no_sense_is_refused_in_words(change: dict[str, floa
     assert str(refused.value) == message
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name, of in RECIPES.items() if isinstance(of, Recipe)])
 def test_a_recipe_is_found_by_its_name(name: str) -> None:
     assert recipe(name) is RECIPES[name]
 

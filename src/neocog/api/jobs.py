@@ -23,6 +23,7 @@ from neocog.inference.network import Floats, Head, Network
 from neocog.inference.stream import stream
 from neocog.probe.logistic import Fit, fit_logistic
 from neocog.progress import Progress
+from neocog.training.recipe import Recipe
 from neocog.weights.published import Tensors
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def learn_scratch(plan: Plan, told: Progress) -> Learned:
 
     from neocog.training.loop import Task, normaliser, predict_logits, train_loop
 
-    assert plan.recipe
+    assert isinstance(plan.recipe, Recipe)
     dataset = plan.dataset
     net, head, added = _fresh(plan)
     pixels, hashes, skipped = _read_pixels(plan, told)

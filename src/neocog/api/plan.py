@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,7 @@ from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.sources.folders import ignored_files
 from neocog.errors import UserError, unknown
-from neocog.training.recipe import Recipe
-from neocog.training.recipes import RECIPES
-from neocog.training.recipes import recipe as recipe_named
+from neocog.training.recipes import RECIPES, AnyRecipe, changed, own_model
 from neocog.weights.published import PUBLISHED
 
 DEFAULT_MODEL = "efficientnet_lite0"
@@ -30,7 +28,7 @@ class Plan:
     reference: names.Reference
     preprocess: Preprocess
     recipe_name: str
-    recipe: Recipe | None
+    recipe: AnyRecipe | None
     """None for the frozen network with a linear classifier"""
     weights: Path | None = None
     val_fraction: float = 0.2
@@ -57,7 +55,7 @@ def make_plan(
     """The plan for `dataset`; `changes` are the recipe's fields that the user gave."""
     digits = dataset.name == "digits" and dataset.root is None
     decisions = _about(dataset)
-    named = model or ("lenet5_modern" if digits else DEFAULT_MODEL)
+    named = model or own_model(recipe) or ("lenet5_modern" if digits else DEFAULT_MODEL)
     if model is None:
         decisions.append(f"model: {named}, since none was named (-m)")
         if recipe is None and weights is None and not digits:
@@ -70,9 +68,9 @@ def make_plan(
     elif recipe != PROBE and weights is None and reference.kind == "ours" and names.at_hand(reference.name):
         decisions.append("weights: drawn at random; only the recipe probe takes the published ones")
     decisions += _not_here(reference, weights is not None)
-    _demand_gradient(reference, recipe)
     if recipe not in (PROBE, *RECIPES):
         raise unknown("recipe", recipe, [PROBE, *RECIPES])
+    _demand_kin(reference, recipe, len(dataset.classes))
     if recipe == PROBE and changes:
         raise UserError(
             f"the recipe probe has no {', '.join(changes)}; use --recipe scratch to train all weights"
@@ -82,7 +80,7 @@ def make_plan(
         reference=reference,
         preprocess=names.default_preprocess(reference),
         recipe_name=recipe,
-        recipe=None if recipe == PROBE else replace(recipe_named(recipe), **changes),
+        recipe=None if recipe == PROBE else changed(recipe, changes),
         weights=Path(weights).expanduser() if weights is not None else None,
         compare_pixels=digits and model is None,
         decisions=tuple(decisions),
@@ -121,13 +119,23 @@ def _not_here(reference: names.Reference, weights: bool) -> list[str]:
     return [f"weights: {reference.name} has published ones {way}"]
 
 
-def _demand_gradient(reference: names.Reference, recipe: str) -> None:
+def _demand_kin(reference: names.Reference, recipe: str, classes: int) -> None:
+    """Raise where the network cannot learn by the recipe's rule: by gradient, or by reinforcement."""
     from neocog.models import MODELS
 
-    if recipe != PROBE and reference.kind == "ours" and not MODELS[reference.name].gradient:
+    own = own_model(recipe)
+    if own and str(reference) != own:
+        raise UserError(
+            f"the recipe {recipe} is for -m {own}, which learns by a rule of its own, got {reference}"
+        )
+    if own == "neocognitron_1988" and classes > MODELS[own].num_classes:
+        raise UserError(
+            f"{own} has last cells for {MODELS[own].num_classes} classes, got {classes}; take --recipe probe"
+        )
+    if not own and recipe != PROBE and reference.kind == "ours" and not MODELS[reference.name].gradient:
         raise UserError(
             f"{reference.name} does not learn by gradient, so the recipe {recipe} cannot train it; "
-            "take --recipe probe, or neocog.training.neocognitron from Python"
+            f"take --recipe {reference.name.replace('_1988', '')}-{MODELS[reference.name].year}, or probe"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any, Unpack
 
 from neocog.api import names
 from neocog.api.classifier import Classifier, load
-from neocog.api.jobs import learn_probe, learn_scratch
+from neocog.api.jobs import Learned, learn_probe, learn_scratch
+from neocog.api.jobs_neocognitron import learn_neocognitron
 from neocog.api.outputs import new_run_folder, write_run
 from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
 from neocog.data.builtin import fetched
@@ -24,6 +25,7 @@ from neocog.data.reading import Reading, ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
+from neocog.training.organised import NeocognitronRecipe
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _learnable(data: object, reading: Reading) -> Dataset:
 def _learn(plan: Plan, folder: Path, is_default: bool, told: Timed) -> Run:
     """Carry the plan out; a folder that nothing came into is removed again."""
     try:
-        learned = (learn_scratch if plan.recipe else learn_probe)(plan, told)
+        learned = _job(plan)(plan, told)
         figures = write_run(folder, plan, learned, told.seconds, is_default)
     except BaseException:
         if folder.is_dir() and not any(folder.iterdir()):
@@ -131,6 +133,12 @@ def _learn(plan: Plan, folder: Path, is_default: bool, told: Timed) -> Run:
         for row in learned.comparison
     )
     return Run(folder, figures, lines, learned.interrupted)
+
+
+def _job(plan: Plan) -> Callable[[Plan, Progress], Learned]:
+    if isinstance(plan.recipe, NeocognitronRecipe):
+        return learn_neocognitron
+    return learn_scratch if plan.recipe else learn_probe
 
 
 def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> tuple[Preprocess, list[str]]:

@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
 from neocog.data.augment.policy import Augment
-from neocog.errors import unknown
+from neocog.errors import UserError, unknown
+from neocog.training.organised import NeocognitronRecipe, SelfOrganisation, Teaching
 from neocog.training.recipe import Recipe
 
-RECIPES = {
+AnyRecipe = Recipe | NeocognitronRecipe
+
+RECIPES: dict[str, AnyRecipe] = {
     "scratch": Recipe(
         epochs=20, lr=0.002, weight_decay=0.05, smoothing=0.1, augment=Augment(shift=0.06, flip=True)
     ),
     "digits": Recipe(epochs=40, lr=0.005),
+    "neocognitron-1980": SelfOrganisation(),
+    "neocognitron-1988": Teaching(),
 }
-"""Recipes of the training loop; `probe`, the frozen network with a linear classifier, has nothing to set."""
+"""Of the training loop and of the Neocognitron; `probe`, the frozen network with a linear classifier, has nothing to
+set."""
 
 
 def recipe(name: str) -> Recipe:
+    """A recipe of the training loop."""
+    found = _named(name)
+    if not isinstance(found, Recipe):
+        raise UserError(
+            f"{name} is a rule of the Neocognitron's own; take one of the training loop's recipes"
+        )
+    return found
+
+
+def own_model(name: str | None) -> str:
+    """The one network that the recipe is for; empty where it is for any."""
+    found = RECIPES.get(name or "")
+    return found.model if isinstance(found, NeocognitronRecipe) else ""
+
+
+def changed(name: str, changes: Mapping[str, Any]) -> AnyRecipe:
+    """The recipe with other values in some of its fields."""
+    found = _named(name)
+    strange = sorted(set(changes) - {field.name for field in fields(found)})
+    if strange:
+        known = ", ".join(field.name for field in fields(found))
+        raise UserError(f"the recipe {name} has no {', '.join(strange)}; it has {known}")
+    return replace(found, **changes)
+
+
+def _named(name: str) -> AnyRecipe:
     if name not in RECIPES:
         raise unknown("recipe", name, ["probe", *RECIPES])
     return RECIPES[name]
