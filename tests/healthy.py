@@ -28,10 +28,6 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits, targets, reduction="none")
 
 
-def adamw(net: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW([p for p in net.parameters() if p.requires_grad])
-
-
 def sample(size: int = 32, channels: int = 1, **changes: Any) -> Sample:
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (16, size, size, channels), generator=generator, dtype=torch.uint8)
@@ -41,7 +37,6 @@ def sample(size: int = 32, channels: int = 1, **changes: Any) -> Sample:
         normalise=normalise,
         criterion=cross_entropy,
         labels=np.arange(160) % K,
-        optimizer=adamw,
         held_out=40,
         stored=(size, size),
         memory=1 << 40,

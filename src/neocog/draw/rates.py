@@ -31,6 +31,7 @@ class RatesPage:
 
     title: str
     headline: str
+    sentence: str
     chart: str
     """SVG made here"""
     facts: tuple[tuple[str, str], ...]
@@ -49,7 +50,7 @@ def rates_chart(
     marks: Sequence[tuple[str, float]],
 ) -> str:
     """An SVG that needs nothing else: each batch's loss thin, the smoothed one thick, a dashed line for each mark."""
-    frame = _Frame.around(rates, smoothed)
+    frame = _Frame.around(rates, losses, smoothed)
     said = "; ".join(f"{name} at {rate:.2g}" for name, rate in marks) or "no rate is suggested"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncr" role="img" '
@@ -72,8 +73,8 @@ class _Frame:
     rows: tuple[float, ...]
 
     @classmethod
-    def around(cls, rates: Sequence[float], smoothed: Sequence[float]) -> _Frame:
-        low, start = min(smoothed), smoothed[0]
+    def around(cls, rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float]) -> _Frame:
+        low, start = min(*losses, *smoothed), smoothed[0]
         top = min(max(smoothed), max(HEADROOM * start, start + 0.5 * (start - low)))
         return cls((log10(rates[0]), log10(rates[-1])), tuple(ticks(low, max(top, low + 1e-9), 5)))
 
@@ -94,11 +95,16 @@ def _axes(frame: _Frame) -> str:
     )
     powers = range(ceil(frame.powers[0] - 1e-9), floor(frame.powers[1] + 1e-9) + 1)
     columns = "".join(
-        f'<text x="{frame.x(10.0**n):.1f}" y="{BOTTOM + 20:g}" text-anchor="middle">{10.0**n:g}</text>'
+        f'<text x="{frame.x(10.0**n):.1f}" y="{BOTTOM + 20:g}" text-anchor="middle">{_power(n)}</text>'
         for n in powers
     )
     middle = (LEFT + RIGHT) / 2
     return f'{rows}{columns}<text x="{middle:g}" y="{HEIGHT - 8:g}" text-anchor="middle">learning rate</text>'
+
+
+def _power(n: int) -> str:
+    """A power of ten as people write it: 0.01, 10, 1e-5."""
+    return f"{10.0**n:g}" if -3 <= n <= 3 else f"1e{n}"
 
 
 def _line(css: str, frame: _Frame, rates: Sequence[float], values: Sequence[float]) -> str:
@@ -107,14 +113,18 @@ def _line(css: str, frame: _Frame, rates: Sequence[float], values: Sequence[floa
 
 
 def _marks(frame: _Frame, marks: Sequence[tuple[str, float]]) -> str:
-    """A dashed line for each mark with its name above; the names stand in two lines, so that they cannot meet."""
-    found = []
-    for n, (name, rate) in enumerate(marks):
-        x, text, y = frame.x(rate), f"{name}: {rate:.2g}", TOP - 8 - 16 * (n % 2)
-        half = length(text, 13) / 2
-        middle = min(max(x, half + 2), WIDTH - half - 2)
-        found.append(
-            f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{y + 4:g}" y2="{BOTTOM:g}"/>'
-            f'<text class="name" x="{middle:.1f}" y="{y:g}" text-anchor="middle">{safe(text)}</text>'
-        )
-    return "".join(found)
+    """A dashed line for each mark. The first name ends at its line and the last begins there, so they never meet."""
+    ranked = sorted(marks, key=lambda mark: mark[1])
+    return "".join(
+        _mark(frame.x(rate), f"{name}: {rate:.2g}", n == 0) for n, (name, rate) in enumerate(ranked)
+    )
+
+
+def _mark(x: float, text: str, before: bool) -> str:
+    wide = length(text, 13) + 6
+    before = x - wide > 0 if before else x + wide > WIDTH
+    return (
+        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 18:g}" y2="{BOTTOM:g}"/>'
+        f'<text class="name" x="{x - 6 if before else x + 6:.1f}" y="{TOP - 8:g}" '
+        f'text-anchor="{"end" if before else "start"}">{safe(text)}</text>'
+    )

@@ -13,16 +13,20 @@ from neocog.analysis.twin import unchanged_random
 from neocog.errors import UserError
 
 
+class NotCopied(UserError):
+    """A network that `copy.deepcopy` refuses, such as one that keeps the result of a computation."""
+
+
 @contextmanager
 def apart(net: nn.Module, seed: int = 0) -> Iterator[nn.Module]:
     """A copy of `net` to train on trial, while all random generators stand at `seed`; then they stand as before.
 
-    The copy has weights, buffers, modes and own generators of its own. UserError for a network that cannot be copied.
+    The copy has weights, buffers, modes and own generators of its own. NotCopied for a network that cannot be.
     """
     try:
         twin: nn.Module = copy.deepcopy(net)
     except (TypeError, RuntimeError) as error:
-        raise UserError(f"{type(net).__name__} cannot be copied to be tried out: {error}") from error
+        raise NotCopied(f"{type(net).__name__} cannot be copied: {str(error).splitlines()[0]}") from error
     twin.zero_grad(set_to_none=True)
     cuda = sorted({p.device.index or 0 for p in net.parameters() if p.device.type == "cuda"})
     with unchanged_random(), torch.random.fork_rng(devices=cuda):

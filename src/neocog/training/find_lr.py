@@ -75,15 +75,15 @@ class LrCurve:
 
     def sentence(self) -> str:
         """What to do with it, in words."""
-        if self.suggestion is None:
-            return (
-                "The loss fell at no rate, so none can be suggested: look at the data and the network first."
-            )
-        assert self.steepest is not None
+        if self.suggestion is None or self.steepest is None:
+            return "The loss fell at no rate, so none can be suggested: look at the data and the network first."
         return (
-            f"Suggested highest learning rate: {self.suggestion:.2g}, a tenth of where the loss is least; it falls "
-            f"fastest at {self.steepest:.2g}."
+            f"--lr {self.suggestion:.2g} is a tenth of the rate at which the smoothed loss is least; it falls fastest "
+            f"at {self.steepest:.2g}."
         )
+
+    def headline(self) -> str:
+        return "No learning rate helps" if self.suggestion is None else f"Learning rate {self.suggestion:.2g}"
 
     def to_json(self) -> dict[str, Any]:
         named = {"steepest": self.steepest, "tenth": self.tenth, "suggestion": self.suggestion}
@@ -95,7 +95,9 @@ class LrCurve:
 
     def page(self, title: str = "Learning-rate range test", facts: Sequence[tuple[str, str]] = ()) -> str:
         """The chart with its words as one HTML file."""
-        return rates_page(RatesPage(title, self.sentence(), self.chart(), tuple(facts), self.exploded))
+        return rates_page(
+            RatesPage(title, self.headline(), self.sentence(), self.chart(), tuple(facts), self.exploded)
+        )
 
     def _repr_html_(self) -> str:
         return self.chart()

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from neocog.layers.batch_norm import Layer as BatchNorm
 from neocog.training.apart import seeded
+from neocog.training.freezing import held_still
 from neocog.training.preflight.finding import Subject
+from neocog.training.recipe import Recipe
 
 RELUS = (nn.ReLU, nn.ReLU6)
 
@@ -103,9 +105,7 @@ def _silent(seen: Seen, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], T
     return hook
 
 
-def put_in_training(net: nn.Module, freeze_bn: bool) -> None:
+def put_in_training(net: nn.Module, recipe: Recipe) -> None:
     """As the loop does before an epoch: training mode, but for batch norms that are to stay as they are."""
     net.train()
-    for layer in net.modules():
-        if freeze_bn and isinstance(layer, BatchNorm):
-            layer.eval()
+    held_still(net, recipe)
