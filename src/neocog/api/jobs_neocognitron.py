@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from neocog.api import names
 from neocog.api.held_out import Split, split_readable
-from neocog.api.jobs import Learned, _read_pixels, log_loss
+from neocog.api.jobs import Learned, log_loss
 from neocog.api.networks import backbone_from
+from neocog.api.pixels import read_pixels
 from neocog.api.plan import Plan
 from neocog.data.decode import Pixels
 from neocog.data.loading.pictures import Labelled
@@ -26,10 +27,10 @@ def learn_neocognitron(plan: Plan, told: Progress) -> Learned:
     """Some training pictures are shown to a fresh Neocognitron; all of them tell what its last cells stand for."""
     recipe = plan.recipe
     assert isinstance(recipe, NeocognitronRecipe)
-    pixels, hashes, skipped = _read_pixels(plan, told)
-    readable = np.flatnonzero(hashes.any(axis=1))
-    split = split_readable(plan, readable, hashes[readable], skipped, told)
-    everything = Labelled(pixels, plan.dataset.labels)
+    read = read_pixels(plan.dataset.samples, plan.preprocess, told)
+    readable = np.flatnonzero(read.hashes.any(axis=1))
+    split = split_readable(plan, readable, read.hashes[readable], read.skipped, told)
+    everything = Labelled(read.pixels, plan.dataset.labels)
     net, shown = _taught(plan, recipe, everything, split, told)
     backbone = backbone_from(net, plan.reference, plan.preprocess, "taught here by reinforcement")
     chosen = choose(backbone.network, None, plan.engine, plan.device)
@@ -58,7 +59,7 @@ def learn_neocognitron(plan: Plan, told: Progress) -> Learned:
         split=split,
         train_loss=log_loss(head.probabilities(train), plan.dataset.labels[split.train]),
         probabilities=head.probabilities(held_out),
-        skipped=skipped,
+        skipped=read.skipped,
         license="trained here; the pictures' owner decides",
         facts=facts,
     )

@@ -119,6 +119,11 @@ class Average:
         finally:
             _copy(own, before)
 
+    def put_into(self, net: nn.Module) -> None:
+        """Give `net` the averaged weights and buffers for good."""
+        found = self._of(net)
+        _copy(found.averaged | found.taken, self.tensors())
+
     def _of(self, net: nn.Module) -> Tensors:
         averaged = {name: parameter.detach() for name, parameter in net.named_parameters()}
         buffers = {name: buffer.detach() for name, buffer in net.named_buffers()}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,6 +39,14 @@ class NeocognitronRecipe:
             raise UserError(f"per_class must be at least 1, got {self.per_class}")
         if self.ink is not None and not 0 <= self.ink < 1:
             raise UserError(f"ink must lie in 0..1, below 1, or be None, got {self.ink}")
+
+    def changed(self, changes: Mapping[str, Any]) -> NeocognitronRecipe:
+        """With other values in some fields."""
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise UserError(f"the rule of {self.model} has no {name}; it has {', '.join(known)}")
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import Any
-
 from neocog.data.augment.policy import Augment
 from neocog.errors import UserError, unknown
 from neocog.training.organised import NeocognitronRecipe, SelfOrganisation, Teaching
@@ -33,22 +29,6 @@ def recipe(name: str) -> Recipe:
             f"{name} is a rule of the Neocognitron's own; take one of the training loop's recipes"
         )
     return found
-
-
-def own_model(name: str | None) -> str:
-    """The one network that the recipe is for; empty where it is for any."""
-    found = RECIPES.get(name or "")
-    return found.model if isinstance(found, NeocognitronRecipe) else ""
-
-
-def changed(name: str, changes: Mapping[str, Any]) -> AnyRecipe:
-    """The recipe with other values in some of its fields."""
-    found = _named(name)
-    strange = sorted(set(changes) - {field.name for field in fields(found)})
-    if strange:
-        known = ", ".join(field.name for field in fields(found))
-        raise UserError(f"the recipe {name} has no {', '.join(strange)}; it has {known}")
-    return replace(found, **changes)
 
 
 def _named(name: str) -> AnyRecipe:
