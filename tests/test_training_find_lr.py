@@ -120,6 +120,7 @@ def trained(optimizer: Callable[[nn.Module], torch.optim.Optimizer], lr: float, 
 def test_the_suggested_rate_trains_better_than_ten_times_more_or_less(
     optimizer: Callable[[nn.Module], torch.optim.Optimizer],
 ) -> None:
+    torch.set_num_threads(1)  # a small network; two threads wait for each other
     batches = digits()
     lr = find_lr(lenet(), batches, cross_entropy, optimizer).suggestion
     assert lr is not None

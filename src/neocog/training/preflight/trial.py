@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.batch_norm import Layer as BatchNorm
-from neocog.training.apart import seeded
 from neocog.training.freezing import held_still
 from neocog.training.preflight.finding import Subject
+from neocog.training.randomness import seed_step
 from neocog.training.recipe import Recipe
 
 RELUS = (nn.ReLU, nn.ReLU6)
@@ -66,7 +66,7 @@ def trial(net: nn.Module, x: Tensor, subject: Subject) -> Trial:
 
 def forward(net: nn.Module, x: Tensor) -> Tensor:
     """What the network says with all generators at one place, so that dropout drops the same again."""
-    seeded(0)
+    seed_step(0, 0, 0, x.device)
     logits: Tensor = net(x)
     return logits
 
