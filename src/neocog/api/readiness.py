@@ -66,7 +66,6 @@ def _sample(plan: Plan, net: nn.Module, task: Task) -> Sample:
     from neocog.training.exchange import ALONE
     from neocog.training.loop import augmentation, class_counts, normaliser, order_of
     from neocog.training.losses import make_criterion
-    from neocog.training.optimizers.make import make_optimizer
     from neocog.training.preflight import Sample
     from neocog.training.sampling import first_pictures
 
@@ -81,7 +80,6 @@ def _sample(plan: Plan, net: nn.Module, task: Task) -> Sample:
         normalise=normaliser(task.preprocess, device),
         criterion=make_criterion(recipe, classes, class_counts(task.train, classes)),
         labels=task.train.labels,
-        optimizer=lambda twin: make_optimizer(twin, recipe, task.head),
         held_out=len(task.held_out),
         pretrained=plan.weights is not None,
     )
