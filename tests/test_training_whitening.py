@@ -26,7 +26,8 @@ def patches_of(pixels: Tensor, kernel: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_what_comes_out_is_white(bias: bool) -> None:
+def test_what_comes_out_is_white(bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neocog.training.whitening.AT_ONCE", 100_000)  # 68 pictures at a time
     pixels = pictures()
     conv = nn.Conv2d(2, 36, 3, bias=bias)
     whiten_first(nn.Sequential(nn.Identity(), conv), pixels)

@@ -22,18 +22,16 @@ from neocog.api.knobs import KNOBS, RecipeOptions
 from neocog.api.outputs import write_run
 from neocog.api.places import CHECKPOINTS, FIGURES, Place, run_place
 from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
+from neocog.api.running import RUNNING, RunOptions, run_options
 from neocog.api.training import learn_weights
-from neocog.api.wording import seconds
 from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.decoding import chosen_decoding
-from neocog.data.loading.workers import parse_workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.reading import Reading, ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
-from neocog.training.saving import Saving
 
 if TYPE_CHECKING:
     from neocog.training.distributed import World
@@ -64,7 +62,7 @@ class Run:
         return f'<iframe srcdoc="{page}" width="100%" height="800" style="border: 0"></iframe>'
 
 
-class TrainOptions(ReadingOptions, RecipeOptions, total=False):
+class TrainOptions(ReadingOptions, RecipeOptions, RunOptions, total=False):
     """What `train` takes by keyword beside its own arguments."""
 
 
@@ -82,17 +80,6 @@ def train(
     decoding: str | None = None,
     val_fraction: float = 0.2,
     seed: int = 0,
-    strict: bool = False,
-    engine: str = "auto",
-    device: str = "auto",
-    workers: int | str = "auto",
-    precision: str | None = None,
-    compile: bool = False,
-    recompute: bool = False,
-    keep: int = 2,
-    save_every: float = 120.0,
-    time_limit: str | float | None = None,
-    tensorboard: bool = False,
     progress: Progress | None = None,
     **options: Unpack[TrainOptions],
 ) -> Run:
@@ -102,25 +89,17 @@ def train(
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
     weights of the model, and a built-in data set that is not here, fetched over the network. `data` is a path of the
     DATA grammar, a pair (pictures, labels), a data frame or a `Dataset`, read as `ReadingOptions` say. `decoding` is
-    `exact` or `fast`, and chosen by the size of the pictures where it is not given. With `strict` a picture that
-    cannot be read is an error instead of being skipped and counted. Raises `UserError` in words.
+    `exact` or `fast`, and chosen by the size of the pictures where it is not given. Raises `UserError` in words.
 
-    For recipes that train all weights: `options` change fields of the recipe (`RecipeOptions`). `workers`, a number,
-    `threads:N` or `processes:N`, load the pictures; `auto` measures, as it does the `precision` of a step. A
-    checkpoint is written every `save_every` seconds, the `keep` newest stay until the run is done. `resume` goes on
-    from them: `auto` in `output` or in the newest run of these data that is not done, a folder in that one, and
-    starts anew where there is none. After `time_limit` (600, "10m") the run is saved and ends.
+    Further options say how the data are read (`ReadingOptions`), how the run is carried out (`RunOptions`), and, for
+    recipes that train all weights, what is different from the recipe (`RecipeOptions`). Such a run keeps checkpoints
+    until it is done. `resume` goes on from them: `auto` in `output` or in the newest run of these data that is not
+    done, a folder in that one; where there is none, it starts anew.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
-    saving = Saving(
-        every=save_every,
-        keep=keep,
-        limit=seconds(time_limit),
-        resume=resume is not None,
-        tensorboard=tensorboard,
-    )
+    run = run_options(options, resume is not None)
     with told.timing("looking"):
         dataset = _learnable(data, replace(_reading(options), download=download, progress=told))
         if download:
@@ -131,16 +110,9 @@ def train(
             plan,
             preprocess=preprocess,
             decisions=(*plan.decisions, *why),
-            workers=parse_workers(workers),
             val_fraction=val_fraction,
             seed=seed,
-            engine=engine,
-            device=device,
-            strict=strict,
-            precision=precision,
-            compile=compile,
-            recompute=recompute,
-            saving=saving,
+            **run,
         )
     if plan.recipe is None and runtime.launched():
         raise UserError("the recipe probe runs in one process; leave torchrun out, or give --recipe scratch")
@@ -153,7 +125,7 @@ def _reading(options: TrainOptions) -> Reading:
 
 
 def _knobs(options: TrainOptions) -> RecipeOptions:
-    wrong = next((name for name in options if name not in (*READING, *KNOBS)), None)
+    wrong = next((name for name in options if name not in (*READING, *KNOBS, *RUNNING)), None)
     if wrong is not None:
         raise TypeError(f"train() has no argument {wrong!r}")
     return {k: v for k, v in options.items() if k in KNOBS and v is not None}  # type: ignore[return-value]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from neocog.api.jobs import Learned
 from neocog.api.networks import backbone_from
 from neocog.api.pixels import Read, for_crops, read_pixels
 from neocog.api.plan import Plan
+from neocog.api.readiness import ready_machine
 from neocog.data.loading.pictures import Labelled
 from neocog.data.samples import Subset
 from neocog.inference.engines import choose
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from neocog.training.loop import Task, Trained
     from neocog.training.machine import Machine
     from neocog.training.recipe import Recipe
-
-MACHINE = "machine.json"
-LOOKED_AT = 64  # pictures of the batch that the machine is measured with and the preflight tries
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +83,7 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
         classes=len(plan.dataset.classes),
         head=head,
     )
-    machine = _machine(plan, net, task, folder, told)
+    machine = ready_machine(plan, net, task, folder, told)
     return Ready(net, head, added, task, split, read.skipped, machine)
 
 
@@ -122,31 +119,6 @@ def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) 
         return Labelled(read.pixels, labels, split.held_out)
     again = read_pixels(Subset(plan.dataset.samples, split.held_out), plan.preprocess, told)
     return Labelled(again.pixels, labels)
-
-
-def _machine(plan: Plan, net: nn.Module, task: Task, folder: Path, told: Progress) -> Machine:
-    """How steps are computed: as the run that goes on did, else as measured, with what the user said."""
-    from neocog.data.loading.order import Order
-    from neocog.training.loop import normaliser
-    from neocog.training.machine import Machine, chosen_machine
-
-    kept = folder / MACHINE
-    if plan.saving.resume and kept.is_file():
-        return Machine.from_json(json.loads(kept.read_text("utf-8")))
-    device = next(net.parameters()).device
-    n = min(LOOKED_AT, len(task.train))
-    pixels = np.empty((n, *task.train.source.shape), np.uint8)
-    picks = Order(size=len(task.train), batch_size=n).whole_epoch(0).indices[:n]
-    task.train.source.fill(task.train.places(picks), pixels)
-    import torch
-
-    sample = normaliser(plan.preprocess, device)(torch.from_numpy(pixels))
-    machine = chosen_machine(net, sample, device, plan.precision)
-    machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
-    for line in machine.why:
-        told.say(line)
-    files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
-    return machine
 
 
 def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:

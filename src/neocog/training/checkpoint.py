@@ -6,8 +6,10 @@ is written last and names the tensors' file with its SHA-256: without its card a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -28,8 +30,8 @@ CARD = re.compile(r"step-(\d{8,})\.json")
 TENSORS = re.compile(r"step-(\d{8,})(?:-\d+)?\.safetensors")
 FORMAT = 1
 SUM = b',\n"sum": '  # what comes before the card's own sum, its last entry
-ROOM = 1 << 20  # bytes that a card may need beside the tensors
-NOT_FINITE = "not finite"  # key of an object that stands for a number that JSON lacks
+ROOM = 1 << 16  # bytes for what a file system keeps beside the files' own
+MARK = "#"  # key of the object that stands for a number that JSON lacks; doubled where a key begins with it
 
 
 class Damaged(Exception):
@@ -64,18 +66,19 @@ def write_checkpoint(
     removed, those of later steps are: the run has gone back. Tensors named in `constants` may hold infinities, as
     masks do. One process at a time may write into a folder. Raises NotFinite, or UserError where the disk refuses.
     """
+    facts, size = _plain(checkpoint.facts), file_size(checkpoint.tensors)
     for name, tensor in checkpoint.tensors.items():
         if name not in constants:
             _demand_finite(name, tensor, checkpoint.step)
     make_folder(folder)
     remove_strays(folder)
     _remove_orphans(folder)
-    _demand_room(folder, file_size(checkpoint.tensors) + ROOM)
+    _demand_room(folder, size + len(_sealed(facts)) + ROOM)
     file = _unused(folder, checkpoint.step)
     with whole_file(file) as opened:
         total = write_tensors(opened, checkpoint.tensors)
-    card = {"format": FORMAT, "step": checkpoint.step, "tensors": file.name, "sha256": total}
-    write_bytes(_card(folder, checkpoint.step), _sealed({**card, "facts": checkpoint.facts}))
+    card = {"format": FORMAT, "step": checkpoint.step, "tensors": file.name, "sha256": total, "facts": facts}
+    write_bytes(_card(folder, checkpoint.step), _sealed(card))
     _prune(folder, checkpoint.step, keep, protect)
     return _card(folder, checkpoint.step)
 
@@ -134,7 +137,7 @@ def _read(folder: Path, step: int) -> Checkpoint:
 
 def _sealed(card: Mapping[str, Any]) -> bytes:
     """The card as JSON with, at its end, the SHA-256 of all bytes before."""
-    body = json.dumps(_plain(card), indent=0, allow_nan=False).encode().removesuffix(b"\n}")
+    body = json.dumps(card, indent=0, allow_nan=False).encode().removesuffix(b"\n}")
     return body + SUM + _sum(body)
 
 
@@ -152,7 +155,7 @@ def _opened(path: Path) -> dict[str, Any]:
     body, _, end = data.rpartition(SUM)
     if end != _sum(body):
         raise Damaged(f"{path} is damaged: its SHA-256 is not the one at its end")
-    card: dict[str, Any] = json.loads(data, object_hook=_number)
+    card: dict[str, Any] = json.loads(data, object_hook=_meant)
     if card["format"] != FORMAT:
         raise Damaged(f"{path} has format {card['format']}, written by a newer neocog")
     return card
@@ -165,16 +168,19 @@ def _why(error: Exception) -> str:
 def _plain(value: Any) -> Any:
     """`value` in strict JSON, which has no NaN and no infinity."""
     if isinstance(value, float) and not isfinite(value):
-        return {NOT_FINITE: repr(float(value))}
+        return {MARK: repr(float(value))}
     if isinstance(value, Mapping):
-        if NOT_FINITE in value or not all(isinstance(key, str) for key in value):
-            raise TypeError(f"facts must have strings as keys, other than {NOT_FINITE!r}; got {list(value)}")
-        return {key: _plain(part) for key, part in value.items()}
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"facts must have strings as keys, got {list(value)}")
+        return {MARK * key.startswith(MARK) + key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _number(found: dict[str, Any]) -> Any:
-    return float(found[NOT_FINITE]) if NOT_FINITE in found else found
+def _meant(found: dict[str, Any]) -> Any:
+    """What `_plain` was given, for an object in JSON."""
+    if MARK in found:
+        return float(found[MARK])
+    return {key.removeprefix(MARK): part for key, part in found.items()}
 
 
 def _demand_finite(name: str, tensor: Tensor, step: int) -> None:
@@ -195,7 +201,7 @@ def _demand_room(folder: Path, need: int) -> None:
         raise UserError(
             f"a checkpoint needs {need / 1e6:,.0f} MB in {folder}, but {free / 1e6:,.0f} MB are free; "
             "free some space or choose another place"
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _card(folder: Path, step: int) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 
 import torch
 
@@ -29,18 +28,10 @@ def explained(error: BaseException, doing: str, recipe: Recipe, saved: int | Non
     chain = list(_causes(error))
     if any(map(_is_memory, chain)):
         return UserError(f"{doing} needs more memory than there is; {_smaller(recipe)}{_resume(saved)}")
-    if any(isinstance(one, OSError) and one.errno in FULL for one in chain):
-        what = (
-            str(error) if isinstance(error, UserError) else f"{doing} needs space on the disk, which is full"
-        )
-        return UserError(f"{what}; free some{_resume(saved)}")
-    if isinstance(error, WorkerLost):
+    if isinstance(error, WorkerLost) or (isinstance(error, UserError) and any(map(_is_full, chain))):
         return UserError(f"{error}{_resume(saved)}")
-    if isinstance(error, BrokenProcessPool):
-        return UserError(
-            f"{doing} needs its processes, but one was killed, mostly for want of memory; "
-            f"give fewer --workers{_resume(saved)}"
-        )
+    if any(map(_is_full, chain)):
+        return UserError(f"{doing} needs space on the disk, which is full; free some{_resume(saved)}")
     return None
 
 
@@ -54,6 +45,10 @@ def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def _is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in FULL
 
 
 def _smaller(recipe: Recipe) -> str:

@@ -11,16 +11,18 @@ from neocog.errors import UserError
 
 EPS = 5e-4
 """added to each variance, as in airbench: directions in which patches hardly vary would be mostly noise"""
+AT_ONCE = 2**24
+"""numbers in the patches that are in memory at the same time"""
 
 
 def whiten_first(net: nn.Module, pixels: Tensor) -> None:
     """Set the first convolution of `net` so that its maps on `pixels` are uncorrelated, with variance 1, and fix it.
 
-    `pixels` are pictures as the network reads them, float (n, channels, height, width). The filters are the
-    eigenvectors of the covariance of all patches of the kernel's size, each divided by sqrt(its eigenvalue + EPS), the
-    largest first, and then their negatives, since a ReLU behind would drop half of each. Where the convolution has
-    fewer filters than that, the leading ones are taken; where it has more, the others stay as they were drawn. A bias
-    makes the means 0. All its parameters stop learning.
+    `pixels` are pictures as the network reads them, float (n, channels, height, width); a few thousand small ones or a
+    hundred large ones have patches enough. The filters are the eigenvectors of the covariance of all patches of the
+    kernel's size, each divided by sqrt(its eigenvalue + EPS), the largest first, and then their negatives, since a ReLU
+    behind would drop half of each. Where the convolution has fewer filters than that, the leading ones are taken; where
+    it has more, the others stay as they were drawn. A bias makes the means 0. All its parameters stop learning.
 
     Page, "How to train your ResNet 8: bag of tricks" (2018); Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU"
     (2024), section 3.2, whose covariance leaves the mean in, which is nearly 0 there. UserError if there is no
@@ -57,8 +59,9 @@ def _first_convolution(net: nn.Module, pixels: Tensor) -> nn.Conv2d:
     return conv
 
 
-def _patches(conv: nn.Conv2d, pixels: Tensor, at_once: int = 256) -> Iterator[Tensor]:
-    """(patches, numbers of one) of `at_once` pictures at a time; none reaches over the border."""
+def _patches(conv: nn.Conv2d, pixels: Tensor) -> Iterator[Tensor]:
+    """(patches, numbers of one) of some pictures at a time; none reaches over the border."""
+    at_once = max(1, AT_ONCE // (conv.weight[0].numel() * pixels.shape[2] * pixels.shape[3]))
     for start in range(0, len(pixels), at_once):
         some = pixels[start : start + at_once]
         columns = nn.functional.unfold(some, conv.kernel_size, conv.dilation)  # pictures, numbers, places
