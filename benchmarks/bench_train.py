@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -79,6 +80,7 @@ def _run(command: list[object], folder: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(arguments)
+    os.environ.pop("OMP_NUM_THREADS", None)  # every side chooses its threads as it does for its users
     place = Path(tempfile.mkdtemp()) if given.quick else RESULTS
     record = Record(place / f"{machine()}-train.csv")
     this = Path(sys.executable)
