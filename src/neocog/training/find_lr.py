@@ -76,7 +76,9 @@ class LrCurve:
     def sentence(self) -> str:
         """What to do with it, in words."""
         if self.suggestion is None or self.steepest is None:
-            return "The loss fell at no rate, so none can be suggested: look at the data and the network first."
+            return (
+                "The loss fell at no rate, so none can be suggested: look at the data and the network first."
+            )
         return (
             f"--lr {self.suggestion:.2g} is a tenth of the rate at which the smoothed loss is least; it falls fastest "
             f"at {self.steepest:.2g}."
