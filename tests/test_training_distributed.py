@@ -12,6 +12,7 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -22,8 +23,13 @@ from torch import Tensor, nn
 from door import neocog
 from neocog import runtime
 from neocog.data.loading.order import Order, Position
+from neocog.data.loading.pictures import Labelled
+from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
+from neocog.progress import Silent
 from neocog.training.distributed import World, distributed, joined, left_out
+from neocog.training.loop import Setting, Task, train_loop
+from neocog.training.recipe import Recipe
 from worlds import LIMIT, free_port, in_world, neocog_in_world, variables
 
 CPU = torch.device("cpu")
@@ -194,6 +200,26 @@ def test_gradients_and_weights_are_those_of_one_process_with_the_whole_batch(
 def test_the_same_run_twice_has_the_same_bits() -> None:
     first, second = (in_world(2, trained, torch.float32, False) for _ in range(2))
     assert [digest for _, digest, _ in first] == [digest for _, digest, _ in second]
+
+
+def looped(world: World) -> dict[str, Tensor]:
+    """Two epochs of the loop, batch norm and part of a linear layer frozen."""
+    net = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(48, 6), nn.Linear(6, CLASSES))
+    generator = torch.Generator().manual_seed(1)
+    for parameter in net.parameters():
+        parameter.data.uniform_(-0.2, 0.2, generator=generator)
+    pixels = np.random.default_rng(0).integers(0, 256, (PICTURES, 4, 4, 3), np.uint8)
+    part = Labelled(pixels, np.arange(PICTURES) % CLASSES)
+    recipe = Recipe(epochs=2, batch_size=8, freeze=("0.*", "2.weight"))
+    train_loop(net, Task(part, part, Preprocess(size=(4, 4))), recipe, 5, Silent(), Setting(world=world))
+    return {name: tensor.clone() for name, tensor in net.state_dict().items()}
+
+
+def test_the_loop_freezes_before_processes_share_gradients() -> None:
+    expected = looped(World())
+    for found in in_world(2, looped):
+        for name, tensor in expected.items():
+            torch.testing.assert_close(found[name], tensor, rtol=1e-4, atol=1e-5)
 
 
 def fails_in_one(world: World, how: str) -> None:

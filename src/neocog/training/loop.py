@@ -26,7 +26,7 @@ from neocog.training.averages import Average
 from neocog.training.distributed import World, distributed, left_out
 from neocog.training.ending import end_of_run
 from neocog.training.exchange import ALONE
-from neocog.training.freezing import held_still
+from neocog.training.freezing import freeze, held_still
 from neocog.training.judging import Normalise, judge
 from neocog.training.keeping import Keeping
 from neocog.training.losses import Criterion, forward_and_loss, make_criterion, with_auxiliary
@@ -178,6 +178,8 @@ def learner_of(net: nn.Module, task: Task, recipe: Recipe, order: Order, setting
     normalise = normaliser(task.preprocess, device)
     if recipe.whiten:
         whiten_first(net, normalise(first_pictures(task.train, order, 0, WHITENED_BY)[0]))
+    # before the processes agree on whose gradients they share: those frozen later would be waited for in vain
+    freeze(net, recipe)
     whole, world = with_auxiliary(net), setting.world
     unused = world.size > 1 and bool(left_out(whole, normalise(first_pictures(task.train, order, 0, 2)[0])))
     model = distributed(prepared(whole, setting.machine), world, device, unused)
