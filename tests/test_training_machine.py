@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import resource
 from collections.abc import Iterator
 from copy import deepcopy
@@ -164,6 +165,27 @@ def test_a_machine_comes_back_from_json_as_it_was() -> None:
     found = Machine.from_json(json.loads(json.dumps(machine.to_json())))
     assert found == machine
     assert found.why == machine.why
+
+
+def test_where_all_threads_are_one_there_is_nothing_to_choose() -> None:
+    machine = chosen_machine(Rounds(), torch.randn(2, 1, 2, 2), CPU, "float32")
+    assert machine.threads == 1
+    assert machine.why == ("computes in float32", "trains with 1 thread, all there is")
+
+
+def test_the_number_of_threads_is_one_or_all_and_is_said_with_both_times() -> None:
+    torch.set_num_threads(2)
+    try:
+        machine = chosen_machine(Rounds(), torch.randn(2, 1, 2, 2), CPU, "float32")
+    finally:
+        torch.set_num_threads(1)
+    said = re.fullmatch(
+        r"trains with (\d) threads?: a pass took ([\d.]+) ms with 1 and ([\d.]+) ms with 2", machine.why[1]
+    )
+    assert said
+    chosen, alone, together = int(said[1]), float(said[2]), float(said[3])
+    assert machine.threads == chosen
+    assert chosen == 1 or together <= alone / 1.2  # two have to be well faster for so small a network
 
 
 @pytest.mark.parametrize(
