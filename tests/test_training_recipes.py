@@ -6,12 +6,17 @@ from math import ceil, log
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from neocog.api.names import parse
+from neocog.api.plan import recipe_for
+from neocog.data.dataset import Dataset
+from neocog.data.samples import Arrays
 from neocog.errors import UserError
 from neocog.training.eras import ERAS, bit_hyperrule
 from neocog.training.recipe import Recipe
-from neocog.training.recipes import RECIPES, changed, recipe
+from neocog.training.recipes import RECIPES, recipe
 from neocog.training.schedule import rate
 
 LINES = (Path(__file__).parent / "golden/recipes.csv").read_text().splitlines()
@@ -96,12 +101,13 @@ def test_a_task_of_nothing_is_refused(pictures: int, size: int, name: str) -> No
         bit_hyperrule(pictures, size)
 
 
-def test_a_recipe_is_changed_in_the_fields_that_it_has() -> None:
-    given = changed("resnet-cifar", {"epochs": 3})
-    assert isinstance(given, Recipe)
-    assert (given.epochs, given.batch_size) == (3, 128)
-    with pytest.raises(UserError, match="the recipe neocognitron-1988 has no epochs; it has per_class, ink$"):
-        changed("neocognitron-1988", {"epochs": 3})
+def test_the_plan_asks_the_hyperrule_about_its_own_data() -> None:
+    pictures = Arrays(np.zeros((25_000, 1, 1), np.uint8))
+    dataset = Dataset("many", pictures, np.arange(25_000) % 2, ("a", "b"), np.full(25_000, ""))
+    found = recipe_for("bit-hyperrule", parse("bit_r50x1"), {"lr": 0.001}, dataset)
+    assert isinstance(found, Recipe)
+    assert steps_of(found, 25_000) == pytest.approx(10_000, rel=0.01)
+    assert (found.lr, found.augment.mixup) == (0.001, 0.1)
 
 
 def test_the_loop_has_no_use_of_a_rule_of_its_own() -> None:

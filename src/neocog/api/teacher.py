@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from neocog.training.student import Pseudo
 
 CONFIDENCE = 0.3  # Xie et al. 2020, section 3.1
+
+
+class TeacherOptions(TypedDict, total=False):
+    """A teacher for recipes that train all weights; `Teacher` says what each does."""
+
+    teacher: str | Path | None
+    unlabelled: str | Path | None
+    confidence: float | None
+    per_class: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,25 +69,22 @@ class Taught:
     summary: str
 
 
-def make_teacher(
-    run: str | Path | None, unlabelled: str | Path | None, confidence: float | None, per_class: int | None
-) -> Teacher | None:
-    """The teacher that the user named; None where none was."""
-    if run is None and unlabelled is None:
-        if confidence is not None or per_class is not None:
-            raise UserError(
-                "confidence and per_class are a teacher's; give --teacher RUN and --unlabelled DATA"
-            )
+def make_teacher(options: TeacherOptions, recipe: str, learns: bool) -> Teacher | None:
+    """The teacher that the user named; None where none was. `learns` is whether the recipe trains all weights."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if not given and recipe != "noisy-student":
         return None
-    if run is None or unlabelled is None:
-        missing = "--teacher RUN" if run is None else "--unlabelled DATA"
-        raise UserError(f"a teacher and the pictures that it names come together; give {missing}, too")
-    return Teacher(
-        run=run,
-        unlabelled=unlabelled,
-        confidence=CONFIDENCE if confidence is None else confidence,
-        per_class=per_class,
-    )
+    missing = [
+        f"--{name} {what}" for name, what in (("teacher", "RUN"), ("unlabelled", "DATA")) if name not in given
+    ]
+    if missing:
+        who = "the recipe noisy-student" if not given else f"--{next(iter(given)).replace('_', '-')}"
+        raise UserError(
+            f"{who} needs a teacher and the pictures that it names; give {' and '.join(missing)}, too"
+        )
+    if not learns:
+        raise UserError(f"a network learns from a teacher by recipes that train all weights, got {recipe}")
+    return Teacher(run=given.pop("teacher"), **given)  # type: ignore[arg-type]
 
 
 def taught_by(

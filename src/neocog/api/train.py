@@ -23,6 +23,7 @@ from neocog.api.outputs import write_run
 from neocog.api.places import CHECKPOINTS, FIGURES, Place, run_place
 from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
 from neocog.api.running import RUNNING, RunOptions, run_options
+from neocog.api.teacher import Teacher, TeacherOptions, make_teacher
 from neocog.api.training import learn_weights
 from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from neocog.training.recipe import Recipe
 
 READING = tuple(ReadingOptions.__annotations__)
+TEACHING = tuple(TeacherOptions.__annotations__)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Run:
         return f'<iframe srcdoc="{page}" width="100%" height="800" style="border: 0"></iframe>'
 
 
-class TrainOptions(ReadingOptions, RecipeOptions, RunOptions, total=False):
+class TrainOptions(ReadingOptions, RecipeOptions, RunOptions, TeacherOptions, total=False):
     """What `train` takes by keyword beside its own arguments."""
 
 
@@ -94,7 +96,8 @@ def train(
     Further options say how the data are read (`ReadingOptions`), how the run is carried out (`RunOptions`), and, for
     recipes that train all weights, what is different from the recipe (`RecipeOptions`). Such a run keeps checkpoints
     until it is done. `resume` goes on from them: `auto` in `output` or in the newest run of these data that is not
-    done, a folder in that one; where there is none, it starts anew.
+    done, a folder in that one; where there is none, it starts anew. A `teacher`
+    names pictures `unlabelled`, which are then learned from, too (`TeacherOptions`).
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
@@ -112,6 +115,7 @@ def train(
             decisions=(*plan.decisions, *why),
             val_fraction=val_fraction,
             seed=seed,
+            teacher=_teacher(options, plan),
             **run,
         )
     if plan.recipe is None and runtime.launched():
@@ -124,8 +128,13 @@ def _reading(options: TrainOptions) -> Reading:
     return make_reading(**{k: v for k, v in options.items() if k in READING})  # type: ignore[arg-type]
 
 
+def _teacher(options: TrainOptions, plan: Plan) -> Teacher | None:
+    given: TeacherOptions = {k: v for k, v in options.items() if k in TEACHING}  # type: ignore[assignment]
+    return make_teacher(given, plan.recipe_name, hasattr(plan.recipe, "epochs"))
+
+
 def _knobs(options: TrainOptions) -> RecipeOptions:
-    wrong = next((name for name in options if name not in (*READING, *KNOBS, *RUNNING)), None)
+    wrong = next((name for name in options if name not in (*READING, *KNOBS, *RUNNING, *TEACHING)), None)
     if wrong is not None:
         raise TypeError(f"train() has no argument {wrong!r}")
     return {k: v for k, v in options.items() if k in KNOBS and v is not None}  # type: ignore[return-value]
