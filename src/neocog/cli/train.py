@@ -34,18 +34,6 @@ def train(
     weights: Annotated[
         Path | None, Option(help="start from this file: .safetensors, .pth, .npz or .onnx")
     ] = None,
-    teacher: Annotated[
-        str | None, Option(help="a run that names the pictures of --unlabelled", hidden=True)
-    ] = None,
-    unlabelled: Annotated[
-        Path | None, Option("--unlabelled", "--unlabeled", help="pictures that --teacher names", hidden=True)
-    ] = None,
-    confidence: Annotated[
-        float | None, Option(help="what the teacher must exceed to be believed: 0.3", hidden=True)
-    ] = None,
-    per_class: Annotated[
-        int | None, Option(help="unlabelled pictures of each class; their mean if not given", hidden=True)
-    ] = None,
     download: Annotated[
         bool, Option("--download", help="fetch published weights or a built-in data set over the network")
     ] = False,
@@ -128,10 +116,6 @@ def train(
         model,
         recipe=recipe,
         weights=weights,
-        teacher=teacher,
-        unlabelled=unlabelled,
-        confidence=confidence,
-        per_class=per_class,
         download=download,
         output=output,
         img_size=img_size,
