@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -41,13 +41,14 @@ def listed(help_text: str) -> set[str]:
 
 def declared(function: Callable[..., Any]) -> list[set[str]]:
     """The names of each option in the function's own signature."""
-    hints = get_type_hints(function, include_extras=True)
     found = []
-    for name in inspect.signature(function).parameters:
-        info = next((part for part in get_args(hints[name])[1:] if isinstance(part, OptionInfo)), None)
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        parts = get_args(parameter.annotation)[1:]
+        info = next((part for part in parts if isinstance(part, OptionInfo)), None)
         if info:
             given = (info.default, *(info.param_decls or ()))  # the first stands where a default would
-            named = {flag for flag in given if isinstance(flag, str) and flag.startswith("-")}
+            pairs = [flag.split("/") for flag in given if isinstance(flag, str) and flag.startswith("-")]
+            named = {flag for pair in pairs for flag in pair}
             found.append(named or {f"--{name.replace('_', '-')}"})
     return found
 

@@ -1,5 +1,6 @@
 """The Neocognitron's recipes: what is shown, what the cells come to stand for, and the runs that the command makes."""
 
+import csv
 import json
 from collections import Counter
 from pathlib import Path
@@ -132,6 +133,26 @@ def test_the_command_makes_a_run_that_evaluates_predicts_and_verifies(
     first = json.loads(run("predict", "r", files[0], "--json", cwd=tmp_path).stdout)
     best = classifier.classes[int(said[0].argmax())]
     assert best == json.dumps(first).split('"label": "')[1].split('"')[0]
+
+
+def test_the_run_of_1988_was_taught_the_training_pictures_that_its_seed_draws(
+    folder: Path, tmp_path: Path
+) -> None:
+    run("train", folder, "--recipe", "neocognitron-1988", "--seed", 3, "-o", "r", cwd=tmp_path)
+    rows = list(csv.DictReader((tmp_path / "r/split.csv").read_text().splitlines()))
+    train = [row for row in rows if row["part"] == "train"]
+    labels = np.array([int(row["label"]) for row in train])
+    shown = to_show(labels, 30, 3)
+    classifier = neocog.load(tmp_path / "r")
+    read = [np.asarray(classifier.preprocess((folder / train[i]["path"]).read_bytes())) for i in shown]
+    pictures = torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).float() / 255
+    net = neocognitron_1988()
+    teach(net, lessons_1988(net, pictures, labels[shown].tolist()))
+    tensors = classifier.module().state_dict()
+    assert torch.equal(tensors["backbone.us4.a"], net.us4.a)
+    factor = json.loads((tmp_path / "r/model.json").read_text())["recipe"]["sharpness"]
+    assert tensors["classifier.weight"].numpy() == pytest.approx(factor * np.eye(5, 10), abs=1e-3)
+    assert not tensors["classifier.bias"].any()
 
 
 def test_recipes_of_one_network_are_refused_for_another(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.models.classifier import Classifier
 from neocog.models.vgg import vgg
-from neocog.training.progressive import initialise_from
+from neocog.training.progressive import initialise_from, is_shallower
 
 # torchvision's names: convolutions of A and where their copies stand in B, C, D and E (conv1_1, 2_1, 3_1 and 3_2)
 A = ("features.0", "features.3", "features.6", "features.8")
@@ -91,3 +91,9 @@ def test_the_last_layer_is_drawn_where_there_are_other_classes() -> None:
 def test_others_are_refused(net, tensors, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match=message):
         initialise_from(net(), tensors())
+
+
+@pytest.mark.parametrize(("column", "answer"), [("A", False), ("B", True), ("E", True)])
+def test_a_is_shallower_than_the_others(column: str, answer: bool) -> None:
+    assert is_shallower(small(column), trained_a()) is answer
+    assert not is_shallower(small(column), {"conv1.weight": torch.zeros(1, 1, 1, 1)})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from neocog.api import names
 from neocog.api.knobs import RecipeOptions, changed_recipe
+from neocog.api.teacher import Teacher
 from neocog.data.dataset import Dataset
 from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
@@ -37,6 +38,8 @@ class Plan:
     recipe: AnyRecipe | None
     """None for the frozen network with a linear classifier"""
     weights: Path | None = None
+    teacher: Teacher | None = None
+    """who names further pictures to learn from"""
     val_fraction: float = 0.2
     seed: int = 0
     engine: str = "auto"
@@ -78,7 +81,7 @@ def make_plan(
     if recipe is None:
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
-    chosen = None if recipe == PROBE else recipe_for(recipe, reference, changes, dataset.classes)
+    chosen = None if recipe == PROBE else recipe_for(recipe, reference, changes, dataset)
     if recipe == PROBE and changes:
         raise UserError(
             f"the recipe probe has no {', '.join(changes)}; use --recipe scratch to train all weights"
@@ -105,19 +108,22 @@ def make_plan(
 
 
 def recipe_for(
-    recipe: str | Recipe, reference: names.Reference, changes: RecipeOptions, classes: tuple[str, ...]
+    recipe: str | Recipe, reference: names.Reference, changes: RecipeOptions, dataset: Dataset
 ) -> AnyRecipe:
     """The recipe called so, or given, with what the user changes; it must be one for the network."""
+    from neocog.training.eras import bit_hyperrule
     from neocog.training.organised import NeocognitronRecipe
     from neocog.training.recipes import RECIPES
 
     if isinstance(recipe, str) and recipe not in RECIPES:
         raise unknown("recipe", recipe, [PROBE, *RECIPES])
     base = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    _demand_kin(reference, recipe, base, len(classes))
+    if recipe == "bit-hyperrule":
+        base, _ = bit_hyperrule(len(dataset), min(names.default_preprocess(reference).size))
+    _demand_kin(reference, recipe, base, len(dataset.classes))
     if isinstance(base, NeocognitronRecipe):
         return base.changed(changes)
-    return changed_recipe(base, changes, classes)
+    return changed_recipe(base, changes, dataset.classes)
 
 
 def _own_model(recipe: str | Recipe | None) -> str:

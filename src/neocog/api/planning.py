@@ -13,7 +13,8 @@ from neocog import runtime
 from neocog.api import names
 from neocog.api.knobs import KNOBS, RecipeOptions
 from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
-from neocog.api.running import RUNNING, RunOptions, run_options
+from neocog.api.running import RunOptions, run_options
+from neocog.api.teacher import Teacher, TeacherOptions, make_teacher
 from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.decoding import chosen_decoding
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 READING = tuple(ReadingOptions.__annotations__)
 
 
-class PlanOptions(ReadingOptions, RecipeOptions, RunOptions, total=False):
+class PlanOptions(ReadingOptions, RecipeOptions, RunOptions, TeacherOptions, total=False):
     """What a training run takes by keyword beside its data and model."""
 
     recipe: str | Recipe | None
@@ -49,12 +50,13 @@ class PlanOptions(ReadingOptions, RecipeOptions, RunOptions, total=False):
     """of the split, the first weights and the order"""
 
 
-OWN = tuple(set(PlanOptions.__annotations__) - {*READING, *KNOBS, *RUNNING})
+TEACHING = tuple(TeacherOptions.__annotations__)
+KNOWN = tuple(PlanOptions.__annotations__)
 
 
 def planned(data: object, model: str | None, options: PlanOptions, told: Timed) -> Plan:
     """The plan of a run, every choice of which is made."""
-    wrong = next((name for name in options if name not in (*READING, *KNOBS, *RUNNING, *OWN)), None)
+    wrong = next((name for name in options if name not in KNOWN), None)
     if wrong is not None:
         raise TypeError(f"train() has no argument {wrong!r}")
     val_fraction, weights = options.get("val_fraction", 0.2), options.get("weights")
@@ -76,12 +78,18 @@ def planned(data: object, model: str | None, options: PlanOptions, told: Timed) 
         decisions=(*plan.decisions, *why),
         val_fraction=val_fraction,
         seed=options.get("seed", 0),
+        teacher=_teacher(options, plan),
         **run,
     )
 
 
 def _reading(options: PlanOptions) -> Reading:
     return make_reading(**{k: v for k, v in options.items() if k in READING})  # type: ignore[arg-type]
+
+
+def _teacher(options: PlanOptions, plan: Plan) -> Teacher | None:
+    given: TeacherOptions = {k: v for k, v in options.items() if k in TEACHING}  # type: ignore[assignment]
+    return make_teacher(given, plan.recipe_name, hasattr(plan.recipe, "epochs"))
 
 
 def _knobs(options: PlanOptions) -> RecipeOptions:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog import files
 from neocog.api import names
@@ -17,7 +18,9 @@ from neocog.api.networks import backbone_from
 from neocog.api.pixels import Read, for_crops, read_pixels
 from neocog.api.plan import Plan
 from neocog.api.readiness import ready_machine
+from neocog.api.teacher import Taught, taught_by
 from neocog.data.loading.pictures import Labelled
+from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Subset
 from neocog.inference.engines import choose
 from neocog.inference.network import Head
@@ -25,7 +28,7 @@ from neocog.progress import Progress
 from neocog.weights.digest import digest
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from neocog.experiments.digits import Row
     from neocog.training.distributed import World
@@ -45,6 +48,8 @@ class Ready:
     split: Split
     skipped: tuple[tuple[int, str], ...]
     machine: Machine
+    taught: Taught | None
+    """what a teacher added to the training pictures"""
 
 
 def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | None:
@@ -77,8 +82,10 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
     readable = np.flatnonzero(read.hashes.any(axis=1))
     split = split_readable(plan, readable, read.hashes[readable], read.skipped, told)
     net.to(own_device(world, plan.device))
+    train = Labelled(read.pixels, plan.dataset.labels[split.train], split.train)
+    taught = _taught(plan, train, split, larger, told)
     task = Task(
-        Labelled(read.pixels, plan.dataset.labels[split.train], split.train),
+        taught.train if taught else train,
         _held_out(plan, read, split, larger is plan.preprocess, told),
         plan.preprocess,
         plan.workers,
@@ -86,7 +93,16 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
         head=head,
     )
     machine = ready_machine(plan, net, task, folder, told)
-    return Ready(net, head, added, task, split, read.skipped, machine)
+    return Ready(net, head, added, task, split, read.skipped, machine, taught)
+
+
+def _taught(
+    plan: Plan, train: Labelled, split: Split, preprocess: Preprocess, told: Progress
+) -> Taught | None:
+    if plan.teacher is None:
+        return None
+    judging = frozenset(split.hashes[i] for i in split.held_out.tolist())
+    return taught_by(plan.teacher, train, plan.dataset.classes, judging, preprocess, told)
 
 
 def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
@@ -95,6 +111,7 @@ def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
 
     from neocog.models.head import Flat, find_head, run_once, width, with_head
     from neocog.training.noise import set_noise
+    from neocog.training.progressive import initialise_from
     from neocog.weights.load import load_weights
 
     shape = (plan.preprocess.channels, *plan.preprocess.size)
@@ -102,7 +119,8 @@ def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         net = names.build_module(plan.reference, plan.preprocess.channels, aux=recipe.aux_weight > 0)
-        if plan.weights:
+        shallower = _shallower(net, plan)
+        if plan.weights and not shallower:
             load_weights(net, plan.weights, name=str(plan.reference), head="fresh")
         head = find_head(net, shape)
         if head:
@@ -110,8 +128,23 @@ def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
         else:
             features = Flat()(run_once(net, torch.zeros(1, *shape))).shape[1]
             net = with_head(net, "classifier", classes, True, features)
+        if shallower:
+            initialise_from(net, shallower)
     set_noise(net, recipe)
     return net, head or "classifier", head is None
+
+
+def _shallower(net: nn.Module, plan: Plan) -> dict[str, Tensor]:
+    """Tensors of the shallower VGG that this one begins with; none where the weights are to be taken as they are."""
+    if plan.weights is None or plan.recipe_name != "vgg-2014":
+        return {}
+    import torch
+
+    from neocog.training.progressive import is_shallower
+    from neocog.weights.read import read_weights
+
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in read_weights(plan.weights).items()}
+    return tensors if is_shallower(net, tensors) else {}
 
 
 def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) -> Labelled:
@@ -130,10 +163,12 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
 
     assert isinstance(plan.recipe, Recipe)
     hashes = ready.split.hashes
-    parts = {
+    parts: dict[str, NDArray[Any]] = {
         name: np.frombuffer(bytes.fromhex("".join(hashes[int(i)] for i in rows)), np.uint8)
         for name, rows in (("train", ready.split.train), ("held out", ready.split.held_out))
     }
+    if ready.taught:
+        parts |= {"taught": ready.taught.hashes, "targets": ready.taught.targets}
     return {
         "model": str(plan.reference),
         "code": names.source_sha256(plan.reference),
@@ -180,16 +215,22 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
         skipped=ready.skipped,
         license="trained here; the pictures' owner decides",
         mirrored=recipe.flip_test,
-        facts=_facts(device, ready.machine, trained),
+        facts=_facts(device, ready, trained),
         epochs=tuple(trained.epochs),
         comparison=comparison,
         interrupted=trained.interrupted,
     )
 
 
-def _facts(device: object, machine: Machine, trained: Trained) -> dict[str, Any]:
-    facts = {"device": str(device), "machine": machine.to_json(), "interrupted": trained.interrupted}
-    return facts if trained.chosen is None else {**facts, "weights of epoch": trained.chosen}
+def _facts(device: object, ready: Ready, trained: Trained) -> dict[str, Any]:
+    facts = {
+        "device": str(device),
+        "machine": ready.machine.to_json(),
+        "interrupted": trained.interrupted,
+        "teacher": ready.taught.summary if ready.taught else None,
+        "weights of epoch": trained.chosen,
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def _pixel_rows(plan: Plan, split: Split) -> tuple[Row, ...]:

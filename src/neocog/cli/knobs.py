@@ -1,4 +1,4 @@
-"""The flags of `train` that change a recipe: timm's names, torchvision's as aliases, most of them under --help-all."""
+"""The flags of `train` that change a recipe or name a teacher: timm's names, torchvision's as aliases, most hidden."""
 
 from __future__ import annotations
 
@@ -117,6 +117,10 @@ FLAGS = (
         "take the best epoch by loss, top1, top5, balanced, macro-f1",
     ),
     Flag("patience", ("--patience",), int, "epochs without a better figure after which training ends", True),
+    Flag("teacher", ("--teacher",), str, "a run that names the pictures of --unlabelled"),
+    Flag("unlabelled", ("--unlabelled", "--unlabeled"), str, "pictures that --teacher names"),
+    Flag("confidence", ("--confidence",), float, "what the teacher must exceed to be believed: 0.3"),
+    Flag("per_class", ("--per-class",), int, "unlabelled pictures of each class; their mean if not given"),
 )
 
 

@@ -53,6 +53,13 @@ def initialise_from(
     return [name for name, _ in net.named_modules() if name in taken]
 
 
+def is_shallower(net: nn.Module, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether `tensors` have fewer convolutions among their features than `net`, under torchvision's names."""
+    given = [name for name, tensor in tensors.items() if name.startswith("features.") and tensor.ndim == 4]
+    own = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    return 0 < len(given) < len(own)
+
+
 def _convolutions_of_a(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names of A's eight convolutions in their order."""
     numbers = sorted(

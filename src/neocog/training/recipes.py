@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neocog.data.augment.policy import Augment
 from neocog.errors import UserError, unknown
+from neocog.training.eras import CROPS, ERAS
 from neocog.training.organised import NeocognitronRecipe, SelfOrganisation, Teaching
 from neocog.training.recipe import Recipe
 
@@ -27,6 +28,17 @@ RECIPES: dict[str, AnyRecipe] = {
         whiten=True,
         flip_test=True,
     ),
+    "finetune": Recipe(
+        epochs=15,
+        lr=5e-4,
+        weight_decay=0.05,
+        layer_decay=0.75,
+        smoothing=0.1,
+        freeze_bn=True,
+        clip=1.0,
+        augment=CROPS,
+    ),
+    **ERAS,
     "neocognitron-1980": SelfOrganisation(),
     "neocognitron-1988": Teaching(),
 }

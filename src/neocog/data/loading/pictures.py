@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +81,8 @@ class Labelled:
     """Pictures with their labels; `rows` picks some of them without a copy."""
 
     pixels: Pixels | Source
-    labels: NDArray[np.int64]
-    """of the rows, in their order"""
+    labels: NDArray[Any]
+    """of the rows, in their order: int64 (n,), or float32 (n, classes) for shares of the classes"""
     rows: Indices | None = None
 
     def __len__(self) -> int:
