@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from neocog.data.augment.policy import Augment
     from neocog.data.loading.loader import Loader
     from neocog.training.find_lr import Criterion, LrCurve, Pairs
-    from neocog.training.loop import Normalise
+    from neocog.training.judging import Normalise
     from neocog.training.recipe import Recipe
 
 
