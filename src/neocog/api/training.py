@@ -70,6 +70,8 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
     recipe = plan.recipe
     assert isinstance(recipe, Recipe)
     net, head, added = fresh(plan, recipe)
+    if recipe.aux_weight and not getattr(net, "aside", ()):
+        told.say(f"no auxiliary heads in {plan.reference}: aux_weight counts for nothing")
     larger = for_crops(plan.preprocess, recipe.augment)
     read = read_pixels(plan.dataset.samples, larger, told)
     readable = np.flatnonzero(read.hashes.any(axis=1))
@@ -99,7 +101,7 @@ def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
     classes = len(plan.dataset.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        net = names.build_module(plan.reference, plan.preprocess.channels)
+        net = names.build_module(plan.reference, plan.preprocess.channels, aux=recipe.aux_weight > 0)
         if plan.weights:
             load_weights(net, plan.weights, name=str(plan.reference), head="fresh")
         head = find_head(net, shape)
@@ -146,6 +148,7 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
 
 def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Learned:
     """The trained network with its answers on the held-out pictures, ready to be written."""
+    from neocog.models.classifier import drop_auxiliary
     from neocog.training.judging import probabilities_of
     from neocog.training.loop import normaliser
     from neocog.training.recipe import Recipe
@@ -157,7 +160,8 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
         ready.net, ready.task.held_out, normalise, plan.workers, recipe.flip_test
     )
     net = ready.net.cpu()
-    backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here")
+    drop_auxiliary(net)
+    backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here", recipe.flip_test)
     tensors = {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
     layer = Head(tensors[f"{ready.head}.weight"], tensors[f"{ready.head}.bias"])
     chosen = choose(backbone.network, layer, plan.engine, plan.device)
@@ -175,6 +179,7 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
         probabilities=probabilities,
         skipped=ready.skipped,
         license="trained here; the pictures' owner decides",
+        mirrored=recipe.flip_test,
         facts=_facts(device, ready.machine, trained),
         epochs=tuple(trained.epochs),
         comparison=comparison,

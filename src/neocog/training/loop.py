@@ -23,7 +23,7 @@ from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.progress import Progress
 from neocog.training.averages import Average
-from neocog.training.distributed import World, distributed
+from neocog.training.distributed import World, distributed, left_out
 from neocog.training.ending import end_of_run
 from neocog.training.exchange import ALONE
 from neocog.training.freezing import held_still
@@ -178,7 +178,9 @@ def learner_of(net: nn.Module, task: Task, recipe: Recipe, order: Order, setting
     normalise = normaliser(task.preprocess, device)
     if recipe.whiten:
         whiten_first(net, normalise(first_pictures(task.train, order, 0, WHITENED_BY)[0]))
-    model = distributed(prepared(with_auxiliary(net), setting.machine), setting.world, device)
+    whole, world = with_auxiliary(net), setting.world
+    unused = world.size > 1 and bool(left_out(whole, normalise(first_pictures(task.train, order, 0, 2)[0])))
+    model = distributed(prepared(whole, setting.machine), world, device, unused)
     criterion = make_criterion(recipe, classes, class_counts(task.train, classes))
     return Learner(model, normalise, criterion, recipe, classes, setting)
 
