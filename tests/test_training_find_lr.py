@@ -170,8 +170,10 @@ def test_what_cannot_be_tested_is_said() -> None:
 
 
 def test_a_loss_that_is_no_number_ends_the_curve_before_it() -> None:
-    curve = find_lr(Quadratic(1e30), ONE, lambda y, t: y.float() ** 4, sgd, Sweep(1e-40, 1.0, 30))
-    assert curve.exploded and len(curve.rates) < 30 and np.isfinite(curve.losses).all()
+    """The second loss, (1 - 1e25)^2 / 2, is Inf in single precision."""
+    curve = find_lr(Quadratic(1.0), ONE, itself, sgd, Sweep(1e25, 1e30, 10))
+    assert curve.exploded and curve.rates == (1e25,) and curve.losses == (0.5,)
+    assert curve.suggestion is None and "No learning rate helps" in curve.page()
 
 
 def test_the_page_is_one_file_with_the_marks_where_the_rates_are(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_the_page_is_one_file_with_the_marks_where_the_rates_are(tmp_path: Path)
         and "<script" not in page
         and "<b>data" not in page
     )
-    assert "http://www.w3.org/2000/svg" in page and page.count("http") == 1
+    assert "http://www.w3.org/2000/svg" in page and page.count("://") == 1  # a name, fetched by nobody
     marks = re.findall(r'class="mark" x1="([\d.]+)"', page)
     labels = dict(re.findall(r'<text x="([\d.]+)" y="350" text-anchor="middle">([^<]+)<', page))
     assert {labels[x] for x in marks} == {"0.01", "0.1"}  # they stand above their labels on the axis

@@ -270,6 +270,8 @@ def test_bug_4_statistics_that_move_while_fine_tuning() -> None:
         layer.requires_grad_(False)
     demand(found(net), "warning", "2 frozen batch norms would still move their running statistics: 1, 4")
     assert found(net, recipe=replace(RECIPE, freeze_bn=True)) == ()
+    named = replace(RECIPE, freeze=("1.*", "4.*"))  # the loop holds these still
+    assert found(small(), recipe=named) == ()
     few = replace(RECIPE, batch_size=4)
     demand(
         found(small(), sample(pretrained=True), few),
