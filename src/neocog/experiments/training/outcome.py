@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
@@ -13,6 +14,7 @@ from neocog.experiments.training.interval import Interval, interval
 from neocog.experiments.training.scale import Scale
 from neocog.experiments.training.study import Contrast, Finding, Plot, Point, Records, Study, Verdict
 
+PAGE = 108  # columns of a terminal
 Band = tuple[tuple[float, float, float, float], ...]
 """points (x, y, low, high)"""
 EXPLAINED = (
@@ -121,10 +123,21 @@ class Outcome:
 
     def __str__(self) -> str:
         study = self.study
-        head = f"{study.title}\n{'─' * len(study.title)}\nThe lecture: {study.says}\nSource: {study.source}\nHere: {study.setup}"
-        remark = f"\n\n{study.remark}" if study.remark else ""
-        explained = EXPLAINED.replace("*", "")
-        return f"{head}\n\n{self.table}\n\n{self.verdicts}{remark}\n\n{explained}\n{self.sized}.\n{self.machine}."
+        told = [f"The lecture: {study.says}", f"Source: {study.source}", f"Here: {study.setup}"]
+        noted = [study.remark] if study.remark else []
+        sized = [EXPLAINED.replace("*", ""), f"{self.sized}.", f"{self.machine}."]
+        return "\n".join(
+            [study.title, "─" * len(study.title), *map(_filled, told)]
+            + ["", str(self.table), "", *self._judged(), "", *map(_filled, [*noted, *sized])]
+        )
+
+    def _judged(self) -> list[str]:
+        """Two lines for each claim, since they are long."""
+        return [
+            line
+            for finding in self.findings
+            for line in (f"{finding.verdict.value}: {finding.contrast.claim}", f"    {_compared(finding)}")
+        ]
 
     def _repr_html_(self) -> str:
         title, says = html.escape(self.study.title), html.escape(self.study.says)
@@ -163,6 +176,10 @@ class Outcome:
         return tuple(
             (x, y, low, high) for (x, y), (_, low), (_, high) in zip(middle, below, above, strict=True)
         )
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, PAGE, subsequent_indent="  ")
 
 
 def _across(points: tuple[Point, ...], factor: float) -> tuple[float, float, float, float]:
