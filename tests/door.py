@@ -15,7 +15,9 @@ from tempfile import TemporaryDirectory
 FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 PROCESSES = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 if FORKS:
-    PROCESSES.set_forkserver_preload(["neocog.api.train", "neocog.api.verbs", "torch", "openvino", "sklearn"])
+    PROCESSES.set_forkserver_preload(
+        ["neocog.api.train", "neocog.api.verbs", "torch", "torch._dynamo", "openvino", "sklearn"]
+    )
 TIMEOUT = 300  # seconds
 
 

@@ -101,23 +101,14 @@ def test_prediction_estimators_and_training_see_the_same_pixels(
 
 
 def test_what_training_evaluates_on_is_what_prediction_sees(paths: list[Path], factory: str) -> None:
-    from neocog.api import names
-    from neocog.api.jobs import _read_pixels
-    from neocog.api.plan import Plan
+    from neocog.api.pixels import read_pixels
     from neocog.data.source import open_dataset
     from neocog.progress import Silent
-    from neocog.training.recipes import recipe
 
     dataset = open_dataset(paths[0].parent.parent)
-    plan = Plan(
-        dataset=dataset,
-        reference=names.parse(factory),
-        preprocess=made("crop"),
-        recipe_name="scratch",
-        recipe=recipe("scratch"),
-    )
-    pixels, _, skipped = _read_pixels(plan, Silent())
-    assert not skipped
+    read = read_pixels(dataset.samples, made("crop"), Silent())
+    pixels = read.pixels
+    assert isinstance(pixels, np.ndarray) and not read.skipped
     for i in range(len(dataset)):
         data = Path(dataset.samples.name(i)).read_bytes()
         assert (pixels[i] == made("crop")(data)).all(), dataset.samples.name(i)

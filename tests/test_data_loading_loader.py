@@ -112,8 +112,8 @@ def test_held_pixels_arrive_as_they_are(kind: str, tmp_path: Path) -> None:
 def test_rows_pick_pictures_out_of_many() -> None:
     rows = np.array([5, 2, 40])
     part = Labelled(PIXELS, LABELS[rows], rows)
-    with Loader(part, Order(size=3, batch_size=2, shuffle=False)) as loader:
-        assert shown(list(loader)) == expected([[5, 2], [40]])
+    with Loader(part, Order(size=3, batch_size=1, shuffle=False)) as loader:
+        assert shown(list(loader)) == expected([[5], [2], [40]])
 
 
 @pytest.mark.parametrize(("before", "after"), CHANGES, ids=str)
@@ -179,6 +179,31 @@ def test_a_batch_of_unreadable_pictures_only_is_not_delivered(place: Path) -> No
     with Loader(pictures(place, "mixed"), order, Workers(2)) as loader:
         assert [batch.picks.indices.tolist() for batch in loader] == [[i] for i in range(N) if i not in BAD]
     assert loader.position == Position(0, 1)
+
+
+@pytest.mark.parametrize("workers", KINDS, ids=str)
+def test_each_process_comes_to_the_end_of_every_global_batch_even_with_nothing_to_learn_from(
+    place: Path, workers: Workers
+) -> None:
+    """Picture 3 is unreadable and alone in its rank's share of the first batch, 18 in that of the fourth."""
+    order = Order(size=N, batch_size=5, shuffle=False, world=5, rank=3)
+    with Loader(pictures(place, "mixed"), order, workers) as loader:
+        batches = list(loader)
+    mine = [[i] if i not in BAD else [] for i in range(3, N, 5)]
+    assert [batch.picks.indices.tolist() for batch in batches] == mine
+    assert [batch.position.done for batch in batches] == list(range(5, N + 1, 5))
+    assert batches[0].pixels.shape == (0, *PIXELS.shape[1:])
+    assert batches[0].labels.shape == (0,)
+
+
+@pytest.mark.parametrize("workers", KINDS, ids=str)
+def test_inside_a_batch_a_process_may_have_nothing_of_the_rest(place: Path, workers: Workers) -> None:
+    order = Order(size=N, batch_size=4, shuffle=False, world=2, rank=1)
+    with Loader(pictures(place), order, workers) as loader:
+        loader.seek(Position(0, 0, 3))
+        batches = list(loader)
+    assert [batch.picks.indices.tolist() for batch in batches[:2]] == [[], [5, 7]]
+    assert [batch.position.done for batch in batches[:2]] == [4, 8]
 
 
 @pytest.mark.parametrize("count", [1, 2])

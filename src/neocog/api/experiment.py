@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from neocog.errors import unknown
 from neocog.experiments.training.catalogue import study
 from neocog.experiments.training.outcome import Outcome
 from neocog.experiments.training.run import run
-from neocog.experiments.training.scale import NAMES
 from neocog.files import make_folder, write_text
 from neocog.progress import Progress
 from neocog.runtime import cache_folder
@@ -17,8 +15,6 @@ from neocog.runtime import cache_folder
 
 def experiment(name: str, scale: str, output: str | Path | None, progress: Progress) -> Outcome:
     """The outcome of the experiment `name`; finished trials are kept below `output`, else in the cache."""
-    if scale not in NAMES:
-        raise unknown("scale", scale, NAMES)
     folder = Path(output).expanduser() if output is not None else None
     outcome = run(study(name), scale, (folder or cache_folder() / "experiments") / "trials", progress)
     if folder is not None:

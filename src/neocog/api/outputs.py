@@ -6,8 +6,6 @@ import csv
 import importlib.metadata
 import io
 import json
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,46 +19,18 @@ from neocog.api import names
 from neocog.api.jobs import Learned, log_loss
 from neocog.api.plan import Plan
 from neocog.api.reporting import make_report
-from neocog.bundle import Bundle, Card, Golden, is_bundle, write_bundle
+from neocog.bundle import Bundle, Card, Golden, write_bundle
 from neocog.data.builtin import whole_photographs
 from neocog.data.decode import Pixels
 from neocog.data.manifest import SKIPPED, Row, label_text, to_csv
-from neocog.errors import UserError
 from neocog.evaluation.leakage import leaked
-from neocog.evaluation.metrics import Scores, score
+from neocog.evaluation.metrics import Judged, Scores, by_class, score
 from neocog.weights.digest import digest
 
-METRICS = ("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr", "data_wait")
-
-
-def new_run_folder(output: str | Path | None, name: str, data: Path | None) -> tuple[Path, bool]:
-    """An empty folder for the run; `runs/NAME-1` and so on where none was named. And whether none was."""
-    place = Path("runs" if output is None else os.path.expanduser(output)).resolve()  # noqa: PTH111
-    if data is not None and place.is_relative_to(data.resolve()):
-        raise UserError(
-            f"a run may not lie among the pictures of {data.resolve()}; give --output elsewhere, or cd .."
-        )
-    if output is not None:
-        folder = Path(output).expanduser()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            what = "a run" if is_bundle(folder) else "something"
-            raise UserError(f"--output must name a new or empty folder, {folder} holds {what}; name another")
-        return files.make_folder(folder), False
-    top = files.make_folder(Path("runs"))
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
-    number = 1
-    while True:
-        folder = top / f"{stem}-{number}"
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        except OSError as error:
-            raise UserError(
-                f"cannot make {folder}: {error.strerror}; choose a place with --output"
-            ) from error
-        return folder, True
+METRICS = (
+    *("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "eval_balanced", "eval_macro_f1"),
+    *("lr", "seconds", "data_wait"),
+)
 
 
 def write_run(
@@ -89,7 +59,7 @@ def write_run(
 
 def make_card(plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str, Any]) -> Card:
     dataset = plan.dataset
-    recipe = {"name": plan.recipe_name, **(asdict(plan.recipe) if plan.recipe else {}), "seed": plan.seed}
+    recipe = {"name": plan.recipe_name, **_recipe(plan), "seed": plan.seed}
     contents = {name: np.frombuffer(bytes.fromhex(name), np.uint8) for name in learned.split.hashes.values()}
     return Card(
         model=str(plan.reference),
@@ -111,6 +81,15 @@ def make_card(plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str
         license=learned.license,
         source_sha256=names.source_sha256(plan.reference),
     )
+
+
+def _recipe(plan: Plan) -> dict[str, Any]:
+    """The recipe's fields; the frozen network's has none."""
+    if plan.recipe is None:
+        return {}
+    from neocog.training.config import recipe_facts
+
+    return recipe_facts(plan.recipe)
 
 
 def make_golden(learned: Learned) -> Golden:
@@ -166,6 +145,7 @@ def _figures(
         "n_train": len(learned.split.train),
         "n_val": len(learned.split.held_out),
         "leakage": asdict(leaked(learned.probabilities, truth, learned.split.leaked)),
+        "interrupted": learned.interrupted,
         "skipped": [{"path": samples.name(i), "reason": reason} for i, reason in learned.skipped],
         "quarantined": [gone.to_json() for gone in plan.dataset.quarantined],
         "seconds": {step: round(s, 3) for step, s in seconds.items()},
@@ -174,8 +154,11 @@ def _figures(
 
 def _metrics(learned: Learned, scores: Scores, eval_loss: float) -> list[tuple[object, ...]]:
     if learned.epochs or learned.interrupted:
-        return [tuple(getattr(epoch, column) for column in METRICS) for epoch in learned.epochs]
-    return [(1, learned.train_loss, eval_loss, scores.top1, scores.top5, "", "")]
+        rows = [epoch.to_json() for epoch in learned.epochs]
+    else:
+        judged = Judged(eval_loss, scores.top1, scores.top5, *by_class(scores.confusion))
+        rows = [{"epoch": 1, "train_loss": learned.train_loss, **judged.to_json()}]
+    return [tuple(row.get(column, "") for column in METRICS) for row in rows]
 
 
 def _predictions(plan: Plan, learned: Learned) -> str:

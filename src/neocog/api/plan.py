@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from neocog.api import names
+from neocog.api.knobs import RecipeOptions, changed_recipe
 from neocog.data.dataset import Dataset
 from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.sources.folders import ignored_files
 from neocog.errors import UserError, unknown
-from neocog.training.recipe import Recipe
-from neocog.training.recipes import RECIPES
-from neocog.training.recipes import recipe as recipe_named
+from neocog.training.saving import Saving
 from neocog.weights.published import PUBLISHED
+
+if TYPE_CHECKING:
+    from neocog.training.recipe import Recipe
+    from neocog.training.recipes import AnyRecipe
 
 DEFAULT_MODEL = "efficientnet_lite0"
 PROBE = "probe"
+FROM_TRAINED = ("finetune", "vit-finetune", "bit-hyperrule")
+"""recipes that begin with trained weights"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,7 @@ class Plan:
     reference: names.Reference
     preprocess: Preprocess
     recipe_name: str
-    recipe: Recipe | None
+    recipe: AnyRecipe | None
     """None for the frozen network with a linear classifier"""
     weights: Path | None = None
     val_fraction: float = 0.2
@@ -39,6 +43,13 @@ class Plan:
     device: str = "auto"
     workers: Workers | None = None
     """that load pictures for a recipe that trains all weights; None measures what is best"""
+    saving: Saving = field(default_factory=Saving)
+    """what the run keeps while it goes on, and whether it goes on from there"""
+    precision: str | None = None
+    """of the steps, float32 or bfloat16; None measures"""
+    compile: bool = False
+    recompute: bool = False
+    """compute blocks again on the way back rather than keep them"""
     strict: bool = False
     """a picture that cannot be read is an error"""
     compare_pixels: bool = False
@@ -50,14 +61,14 @@ class Plan:
 def make_plan(
     dataset: Dataset,
     model: str | None,
-    recipe: str | None,
+    recipe: str | Recipe | None,
     weights: str | Path | None,
-    changes: Mapping[str, Any],
+    changes: RecipeOptions,
 ) -> Plan:
-    """The plan for `dataset`; `changes` are the recipe's fields that the user gave."""
+    """The plan for `dataset`; `changes` of the recipe are what the user gave."""
     digits = dataset.name == "digits" and dataset.root is None
     decisions = _about(dataset)
-    named = model or ("lenet5_modern" if digits else DEFAULT_MODEL)
+    named = model or _own_model(recipe) or ("lenet5_modern" if digits else DEFAULT_MODEL)
     if model is None:
         decisions.append(f"model: {named}, since none was named (-m)")
         if recipe is None and weights is None and not digits:
@@ -67,26 +78,67 @@ def make_plan(
     if recipe is None:
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
-    elif recipe != PROBE and weights is None and reference.kind == "ours" and names.at_hand(reference.name):
-        decisions.append("weights: drawn at random; only the recipe probe takes the published ones")
-    decisions += _not_here(reference, weights is not None)
-    _demand_gradient(reference, recipe)
-    if recipe not in (PROBE, *RECIPES):
-        raise unknown("recipe", recipe, [PROBE, *RECIPES])
+    chosen = None if recipe == PROBE else recipe_for(recipe, reference, changes, dataset.classes)
     if recipe == PROBE and changes:
         raise UserError(
             f"the recipe probe has no {', '.join(changes)}; use --recipe scratch to train all weights"
         )
+    trained = Path(weights).expanduser() if weights is not None else None
+    if recipe in FROM_TRAINED and trained is None:
+        trained = _published(reference, str(recipe))
+        decisions.append(f"weights: the published ones of {reference}")
+    elif chosen and trained is None and reference.kind == "ours" and names.at_hand(reference.name):
+        decisions.append(
+            f"weights: drawn at random; {', '.join(FROM_TRAINED)} and probe take the published ones"
+        )
+    decisions += _not_here(reference, weights is not None)
     return Plan(
         dataset=dataset,
         reference=reference,
         preprocess=names.default_preprocess(reference),
-        recipe_name=recipe,
-        recipe=None if recipe == PROBE else replace(recipe_named(recipe), **changes),
-        weights=Path(weights).expanduser() if weights is not None else None,
+        recipe_name=recipe if isinstance(recipe, str) else "own",
+        recipe=chosen,
+        weights=trained,
         compare_pixels=digits and model is None,
         decisions=tuple(decisions),
     )
+
+
+def recipe_for(
+    recipe: str | Recipe, reference: names.Reference, changes: RecipeOptions, classes: tuple[str, ...]
+) -> AnyRecipe:
+    """The recipe called so, or given, with what the user changes; it must be one for the network."""
+    from neocog.training.organised import NeocognitronRecipe
+    from neocog.training.recipes import RECIPES
+
+    if isinstance(recipe, str) and recipe not in RECIPES:
+        raise unknown("recipe", recipe, [PROBE, *RECIPES])
+    base = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    _demand_kin(reference, recipe, base, len(classes))
+    if isinstance(base, NeocognitronRecipe):
+        return base.changed(changes)
+    return changed_recipe(base, changes, classes)
+
+
+def _own_model(recipe: str | Recipe | None) -> str:
+    """The one network that the recipe is for; empty where it is for any."""
+    if not isinstance(recipe, str) or not recipe.startswith("neocognitron"):
+        return ""
+    from neocog.training.organised import NeocognitronRecipe
+    from neocog.training.recipes import RECIPES
+
+    found = RECIPES.get(recipe)
+    return found.model if isinstance(found, NeocognitronRecipe) else ""
+
+
+def _published(reference: names.Reference, recipe: str) -> Path:
+    """The file of the network's published weights."""
+    if reference.kind != "ours" or reference.name not in PUBLISHED:
+        raise UserError(
+            f"the recipe {recipe} starts from trained weights, {reference} has no published ones here; "
+            "give --weights FILE, or --recipe scratch"
+        )
+    return PUBLISHED[reference.name].path()
 
 
 def _about(dataset: Dataset) -> list[str]:
@@ -121,13 +173,25 @@ def _not_here(reference: names.Reference, weights: bool) -> list[str]:
     return [f"weights: {reference.name} has published ones {way}"]
 
 
-def _demand_gradient(reference: names.Reference, recipe: str) -> None:
+def _demand_kin(reference: names.Reference, name: str | Recipe, recipe: AnyRecipe, classes: int) -> None:
+    """Raise where the network cannot learn by the recipe's rule: by gradient, or by reinforcement."""
     from neocog.models import MODELS
+    from neocog.training.organised import NeocognitronRecipe
 
-    if recipe != PROBE and reference.kind == "ours" and not MODELS[reference.name].gradient:
+    if isinstance(recipe, NeocognitronRecipe):
+        own = recipe.model
+        if str(reference) != own:
+            raise UserError(
+                f"the recipe {name} is for -m {own}, which learns by a rule of its own, got {reference}"
+            )
+        if own == "neocognitron_1988" and classes > MODELS[own].num_classes:
+            raise UserError(
+                f"{own} has last cells for {MODELS[own].num_classes} classes, got {classes}; take --recipe probe"
+            )
+    elif reference.kind == "ours" and not MODELS[reference.name].gradient:
         raise UserError(
-            f"{reference.name} does not learn by gradient, so the recipe {recipe} cannot train it; "
-            "take --recipe probe, or neocog.training.neocognitron from Python"
+            f"{reference.name} does not learn by gradient, so the recipe {name} cannot train it; "
+            f"take --recipe {reference.name.replace('_1988', '')}-{MODELS[reference.name].year}, or probe"
         )
 
 

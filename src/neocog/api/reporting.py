@@ -45,7 +45,9 @@ def make_report(
             quarantined=tuple((row["path"], row["reason"]) for row in figures["quarantined"]),
             seconds=tuple(figures["seconds"].items()),
             epochs=tuple(
-                EpochRow(epoch=e.epoch, train_loss=e.train_loss, eval_loss=e.eval_loss, eval_top1=e.eval_top1)
+                EpochRow(
+                    epoch=e.epoch, train_loss=e.train_loss, eval_loss=e.judged.loss, eval_top1=e.judged.top1
+                )
                 for e in learned.epochs
             ),
             comparison=_comparison(plan, learned, scores),

@@ -16,6 +16,7 @@ from neocog.draw.table import Table
 from neocog.errors import UserError, unknown
 from neocog.experiments.catalogue import EXPERIMENTS, STUDIES
 from neocog.experiments.claims import NUMBER, Claim, Judgement, Sheet, Verdict
+from neocog.experiments.training.scale import NAMES
 from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def reproduce(
     was; with `output` a page, its plots, the figures as JSON and the finished trials are written into that folder.
     """
     if name in STUDIES:
+        if scale not in (None, *NAMES):
+            raise unknown("scale", str(scale), NAMES)
         from neocog.api.experiment import experiment
 
         return experiment(name, scale or "minutes", output, progress or Silent())

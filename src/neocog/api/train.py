@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
+from neocog import runtime
 from neocog.api import names
 from neocog.api.classifier import Classifier, load
-from neocog.api.jobs import learn_probe, learn_scratch
-from neocog.api.outputs import new_run_folder, write_run
+from neocog.api.jobs import Learned, learn_probe
+from neocog.api.jobs_neocognitron import learn_neocognitron
+from neocog.api.knobs import KNOBS, RecipeOptions
+from neocog.api.outputs import write_run
+from neocog.api.places import CHECKPOINTS, FIGURES, Place, run_place
 from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
+from neocog.api.running import RUNNING, RunOptions, run_options
+from neocog.api.training import learn_weights
 from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.decoding import chosen_decoding
-from neocog.data.loading.workers import parse_workers
 from neocog.data.preprocess import Preprocess
 from neocog.data.reading import Reading, ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
+
+if TYPE_CHECKING:
+    from neocog.training.distributed import World
+    from neocog.training.recipe import Recipe
+
+READING = tuple(ReadingOptions.__annotations__)
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,8 @@ class Run:
     figures: dict[str, Any]
     comparison: tuple[str, ...] = ()
     """lines that set the network beside other classifiers on the same split"""
-    interrupted: bool = False
+    interrupted: str = ""
+    """why it ended before its time"""
 
     def to_json(self) -> dict[str, Any]:
         return self.figures
@@ -47,28 +62,26 @@ class Run:
         return f'<iframe srcdoc="{page}" width="100%" height="800" style="border: 0"></iframe>'
 
 
+class TrainOptions(ReadingOptions, RecipeOptions, RunOptions, total=False):
+    """What `train` takes by keyword beside its own arguments."""
+
+
 def train(
     data: object,
     model: str | None = None,
     *,
-    recipe: str | None = None,
+    recipe: str | Recipe | None = None,
     weights: str | Path | None = None,
     download: bool = False,
     output: str | Path | None = None,
+    resume: str | Path | None = None,
     img_size: int | None = None,
     resize_mode: str | None = None,
     decoding: str | None = None,
     val_fraction: float = 0.2,
-    epochs: int | None = None,
-    lr: float | None = None,
-    batch_size: int | None = None,
     seed: int = 0,
-    strict: bool = False,
-    engine: str = "auto",
-    device: str = "auto",
-    workers: int | str = "auto",
     progress: Progress | None = None,
-    **reading: Unpack[ReadingOptions],
+    **options: Unpack[TrainOptions],
 ) -> Run:
     """Train a classifier on `data` and write its run folder: bundle, metrics, predictions and report.
 
@@ -76,35 +89,89 @@ def train(
     them (recipe `probe`); `builtin/digits` means LeNet-5 trained from scratch. Only with `download` are published
     weights of the model, and a built-in data set that is not here, fetched over the network. `data` is a path of the
     DATA grammar, a pair (pictures, labels), a data frame or a `Dataset`, read as `ReadingOptions` say. `decoding` is
-    `exact` or `fast`, and chosen by the size of the pictures where it is not given. With `strict` a picture that
-    cannot be read is an error instead of being skipped and counted. `workers`, a number, `threads:N` or
-    `processes:N`, load the pictures for recipes that train all weights; `auto` measures. Raises `UserError` in words.
+    `exact` or `fast`, and chosen by the size of the pictures where it is not given. Raises `UserError` in words.
+
+    Further options say how the data are read (`ReadingOptions`), how the run is carried out (`RunOptions`), and, for
+    recipes that train all weights, what is different from the recipe (`RecipeOptions`). Such a run keeps checkpoints
+    until it is done. `resume` goes on from them: `auto` in `output` or in the newest run of these data that is not
+    done, a folder in that one; where there is none, it starts anew.
     """
     told = Timed(progress or Silent())
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
+    run = run_options(options, resume is not None)
     with told.timing("looking"):
-        dataset = _learnable(data, replace(make_reading(**reading), download=download, progress=told))
+        dataset = _learnable(data, replace(_reading(options), download=download, progress=told))
         if download:
             _fetch(model or DEFAULT_MODEL, weights, told, needed=not fetched(data))
-        given = {"epochs": epochs, "lr": lr, "batch_size": batch_size}
-        plan = make_plan(dataset, model, recipe, weights, {k: v for k, v in given.items() if v is not None})
+        plan = make_plan(dataset, model, recipe, weights, _knobs(options))
         preprocess, why = _decoded(names.resized(plan.preprocess, img_size, resize_mode), decoding, dataset)
         plan = replace(
             plan,
             preprocess=preprocess,
             decisions=(*plan.decisions, *why),
-            workers=parse_workers(workers),
             val_fraction=val_fraction,
             seed=seed,
-            engine=engine,
-            device=device,
-            strict=strict,
+            **run,
         )
-        folder, is_default = new_run_folder(output, dataset.name, None if dataset.listed else dataset.root)
+    if plan.recipe is None and runtime.launched():
+        raise UserError("the recipe probe runs in one process; leave torchrun out, or give --recipe scratch")
+    where = partial(run_place, output, resume, dataset.name, None if dataset.listed else dataset.root)
+    return _together(plan, where, told) if runtime.launched() else _run(plan, where(), told)
+
+
+def _reading(options: TrainOptions) -> Reading:
+    return make_reading(**{k: v for k, v in options.items() if k in READING})  # type: ignore[arg-type]
+
+
+def _knobs(options: TrainOptions) -> RecipeOptions:
+    wrong = next((name for name in options if name not in (*READING, *KNOBS, *RUNNING)), None)
+    if wrong is not None:
+        raise TypeError(f"train() has no argument {wrong!r}")
+    return {k: v for k, v in options.items() if k in KNOBS and v is not None}  # type: ignore[return-value]
+
+
+def _together(plan: Plan, where: Callable[[], Place], told: Timed) -> Run:
+    """One of several processes: the first finds the folder, speaks and writes."""
+    from neocog.training.distributed import joined
+    from neocog.training.exchange import word_of_first
+
+    with joined(runtime.device(plan.device)) as world:
+        place = Place.from_text(word_of_first(world, str(where()) if world.first else ""))
+        return _run(plan, place, told if world.first else Timed(Silent()), world)
+
+
+def _run(plan: Plan, place: Place, told: Timed, world: World | None = None) -> Run:
+    """Say what was decided, learn, and write it all down; a folder that nothing came into is removed again."""
+    if place.done:
+        told.say(f"{place.folder} is done: there is nothing left to train")
+        return finished(place.folder)
     for line in plan.decisions:
         told.say(line)
-    return _learn(plan, folder, is_default, told)
+    try:
+        learned = _learned(plan, place.folder, told, world)
+        if learned is None:
+            return Run(place.folder, {})
+        figures = write_run(place.folder, plan, learned, told.seconds, place.is_default)
+    except BaseException:
+        if place.folder.is_dir() and not any(place.folder.iterdir()):
+            place.folder.rmdir()
+        raise
+    if not learned.interrupted:
+        forget_checkpoints(place.folder)
+    return Run(place.folder, figures, tuple(map(str, learned.comparison)), learned.interrupted)
+
+
+def _learned(plan: Plan, folder: Path, told: Timed, world: World | None) -> Learned | None:
+    """By the way that the recipe goes."""
+    if plan.recipe is None:
+        return learn_probe(plan, told)
+    from neocog.training.exchange import ALONE
+    from neocog.training.organised import NeocognitronRecipe
+
+    if isinstance(plan.recipe, NeocognitronRecipe):
+        return learn_neocognitron(plan, told)
+    return learn_weights(plan, told, folder, world or ALONE)
 
 
 def _learnable(data: object, reading: Reading) -> Dataset:
@@ -117,20 +184,14 @@ def _learnable(data: object, reading: Reading) -> Dataset:
     return dataset
 
 
-def _learn(plan: Plan, folder: Path, is_default: bool, told: Timed) -> Run:
-    """Carry the plan out; a folder that nothing came into is removed again."""
-    try:
-        learned = (learn_scratch if plan.recipe else learn_probe)(plan, told)
-        figures = write_run(folder, plan, learned, told.seconds, is_default)
-    except BaseException:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        raise
-    lines = tuple(
-        f"{row.name}: {row.top1:.4f} ({row.low:.4f} to {row.high:.4f}), {row.note}"
-        for row in learned.comparison
-    )
-    return Run(folder, figures, lines, learned.interrupted)
+def finished(folder: Path) -> Run:
+    """A run that is there already."""
+    return Run(folder, json.loads((folder / FIGURES).read_text("utf-8")))
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """The bundle has the weights; what a run that goes on would need is no longer wanted."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> tuple[Preprocess, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from neocog.errors import UserError
@@ -20,6 +21,9 @@ HEADERS = {
 UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
+DURATION = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s?)?")
+
+
 def memory_bytes(given: int | str) -> int:
     """Bytes from a number or from text: 8GB is 8,000,000,000, 8GiB is 8 x 2^30."""
     text = str(given).strip()
@@ -29,6 +33,18 @@ def memory_bytes(given: int | str) -> int:
         return int(float(number) * {"B": 1, **UNITS}[unit])
     except (ValueError, KeyError, OverflowError) as error:
         raise UserError(f"memory is a number with a unit such as 8GB or 24GiB, got {given!r}") from error
+
+
+def seconds(given: float | str | None) -> float | None:
+    """Seconds from a number or from text: 90, 90s, 10m, 1.5h, 1h30m."""
+    if given is None:
+        return None
+    found = DURATION.fullmatch(str(given).strip().lower())
+    numbers = [float(part or 0) for part in found.groups()] if found else []
+    total = sum(n * size for n, size in zip(numbers, (3600, 60, 1), strict=True)) if numbers else 0.0
+    if not total:
+        raise UserError(f"a time is a number above 0 with a unit, such as 90s, 10m or 1h30m, got {given!r}")
+    return total
 
 
 def cell(row: Row, column: str) -> object:

@@ -32,10 +32,10 @@ class Console:
         start, done = perf_counter(), 0
         with _bar(name, total) as advance_bar:
 
-            def advance(count: int) -> None:
+            def advance(count: int, note: str = "") -> None:
                 nonlocal done
                 done += count
-                advance_bar(count)
+                advance_bar(count, note)
 
             yield advance
         took = perf_counter() - start
@@ -46,7 +46,7 @@ class Console:
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[Advance]:
     if total <= 1 or not sys.stderr.isatty():
-        yield lambda count: None
+        yield lambda count, note="": None
         return
     from rich import progress
     from rich.console import Console as Terminal
@@ -57,17 +57,18 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
         progress.MofNCompleteColumn(),
         progress.TextColumn("{task.fields[rate]}"),
         progress.TimeRemainingColumn(),
+        progress.TextColumn("{task.fields[note]}"),
     )
     # rich would send what is printed meanwhile to its own console, which is stderr: results would miss their file
     bars = progress.Progress(
         *columns, console=Terminal(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
     )
     with bars:
-        task = bars.add_task(name, total=total, rate="")
+        task = bars.add_task(name, total=total, rate="", note="")
 
-        def advance(count: int) -> None:
+        def advance(count: int, note: str = "") -> None:
             bars.advance(task, count)
             speed = bars.tasks[task].speed
-            bars.update(task, rate=f"{speed:,.0f}/s" if speed else "")
+            bars.update(task, rate=f"{speed:,.0f}/s" if speed else "", note=note)
 
         yield advance

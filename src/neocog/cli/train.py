@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.knobs import with_knobs
 
 if TYPE_CHECKING:
     from neocog.api.train import Run
 
 
+@with_knobs
 def train(
     data: reading.Data,
     model: Annotated[
@@ -25,7 +27,9 @@ def train(
     ] = None,
     recipe: Annotated[
         str | None,
-        Option(help="probe (frozen network, linear classifier), scratch or digits; chosen if not given"),
+        Option(
+            help="probe (frozen network, linear classifier), scratch, .. (docs/recipes.md); chosen if not given"
+        ),
     ] = None,
     weights: Annotated[
         Path | None, Option(help="start from this file: .safetensors, .pth, .npz or .onnx")
@@ -53,11 +57,9 @@ def train(
     val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
     split: reading.Split = None,
     fold: reading.Fold = None,
-    epochs: Annotated[
-        int | None, Option(help="passes over the pictures (recipes that train all weights)")
+    resume: Annotated[
+        str | None, Option(help="go on from the last checkpoint: auto, or the folder of a run")
     ] = None,
-    lr: Annotated[float | None, Option(help="highest learning rate")] = None,
-    batch_size: Annotated[int | None, Option("-b", "--batch-size", help="pictures per step")] = None,
     seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
@@ -75,6 +77,35 @@ def train(
             hidden=True,
         ),
     ] = "auto",
+    precision: Annotated[
+        str | None,
+        Option(
+            "--precision",
+            "--amp-dtype",
+            help="of a step: float32 or bfloat16; measured if not given",
+            hidden=True,
+        ),
+    ] = None,
+    compile: Annotated[
+        bool, Option("--torchcompile", "--compile", help="make one program of the network", hidden=True)
+    ] = False,
+    recompute: Annotated[
+        bool,
+        Option(
+            "--grad-checkpointing", help="less memory: blocks are computed again on the way back", hidden=True
+        ),
+    ] = False,
+    keep: Annotated[
+        int, Option("--keep", "--checkpoint-hist", help="newest checkpoints that stay", hidden=True)
+    ] = 2,
+    save_every: Annotated[float, Option(help="seconds between checkpoints", hidden=True)] = 120.0,
+    time_limit: Annotated[
+        str | None, Option(help="save and end after this time, such as 90s, 10m or 8h", hidden=True)
+    ] = None,
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="figures for TensorBoard in the run's folder", hidden=True)
+    ] = False,
+    knobs: dict[str, Any] | None = None,
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
@@ -91,23 +122,31 @@ def train(
         resize_mode=resize_mode,
         decoding=decoding,
         val_fraction=val_fraction,
-        epochs=epochs,
-        lr=lr,
-        batch_size=batch_size,
+        resume=resume,
         seed=seed,
         strict=strict,
         engine=engine,
         device=device,
         workers=workers,
+        precision=precision,
+        compile=compile,
+        recompute=recompute,
+        keep=keep,
+        save_every=save_every,
+        time_limit=time_limit,
+        tensorboard=tensorboard,
+        **(knobs or {}),
         **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=Console(),
     )
+    if not run.figures:  # one of several processes, which the first speaks for
+        return
     if as_json:
         out_json(run.to_json())
     else:
         _summary(run)
     if run.interrupted:
-        Console().say("the weights so far are saved in the run")
+        Console().say(f"{run.interrupted}: saved; --resume {run.folder} goes on from there")
         sys.exit(130)
 
 

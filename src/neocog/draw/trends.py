@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from neocog.draw.network import KINDS
 from neocog.draw.palette import style
@@ -17,9 +17,9 @@ STYLE = style(
     "nct",
     ".nct text{fill:var(--s);font-size:12px}.nct .h{fill:var(--i);font-size:14px;font-weight:650}"
     ".nct .axis{stroke:var(--l);stroke-width:1}.nct polyline{fill:none;stroke-width:2;stroke-linejoin:round}"
-    ".nct polygon{fill-opacity:.16;stroke:none}"
+    ".nct polygon{fill-opacity:.16}"
     + "".join(
-        f".nct .t{i}{{stroke:var(--{kind});fill:var(--{kind})}}.nct polyline.t{i}{{fill:none}}"
+        f".nct polyline.t{i}{{stroke:var(--{kind})}}.nct polygon.t{i}{{fill:var(--{kind})}}"
         for i, kind in enumerate(KINDS)
     ),
 )
@@ -34,15 +34,15 @@ class Trend:
     points: tuple[tuple[float, float, float, float], ...]
 
 
-def trends(title: str, across: str, lines: Sequence[Trend]) -> str:
+def trends(title: str, across: str, lines: Sequence[Trend], whole: bool = False) -> str:
     """The lines in one plot, the band of each from low to high; `across` names the horizontal axis.
 
-    The vertical axis holds all lines, and bands as far as half of that beyond them. Values that are not finite are
-    left out. Labels are escaped.
+    The vertical axis holds all lines, and bands as far as half of that beyond them, or `whole` bands. Values that are
+    not finite are left out. Labels are escaped.
     """
     drawn = [Trend(line.label, tuple(p for p in line.points if isfinite(p[1]))) for line in lines]
     drawn = [line for line in drawn if line.points]
-    box = _Box.of(drawn)
+    box = _Box.of(drawn, whole)
     height = TOP + PLOT + BELOW + LINE * len(drawn) + 6
     body = "".join(_grid(value, box) for value in box.rows) + "".join(_column(x, box) for x in box.columns)
     body += "".join(_band(i, line, box) for i, line in enumerate(drawn))
@@ -66,15 +66,15 @@ class _Box:
     width: tuple[float, float]
 
     @classmethod
-    def of(cls, lines: Sequence[Trend]) -> _Box:
+    def of(cls, lines: Sequence[Trend], whole: bool) -> _Box:
         points = [point for line in lines for point in line.points] or [(0.0, 0.0, 0.0, 0.0)]
         xs, ys = [p[0] for p in points], [p[1] for p in points]
-        room = (max(ys) - min(ys) or 1.0) / 2
+        room = inf if whole else (max(ys) - min(ys) or 1.0) / 2
         low = max(min(p[2] for p in points), min(ys) - room)
         high = min(max(p[3] for p in points), max(ys) + room)
         width = (min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1)
         columns = [x for x in ticks(*width) if width[0] <= x <= width[1]]
-        return cls(columns, ticks(max(low, 0.0) if min(ys) >= 0 else low, high), width)
+        return cls(columns, ticks(low if whole or min(ys) < 0 else max(low, 0.0), high), width)
 
     def x(self, value: float) -> float:
         share = (value - self.width[0]) / (self.width[1] - self.width[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import sqrt
 
 import numpy as np
@@ -31,6 +31,31 @@ class Scores:
     n: int
     per_class: dict[str, ClassScore]
     confusion: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Figures of held-out pictures."""
+
+    loss: float
+    """mean cross-entropy"""
+    top1: float
+    top5: float
+    balanced: float
+    """mean recall of the classes"""
+    macro_f1: float
+    """mean F1 of the classes"""
+
+    def figure(self, name: str) -> float:
+        """By the name that a recipe's `best_by` has for it."""
+        return float(getattr(self, name.replace("-", "_")))
+
+    def to_json(self) -> dict[str, float]:
+        """As columns of metrics.csv."""
+        return {f"eval_{name}": value for name, value in asdict(self).items()}
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.4f}, top-1 {self.top1:.4f}"
 
 
 def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Scores:
@@ -78,6 +103,15 @@ def confusion_matrix(
     known = labels >= 0
     flat = np.bincount(labels[known] * classes + predicted[known], minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
+
+
+def by_class(confusion: NDArray[np.int64]) -> tuple[float, float]:
+    """Balanced accuracy and macro F1 over the classes that occur, as scikit-learn counts them."""
+    hits, true, said = np.diagonal(confusion), confusion.sum(1), confusion.sum(0)
+    there, named = true > 0, true + said > 0
+    balanced = (hits[there] / true[there]).mean() if there.any() else 0.0
+    f1 = (2 * hits[named] / (true + said)[named]).mean() if named.any() else 0.0
+    return float(balanced), float(f1)
 
 
 def wilson(right: int, n: int, z: float = Z95) -> tuple[float, float]:

@@ -23,6 +23,9 @@ class Row:
     high: float
     note: str
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.top1:.4f} ({self.low:.4f} to {self.high:.4f}), {self.note}"
+
 
 def pixel_machines(
     train: NDArray[np.uint8],

@@ -29,11 +29,16 @@ def rbf_mse_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def rbf_map_loss(logits: Tensor, target: Tensor, j: float = 1.0) -> Tensor:
-    """Mean of y_D + log(exp(-j) + sum_i exp(-y_i)): the wrong classes compete as well (equation 9).
+    """Mean of `rbf_map_losses`."""
+    return rbf_map_losses(logits, target, j).mean()
+
+
+def rbf_map_losses(logits: Tensor, target: Tensor, j: float = 1.0) -> Tensor:
+    """y_D + log(exp(-j) + sum_i exp(-y_i)) of each picture: the wrong classes compete as well (equation 9).
 
     `j` is positive and keeps penalties that are large already from being pushed further; the paper does not print
     its value. For j to infinity this is the cross entropy of the logits.
     """
     rubbish = torch.full_like(logits[:, :1], -j)
     competing = torch.cat([logits, rubbish], dim=1).logsumexp(1)
-    return rbf_mse_loss(logits, target) + competing.mean()
+    return competing - logits.gather(1, target[:, None])[:, 0]

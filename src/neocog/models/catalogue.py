@@ -15,6 +15,7 @@ from neocog.models.efficientnet import EFFICIENTNETS, SCALES
 from neocog.models.googlenet import googlenet, googlenet_2014
 from neocog.models.lenet import lenet5, lenet5_modern, lenet_caffe
 from neocog.models.neocognitron import neocognitron, neocognitron_1988
+from neocog.models.quick import quick_convnet
 from neocog.models.resnet import resnet, resnet_cifar
 from neocog.models.vgg import vgg
 from neocog.models.vit import vit
@@ -58,6 +59,7 @@ LITE = "Tan and Le, EfficientNet (Lite form)"
 NOISY = "Xie et al., Noisy student"
 VIT = "Dosovitskiy et al., An image is worth 16x16 words"
 DEIT = "Touvron et al., DeiT"
+QUICK = "after Page, How to train your ResNet, and Jordan, 94% on CIFAR-10 in 3.29 seconds"
 
 VGGS = {"11": "A", "11_lrn": "A-LRN", "13": "B", "16_c": "C", "16": "D", "19": "E"}
 CIFAR_DEPTHS = (20, 32, 44, 56, 110)
@@ -130,6 +132,7 @@ MODELS = {
         )
         for size, patch, img in VITS
     },
+    "quick_convnet": Model(quick_convnet, (1, 28, 28), 10, 2024, QUICK),
 }
 
 # other names of the same networks: torchvision's, the papers' own

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from math import cos, pi
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.data.augment.draws import Draws
+from neocog.data.augment.mix import soft_targets
+from neocog.data.augment.policy import Augment
 from neocog.data.loading.arrival import Waiting, prefetch_to
 from neocog.data.loading.loader import Batch, Loader
-from neocog.data.loading.order import Order
+from neocog.data.loading.order import Order, balanced
 from neocog.data.loading.pictures import Labelled
 from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
-from neocog.errors import UserError
-from neocog.evaluation.metrics import rank_of_truth
 from neocog.progress import Progress
+from neocog.training.averages import Average
+from neocog.training.distributed import World, distributed
+from neocog.training.ending import end_of_run
+from neocog.training.exchange import ALONE
+from neocog.training.freezing import held_still
+from neocog.training.judging import Normalise, judge
+from neocog.training.keeping import Keeping
+from neocog.training.losses import Criterion, forward_and_loss, make_criterion, with_auxiliary
+from neocog.training.machine import PLAIN, Machine, prepared
+from neocog.training.optimizers.make import Measures
+from neocog.training.randomness import as_before, seed_step
 from neocog.training.recipe import Recipe
-
-SMALL = 1_000_000  # parameters of a network below which one thread is faster
+from neocog.training.saving import Saving
+from neocog.training.schedule import rate
+from neocog.training.state import Epoch, State, begun
 
 
 @dataclass(frozen=True)
@@ -37,130 +48,186 @@ class Task:
     preprocess: Preprocess
     workers: Workers | None = None
     """that load the pictures; None measures what is best"""
+    classes: int = 0
+    """how many there are; 0 takes as many as the labels of `train` name"""
+    head: str = ""
+    """name of the network's last layer, for a rate of its own"""
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One row of metrics.csv."""
+class Setting:
+    """Where a run happens: what it keeps on disk, how this machine computes, which process of how many it is."""
 
-    epoch: int
-    train_loss: float
-    eval_loss: float
-    eval_top1: float
-    eval_top5: float
-    lr: float
-    data_wait: float = field(compare=False)
-    """share of the epoch's training time that was spent waiting for pictures"""
+    saving: Saving = field(default_factory=Saving)
+    machine: Machine = PLAIN
+    world: World = ALONE
 
-    def __str__(self) -> str:
-        return (
-            f"epoch {self.epoch}: loss {self.train_loss:.4f}, held-out loss {self.eval_loss:.4f}, "
-            f"top-1 {self.eval_top1:.4f}, waiting for data {self.data_wait:.0%}"
-        )
+
+ALONE_HERE = Setting()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of a run; the weights are in the network."""
+
+    epochs: list[Epoch]
+    interrupted: str = ""
+    """why it ended early, where a signal or a time limit ended it"""
+    chosen: int | None = None
+    """the epoch whose weights were taken, where `best_by` chose one"""
 
 
 def train_loop(
-    net: nn.Module, task: Task, recipe: Recipe, seed: int, progress: Progress
-) -> tuple[list[Epoch], bool]:
-    """Train `net` in place. Returns a row per epoch, and whether the user interrupted it (the weights stay usable)."""
-    device = next(net.parameters()).device
-    normalise = normaliser(task.preprocess, device)
-    optimizer = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=recipe.weight_decay, fused=True)
-    order = Order(size=len(task.train), batch_size=recipe.batch_size, seed=seed)
-    steps = recipe.epochs * order.batch_count
-    rows: list[Epoch] = []
-    done = 0
-    loader = Loader(task.train, order, task.workers, say=progress.say)
-    with loader, threads_for(net), seeded(seed, device), progress.step("training", steps) as advance:
-        try:
-            for epoch in range(1, recipe.epochs + 1):
-                net.train()
-                total, pictures, waiting = 0.0, 0, Waiting()
-                arriving = waiting.over(prefetch_to(loader, device))
-                for pixels, labels in batches(arriving, recipe):
-                    # 1. this step's learning rate
-                    lr = recipe.lr * warmup_cosine(done / steps, recipe.warmup)
-                    optimizer.param_groups[0]["lr"] = lr
-                    # 2. forward
-                    logits = net(normalise(pixels))
-                    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
-                    demand_finite(loss, epoch, recipe)
-                    # 3. backward and step
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-                    total += loss.item() * len(labels)
-                    pictures += len(labels)
-                    done += 1
-                    advance(1)
-                # 4. judge on the held-out pictures
-                judged = judge(net, task.held_out, normalise, loader.workers)
-                rows.append(Epoch(epoch, total / pictures, *judged, lr, waiting.share))
-                progress.say(str(rows[-1]))
-        except KeyboardInterrupt:
-            return rows, True
-    return rows, False
+    net: nn.Module, task: Task, recipe: Recipe, seed: int, progress: Progress, setting: Setting = ALONE_HERE
+) -> Trained:
+    """Train `net` in place, from where its newest checkpoint left it if `setting` says so."""
+    world, device = setting.world, next(net.parameters()).device
+    order = order_of(task, recipe, seed, world)
+    passes = -(-order.batch_count // recipe.accumulate)
+    with ExitStack() as stack:
+        # 1. all that changes: weights, the optimizer, averages, the place in the data; fresh, or as it was kept
+        stack.enter_context(as_before(device))
+        stack.enter_context(setting.machine.settled())
+        keeping = stack.enter_context(Keeping(setting.saving, progress.say, world))
+        state = begun(net, task.head, recipe, seed)
+        keeping.restore(state)
+        learner = learner_of(net, task, recipe, setting)
+        loader = stack.enter_context(Loader(task.train, order, task.workers, say=progress.say))
+        advance = stack.enter_context(progress.step("training", recipe.epochs * order.places))
+        advance(state.position.epoch * order.places + state.position.done)
+        for epoch in range(state.position.epoch, recipe.epochs):
+            if state.patience_over(recipe):
+                progress.say(f"no better {recipe.best_by} for {recipe.patience} epochs: the training ends")
+                break
+            loader.seek(state.position)
+            measure_curvature(state, task, order, learner)
+            learner.model.train()
+            held_still(net, recipe)
+            augment = augmentation(recipe, epoch, task.preprocess.size)
+            clock = Waiting(state.waited, state.seconds)
+            for batches in in_steps(clock.over(prefetch_to(loader, device)), recipe.accumulate):
+                # 2. the step's rates and random numbers
+                now = rate(recipe, state.step, recipe.epochs * passes, passes, state.plateau.cuts)
+                state.set_rate(now, recipe)
+                seed_step(seed, state.step, world.rank, device)
+                # 3. how many pictures it has over all processes; it is left out where one of these has none
+                n, idle = world.sum([sum(map(len, batches)), int(not all(map(len, batches)))])
+                # 4. forward, and the gradient of the mean loss
+                loss = 0.0 if idle else learner.gradients(batches, augment, n)
+                # 5. a loss that is no number ends the run before it reaches the weights
+                mean = world.sum([loss])[0] / world.size
+                keeping.demand_finite(mean, state, batches, task.train)
+                # 6. the step, and the average of the weights
+                if not idle:
+                    state.take(recipe.clip, recipe.epochs * passes)
+                # 7. what is known by now, and what is kept of it
+                state.after_step(batches[-1].position, mean * n, n, clock)
+                advance(n, f"loss {mean:.3f}, waiting {clock.share:.0%}")
+                if reason := keeping.after_step(state, mean):
+                    return Trained(
+                        state.rows, reason, end_of_run(state, task.train, recipe, learner.normalise)
+                    )
+            # 8. judged on the held-out pictures, the average in place of the weights where there is one
+            with averaged(state.average, net):
+                judged = judge(net, task.held_out, learner.normalise, loader.workers, recipe.flip_test, world)
+                state.after_epoch(judged, recipe)
+            progress.say(str(state.rows[-1]))
+            keeping.after_epoch(state)
+        # 9. the weights that stay
+        return Trained(state.rows, chosen=end_of_run(state, task.train, recipe, learner.normalise))
 
 
-def demand_finite(loss: Tensor, epoch: int, recipe: Recipe) -> None:
-    if not torch.isfinite(loss):
-        raise UserError(f"the loss became {loss.item()} in epoch {epoch}; use an --lr below {recipe.lr}")
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What turns batches into gradients; it stays the same through a run."""
+
+    model: nn.Module
+    """the network as a step calls it: with its auxiliary heads, compiled, shared among processes"""
+    normalise: Normalise
+    criterion: Criterion
+    recipe: Recipe
+    classes: int
+    setting: Setting
+
+    def gradients(self, batches: Sequence[Batch], augment: Augment, pictures: int) -> float:
+        """Add the gradient of the mean loss over `pictures`, those of all processes, to the parameters.
+
+        Returns the mean loss of this process's batches, as if all processes had the same.
+        """
+        total = torch.zeros((), device=batches[0].pixels.device)
+        for batch in batches:
+            pixels, targets = changed(batch, augment, self.classes)
+            with together(self.model, batch is batches[-1]):
+                with self.setting.machine.autocast(total.device.type):
+                    _, losses = forward_and_loss(
+                        self.model, self.normalise(pixels), targets, self.criterion, self.recipe.aux_weight
+                    )
+                # processes' gradients are averaged, not summed
+                part = losses.sum() * (self.setting.world.size / pictures)
+                part.backward()  # type: ignore[no-untyped-call]
+            total += part.detach()
+        return total.item()
 
 
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """torch's own generator, which dropout draws from, starts at `seed` and is afterwards what it was."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
+def learner_of(net: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> Learner:
+    device, classes = next(net.parameters()).device, class_count(task)
+    model = distributed(prepared(with_auxiliary(net), setting.machine), setting.world, device)
+    criterion = make_criterion(recipe, classes, class_counts(task.train, classes))
+    return Learner(model, normaliser(task.preprocess, device), criterion, recipe, classes, setting)
 
 
-@contextmanager
-def threads_for(net: nn.Module) -> Iterator[None]:
-    """One thread while a small network trains: its steps are too short to share, and waiting for each other costs more.
-
-    LeNet-5 on two cores with other work: 13 steps a second with two threads.
-    """
-    before = torch.get_num_threads()
-    if sum(parameter.numel() for parameter in net.parameters()) < SMALL:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def order_of(task: Task, recipe: Recipe, seed: int, world: World) -> Order:
+    """Which picture comes when, for this process."""
+    return Order(
+        size=len(task.train),
+        batch_size=recipe.batch_size,
+        seed=seed,
+        rank=world.rank,
+        world=world.size,
+        repeats=recipe.repeats,
+        weights=balanced(task.train.labels) if recipe.balanced else None,
+    )
 
 
-def batches(arriving: Iterable[Batch], recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pictures augmented, uint8 (n, height, width, channels), and labels (n,).
+def measure_curvature(state: State, task: Task, order: Order, learner: Learner) -> None:
+    """Let an optimizer that looks at pictures before each epoch do so; in the middle of one it has done it."""
+    if not isinstance(state.optimizer, Measures) or state.position.done:
+        return
+    picks = order.whole_epoch(state.position.epoch).indices[: state.optimizer.pictures]
+    pixels = np.empty((len(picks), *task.train.source.shape), np.uint8)
+    left_out = [row for row, _ in task.train.source.fill(task.train.places(picks), pixels)]
+    kept = np.delete(np.arange(len(picks)), left_out)
+    targets = torch.from_numpy(task.train.labels[picks[kept]])
+    shown = [(learner.normalise(torch.from_numpy(pixels[kept])), targets)]
+    state.optimizer.measure(state.net, shown, learner.criterion)
+
+
+def in_steps(batches: Iterable[Batch], each: int) -> Iterator[Sequence[Batch]]:
+    """The batches of one step after the other."""
+    iterator = iter(batches)
+    while step := list(islice(iterator, each)):
+        yield step
+
+
+def augmentation(recipe: Recipe, epoch: int, size: tuple[int, int]) -> Augment:
+    """The recipe's, at the size that progressive resizing has in this epoch."""
+    part = epoch * (len(recipe.sizes) + 1) // recipe.epochs
+    side = recipe.sizes[part] if part < len(recipe.sizes) else None
+    return replace(recipe.augment, size=(side, side) if side else size)
+
+
+def changed(batch: Batch, augment: Augment, classes: int) -> tuple[Tensor, Tensor]:
+    """The pictures augmented, (n, height, width, channels), and their targets, mixed where the recipe mixes.
 
     The changes follow from seed, epoch and picture, so neither batch size nor workers alter them.
     """
-    for batch in arriving:
-        at = batch.position
-        draws = Draws(at.seed, at.epoch, batch.picks.indices, batch.picks.copies)
-        yield recipe.augment(batch.pixels, draws), batch.labels
-
-
-def judge(
-    net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor], workers: Workers | None
-) -> tuple[float, float, float]:
-    """Mean cross-entropy, top-1 and top-5 accuracy; the network is left in evaluation mode."""
-    logits = predict_logits(net, part, normalise, workers)
-    ranks = rank_of_truth(logits, part.labels)
-    loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(part.labels)).item()
-    return loss, float((ranks == 0).mean()), float((ranks < min(5, logits.shape[1])).mean())
-
-
-def predict_logits(
-    net: nn.Module, part: Labelled, normalise: Callable[[Tensor], Tensor], workers: Workers | None = None
-) -> NDArray[np.float32]:
-    """Logits (n, classes) in evaluation mode, computed 64 pictures at a time; every picture must be readable."""
-    net.eval()
-    order = Order(size=len(part), batch_size=64, shuffle=False)
-    with torch.inference_mode(), Loader(part, order, workers, strict=True) as loader:
-        parts = [net(normalise(batch.pixels)).cpu() for batch in loader]
-    logits: NDArray[np.float32] = torch.cat(parts).float().numpy()
-    return logits
+    at = batch.position
+    draws = Draws(at.seed, at.epoch, batch.picks.indices, batch.picks.copies)
+    pixels, targets = augment(batch.pixels, draws), batch.labels
+    if augment.mixup or augment.cutmix:
+        soft = targets if targets.ndim == 2 else soft_targets(targets, classes)
+        return augment.mix(pixels, soft, draws)
+    return pixels, targets
 
 
 def normaliser(preprocess: Preprocess, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -170,8 +237,23 @@ def normaliser(preprocess: Preprocess, device: torch.device) -> Callable[[Tensor
     return lambda pixels: (pixels.to(device).permute(0, 3, 1, 2).float() - mean) / std
 
 
-def warmup_cosine(done: float, warmup: float) -> float:
-    """Share of the highest learning rate after the share `done` of all steps."""
-    if done < warmup:
-        return (done + 1e-3) / (warmup + 1e-3)
-    return 0.5 * (1 + cos(pi * (done - warmup) / (1 - warmup)))
+def together(model: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Gradients are added up over processes in the last pass of a step alone."""
+    waits = not last and isinstance(model, nn.parallel.DistributedDataParallel)
+    return model.no_sync() if waits else nullcontext()  # type: ignore[operator]
+
+
+def averaged(average: Average | None, net: nn.Module) -> AbstractContextManager[None]:
+    return average.in_place_of(net) if average else nullcontext()
+
+
+def class_count(task: Task) -> int:
+    labels = task.train.labels
+    return task.classes or (labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1)
+
+
+def class_counts(pictures: Labelled, classes: int) -> NDArray[np.int64]:
+    """(classes,): how many pictures show each, rounded where targets are soft."""
+    if pictures.labels.ndim == 2:
+        return np.asarray(np.rint(pictures.labels.sum(0)), np.int64)
+    return np.asarray(np.bincount(pictures.labels, minlength=classes), np.int64)

@@ -13,7 +13,7 @@ from torch import Tensor
 from neocog.errors import UserError
 from neocog.layers.neocognitron import JoinedCLayer, SLayer, framed
 from neocog.models.neocognitron import Neocognitron
-from neocog.training.loop import threads_for
+from neocog.training.threads import threads_for
 
 LINES = (  # pieces of line for the first layer of 1988, from level, counterclockwise: two pieces where joined
     "... ### ...",

@@ -75,8 +75,8 @@ class Recipe:
     """what a picture counts by its class: none, auto (inversely to the class's size), sqrt (its root), or numbers"""
     balanced: bool = False
     """draw pictures with replacement, every class equally often"""
-    aux_weight: float = 0.3
-    """what auxiliary heads count in the loss, where a network has any"""
+    aux_weight: float = 0.0
+    """what each auxiliary head counts in the loss, where a network has any; without it none is built"""
 
     augment: Augment = field(default_factory=lambda: Augment(shift=0.06))
     """random changes of the training pictures; mixup and cutmix among them"""

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from neocog.data.augment.policy import Augment
-from neocog.errors import unknown
+from neocog.errors import UserError, unknown
+from neocog.training.organised import NeocognitronRecipe, SelfOrganisation, Teaching
 from neocog.training.recipe import Recipe
 
-RECIPES = {
+AnyRecipe = Recipe | NeocognitronRecipe
+
+RECIPES: dict[str, AnyRecipe] = {
     "scratch": Recipe(
         epochs=20, lr=0.002, weight_decay=0.05, smoothing=0.1, augment=Augment(shift=0.06, flip=True)
     ),
     "digits": Recipe(epochs=40, lr=0.005),
+    "neocognitron-1980": SelfOrganisation(),
+    "neocognitron-1988": Teaching(),
 }
-"""Recipes of the training loop; `probe`, the frozen network with a linear classifier, has nothing to set."""
+"""Of the training loop and of the Neocognitron; `probe`, the frozen network with a linear classifier, has nothing to
+set."""
 
 
 def recipe(name: str) -> Recipe:
+    """A recipe of the training loop."""
+    found = _named(name)
+    if not isinstance(found, Recipe):
+        raise UserError(
+            f"{name} is a rule of the Neocognitron's own; take one of the training loop's recipes"
+        )
+    return found
+
+
+def _named(name: str) -> AnyRecipe:
     if name not in RECIPES:
         raise unknown("recipe", name, ["probe", *RECIPES])
     return RECIPES[name]

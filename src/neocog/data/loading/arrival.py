@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Waiting:
-    """Seconds that a loop waited for its next item, and seconds that it took in all."""
+    """Seconds that a loop waited for its next item, and seconds that it took in all, both from given ones on."""
 
-    def __init__(self) -> None:
-        self.waited = self.total = 0.0
+    def __init__(self, waited: float = 0.0, total: float = 0.0) -> None:
+        self.waited, self.total = waited, total
 
     def over(self, items: Iterable[T]) -> Iterator[T]:
         """The items; the time until each arrives is waiting, the time until the next is asked for is work."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import tee
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ class Batch:
     picks: Picks
     """which pictures these are, and which copies of them"""
     position: Position
-    """where a run goes on after this batch"""
+    """where a run goes on after this batch, in all processes"""
 
     def __len__(self) -> int:
         return len(self.picks)
@@ -44,8 +44,9 @@ class Loader:
     """The batches of an epoch each time it is iterated over; close it, or use it in a `with` statement.
 
     A picture that cannot be read is left out, never replaced: its batch is smaller by one, `skipped` holds its index
-    with the reason, and `say` is told once. A batch without any readable picture is not delivered. With `strict` it
-    is an error that names the file. The batches are the same for any `workers`; without these, they are measured.
+    with the reason, and `say` is told once. A batch without any readable picture is not delivered, except where there
+    are other processes, whose shares of it may be readable: then it comes empty. With `strict` it is an error that
+    names the file. The batches are the same for any `workers`; without these, they are measured.
     """
 
     def __init__(
@@ -97,12 +98,12 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """What is left of the epoch at the position, which ends at the start of the next."""
         batches, ahead = tee(self.order.batches(self._position))
+        ends = self.order.ends(self._position)
         wanted = (self.pictures.places(picks.indices) for picks in ahead)
         with closing(self._pool.fill(wanted)) as filled:
-            for picks, full in zip(batches, filled, strict=True):
-                self._position = replace(self._position, done=self._position.done + len(picks))
+            for picks, full, self._position in zip(batches, filled, ends, strict=True):
                 batch = self._batch(picks, full)
-                if len(batch):
+                if len(batch) or self.order.world > 1:
                     yield batch
         self._position = Position(self.order.seed, self._position.epoch + 1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -18,7 +18,7 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Position:
-    """How far a run is: in `epoch`, `done` places of this rank's order were delivered."""
+    """How far a run is: in `epoch`, `done` places of the order were delivered, over all ranks."""
 
     seed: int
     epoch: int
@@ -56,20 +56,22 @@ class Picks:
 class Order:
     """The order of `size` pictures in every epoch, and the part of it that one of `world` processes gets.
 
-    Of the epoch's order the process `rank` takes every `world`-th place, so that the counts differ by one at most and
-    none is padded. All ranks have equally many batches. Any machine and any number of workers get the same order.
+    The epoch's order is cut into global batches, of which the process `rank` takes every `world`-th place: its shares
+    differ from the others' by one at most, none is padded, none is empty. Any machine, any number of workers and any
+    number of processes get the same global batches, so a run may go on with another number of them.
     """
 
     size: int
     batch_size: int
+    """pictures of a batch, over all ranks"""
     seed: int = 0
     rank: int = 0
     world: int = 1
     shuffle: bool = True
     """else the pictures come as they lie"""
     repeats: int = 1
-    """how often an epoch shows each picture, one copy after the other and so in different ranks: batch augmentation
-    (Hoffer et al. 2020), timm's RASampler"""
+    """how often an epoch shows each picture, one copy after the other and so in different ranks of a batch: batch
+    augmentation (Hoffer et al. 2020), timm's RASampler"""
     weights: Weights | None = None
     """(size,) draw the pictures with replacement, as often as these say in relation to each other"""
     length: int | None = None
@@ -91,6 +93,11 @@ class Order:
         for holds, rule, given in rules:
             if not holds:
                 raise UserError(f"{rule}, got {given}")
+        if self.places // self.batch_count < self.world:
+            raise UserError(
+                f"batch_size must give each of the {self.world} processes a picture of every batch, "
+                f"got {self.batch_size}; use {ceil(self.places / (self.places // self.world))} or more"
+            )
         if self.weights is not None:
             _check_weights(self.weights, self.size)
 
@@ -101,19 +108,23 @@ class Order:
 
     @property
     def batch_count(self) -> int:
-        """Batches of an epoch in each rank, of nearly equal size: a last one of one picture would break batch norm.
+        """Batches of an epoch, of nearly equal size: a last one of one picture would break batch norm.
 
-        None is empty; for that, with a `batch_size` of 1, one of a rank with an odd picture holds two.
+        For that, a `batch_size` of 2 with an odd number of places has one batch of three.
         """
-        return min(ceil(ceil(self.places / self.world) / self.batch_size), self.places // self.world)
+        least = min(2, self.batch_size)
+        return max(1, min(ceil(self.places / self.batch_size), self.places // least))
 
     @property
     def largest_batch(self) -> int:
-        return ceil(ceil(self.places / self.world) / self.batch_count)
+        """Of this rank."""
+        return ceil(ceil(self.places / self.batch_count) / self.world)
 
     def epoch(self, number: int) -> Picks:
         """The places of this rank, in order."""
-        return self.whole_epoch(number).rows(slice(self.rank, None, self.world))
+        mine = [np.arange(start + self.rank, stop, self.world) for start, stop in self._bounds()]
+        whole, places = self.whole_epoch(number), np.concatenate(mine)
+        return Picks(whole.indices[places], whole.copies[places])
 
     def whole_epoch(self, number: int) -> Picks:
         """The places of all ranks."""
@@ -130,19 +141,29 @@ class Order:
         return Picks(indices, _showings(indices) if drawn_again else np.arange(self.places) % self.repeats)
 
     def batches(self, position: Position) -> Iterator[Picks]:
-        """What is left of the epoch at `position`; inside a batch, first the rest of it."""
+        """This rank's share of each batch that is left of the epoch at `position`.
+
+        Inside a batch, first the rest of it, in which a rank may have no place.
+        """
+        whole = self.whole_epoch(position.epoch)
+        for start, stop in self._left(position):
+            yield whole.rows(slice(start + self.rank, stop, self.world))
+
+    def ends(self, position: Position) -> Iterator[Position]:
+        """Where a run goes on after each of these batches; the same in all ranks."""
+        for _, stop in self._left(position):
+            yield replace(position, done=stop)
+
+    def _left(self, position: Position) -> list[tuple[int, int]]:
         if position.seed != self.seed:
             raise UserError(f"the position belongs to seed {position.seed}, the order has seed {self.seed}")
-        picks = self.epoch(position.epoch)
-        if position.done > len(picks):
-            raise UserError(f"an epoch has {len(picks)} places in this process, got {position.done} as done")
-        for start, stop in self._bounds(len(picks)):
-            if stop > position.done:
-                yield picks.rows(slice(max(start, position.done), stop))
+        if position.done > self.places:
+            raise UserError(f"an epoch has {self.places} places, got {position.done} as done")
+        return [(max(start, position.done), stop) for start, stop in self._bounds() if stop > position.done]
 
-    def _bounds(self, places: int) -> Iterator[tuple[int, int]]:
+    def _bounds(self) -> Iterator[tuple[int, int]]:
         """Where each batch begins and ends; the first are larger by one where they cannot all be equal."""
-        least, larger = divmod(places, self.batch_count)
+        least, larger = divmod(self.places, self.batch_count)
         for i in range(self.batch_count):
             yield i * least + min(i, larger), (i + 1) * least + min(i + 1, larger)
 

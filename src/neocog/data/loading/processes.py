@@ -35,6 +35,10 @@ class NotStarted(Exception):
     """No worker process can be started here, as in a script that does not guard its own start."""
 
 
+class WorkerLost(UserError):
+    """A loading process was killed, or ended by itself."""
+
+
 @dataclass(eq=False)
 class _Batch:
     slot: int
@@ -155,14 +159,14 @@ class Processes:
                 self._receive()
         self._slots.extend(batch.slot for batch in pending)
 
-    def _lost(self, worker: _Worker) -> UserError:
+    def _lost(self, worker: _Worker) -> WorkerLost:
         worker.process.join(ENDING)
         code = worker.process.exitcode
         how = f"was ended by {_signal(-code)}" if code is not None and code < 0 else f"ended with code {code}"
         names = [self._source.name(int(i)) for _, piece in worker.tasks for i in piece.indices]
         what = f"{names[0]} to {names[-1]} ({len(names)} pictures)" if names else "nothing"
         worker.tasks.clear()
-        return UserError(
+        return WorkerLost(
             f"loading processes must live as long as the run, but process {worker.process.pid} {how} "
             f"while it had {what} to decode; fewer workers take less memory, threads see every error"
         )

@@ -57,4 +57,4 @@ def curves(history: History) -> dict[str, list[Point]]:
 
 def params(net: nn.Module) -> int:
     """Trainable numbers."""
-    return sum(parameter.numel() for parameter in net.parameters())
+    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)

@@ -23,7 +23,8 @@ RATE, LARGE = 0.1, 3.0
 BAD = 0.1  # factor of the first weights
 PERCENT = (0.15, 0.5, 0.85)
 LOOKS = 60  # at the distribution of layer 2's input
-LOW, MIDDLE, HIGH = (f"input of a unit of layer 2, {100 * q:.0f} %" for q in PERCENT)
+MIDDLE = "input of a unit of layer 2"
+LOW, HIGH = f"{MIDDLE}, 15th percentile", f"{MIDDLE}, 85th percentile"
 
 
 def perceptron(width: int, norm: bool, factor: float = 1.0) -> Classifier:

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from neocog.data.loading.pictures import Labelled
 from neocog.data.loading.workers import Workers
-from neocog.errors import UserError
 from neocog.experiments.training.pictures import Pictures
 from neocog.progress import Advance
-from neocog.training.loop import Task, train_loop
+from neocog.training.keeping import Diverged
+from neocog.training.loop import Setting, Task, train_loop
+from neocog.training.machine import PLAIN, SMALL, Machine
 from neocog.training.recipe import Recipe
 
 PART = 2000  # training pictures that the training error is measured on: always the same ones of a trial
@@ -60,7 +61,6 @@ class History:
 class _Watching:
     """A listener to the loop's progress that measures `net` `often` times an epoch."""
 
-    net: nn.Module
     measure: Callable[[float], Measured]
     recipe: Recipe
     often: int
@@ -74,23 +74,24 @@ class _Watching:
 
     @contextmanager
     def step(self, name: str, total: int) -> Iterator[Advance]:
-        """The loop's steps; each call of `advance` is one or more of them."""
-        due = {round(total * i / (self.recipe.epochs * self.often)) for i in range(1, self._parts + 1)}
+        """The loop's pictures; it tells of them a step at a time."""
+        parts = self.recipe.epochs * self.often
+        done = 0
 
-        def advance(count: int) -> None:
-            self.steps += count
-            start = perf_counter()
+        def advance(count: int, note: str = "", /) -> None:
+            nonlocal done
+            if not count:
+                return
+            start, before = perf_counter(), done
+            done += count
+            self.steps += 1
             if self.watch:
                 self.watch(self.steps)
-            if self.steps in due:
-                self.rows.append(self.measure(self.steps * self.recipe.epochs / total))
+            if parts * done // total > parts * before // total:
+                self.rows.append(self.measure(self.recipe.epochs * done / total))
             self.measuring += perf_counter() - start
 
         yield advance
-
-    @property
-    def _parts(self) -> int:
-        return self.recipe.epochs * self.often
 
 
 def fit(
@@ -113,15 +114,15 @@ def fit(
         loss, error = known.judged(net)
         return Measured(epoch, loss, error, unseen.judged(net)[1])
 
-    watching = _Watching(net, measure, recipe, often, watch, [measure(0.0)])
+    watching = _Watching(measure, recipe, often, watch, [measure(0.0)])
     # the loop's own judgement is not used, so it gets few pictures
     task = Task(train, first(test, 16), pictures.preprocess, Workers(0))
+    machine = Machine(threads=1) if sum(p.numel() for p in net.parameters()) < SMALL else PLAIN
     start, diverged = perf_counter(), False
     try:
-        train_loop(net, task, recipe, seed, watching)
-    except UserError:
-        if not watching.steps:
-            raise
+        if train_loop(net, task, recipe, seed, watching, Setting(machine=machine)).interrupted:
+            raise KeyboardInterrupt
+    except Diverged:
         diverged = True
     guessed = [_guessing(pictures, n / often) for n in range(len(watching.rows), recipe.epochs * often + 1)]
     return History((*watching.rows, *guessed), perf_counter() - start - watching.measuring, diverged)

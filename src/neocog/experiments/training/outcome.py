@@ -159,7 +159,12 @@ class Outcome:
         ]
         lines = [Trend(arm, band) for arm, band in zip(arms, bands, strict=True)]
         unit = ", %" if plot.percent else ""
-        return trends(f"{plot.curve}{unit}", plot.across, [line for line in lines if line.points])
+        return trends(
+            f"{plot.curve}{unit}",
+            plot.across,
+            [line for line in lines if line.points],
+            whole=bool(plot.edges),
+        )
 
     def _band(self, arm: str, curve: str, factor: float) -> Band:
         """(x, mean, low, high) wherever every seed that has the curve has a point."""

@@ -1,0 +1,228 @@
+"""The thorough way to a classifier: all weights trained by the loop, on pixels that are held where there is room."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neocog import files
+from neocog.api import names
+from neocog.api.held_out import Split, split_readable
+from neocog.api.jobs import Learned
+from neocog.api.networks import backbone_from
+from neocog.api.pixels import Read, for_crops, read_pixels
+from neocog.api.plan import Plan
+from neocog.data.loading.pictures import Labelled
+from neocog.data.samples import Subset
+from neocog.inference.engines import choose
+from neocog.inference.network import Head
+from neocog.progress import Progress
+from neocog.weights.digest import digest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neocog.experiments.digits import Row
+    from neocog.training.distributed import World
+    from neocog.training.loop import Task, Trained
+    from neocog.training.machine import Machine
+    from neocog.training.recipe import Recipe
+
+MACHINE = "machine.json"
+LOOKED_AT = 64  # pictures of the batch that the machine is measured with and the preflight tries
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """All that a run needs before its first step."""
+
+    net: nn.Module
+    head: str
+    head_added: bool
+    task: Task
+    split: Split
+    skipped: tuple[tuple[int, str], ...]
+    machine: Machine
+
+
+def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | None:
+    """Train and describe the network; None in a process that is not the first of several."""
+    from neocog.training.loop import Setting, train_loop
+    from neocog.training.recipe import Recipe
+
+    recipe = plan.recipe
+    assert isinstance(recipe, Recipe)
+    ready = get_ready(plan, told, folder, world)
+    saving = replace(plan.saving, folder=folder, identity=identity(plan, ready))
+    setting = Setting(saving, ready.machine, world)
+    trained = train_loop(ready.net, ready.task, recipe, plan.seed, told, setting)
+    return described(plan, ready, trained, told) if world.first else None
+
+
+def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
+    """The network, the pictures and the machine; what would go wrong is said before anything is spent."""
+    from neocog.training.exchange import own_device
+    from neocog.training.loop import Task
+    from neocog.training.recipe import Recipe
+
+    recipe = plan.recipe
+    assert isinstance(recipe, Recipe)
+    net, head, added = fresh(plan, recipe)
+    larger = for_crops(plan.preprocess, recipe.augment)
+    read = read_pixels(plan.dataset.samples, larger, told)
+    readable = np.flatnonzero(read.hashes.any(axis=1))
+    split = split_readable(plan, readable, read.hashes[readable], read.skipped, told)
+    net.to(own_device(world, plan.device))
+    task = Task(
+        Labelled(read.pixels, plan.dataset.labels[split.train], split.train),
+        _held_out(plan, read, split, larger is plan.preprocess, told),
+        plan.preprocess,
+        plan.workers,
+        classes=len(plan.dataset.classes),
+        head=head,
+    )
+    machine = _machine(plan, net, task, folder, told)
+    return Ready(net, head, added, task, split, read.skipped, machine)
+
+
+def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
+    """A network with drawn or given weights and a last layer for the classes; that layer's name, and was it added."""
+    import torch
+
+    from neocog.models.head import Flat, find_head, run_once, width, with_head
+    from neocog.training.noise import set_noise
+    from neocog.weights.load import load_weights
+
+    shape = (plan.preprocess.channels, *plan.preprocess.size)
+    classes = len(plan.dataset.classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        net = names.build_module(plan.reference, plan.preprocess.channels)
+        if plan.weights:
+            load_weights(net, plan.weights, name=str(plan.reference), head="fresh")
+        head = find_head(net, shape)
+        if head:
+            net = with_head(net, head, classes, False, width(net.get_submodule(head)))
+        else:
+            features = Flat()(run_once(net, torch.zeros(1, *shape))).shape[1]
+            net = with_head(net, "classifier", classes, True, features)
+    set_noise(net, recipe)
+    return net, head or "classifier", head is None
+
+
+def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) -> Labelled:
+    """The pictures that judge, as prediction will see them; read again where training has larger ones."""
+    labels = plan.dataset.labels[split.held_out]
+    if same:
+        return Labelled(read.pixels, labels, split.held_out)
+    again = read_pixels(Subset(plan.dataset.samples, split.held_out), plan.preprocess, told)
+    return Labelled(again.pixels, labels)
+
+
+def _machine(plan: Plan, net: nn.Module, task: Task, folder: Path, told: Progress) -> Machine:
+    """How steps are computed: as the run that goes on did, else as measured, with what the user said."""
+    from neocog.data.loading.order import Order
+    from neocog.training.loop import normaliser
+    from neocog.training.machine import Machine, chosen_machine
+
+    kept = folder / MACHINE
+    if plan.saving.resume and kept.is_file():
+        return Machine.from_json(json.loads(kept.read_text("utf-8")))
+    device = next(net.parameters()).device
+    n = min(LOOKED_AT, len(task.train))
+    pixels = np.empty((n, *task.train.source.shape), np.uint8)
+    picks = Order(size=len(task.train), batch_size=n).whole_epoch(0).indices[:n]
+    task.train.source.fill(task.train.places(picks), pixels)
+    import torch
+
+    sample = normaliser(plan.preprocess, device)(torch.from_numpy(pixels))
+    machine = chosen_machine(net, sample, device, plan.precision)
+    machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
+    for line in machine.why:
+        told.say(line)
+    files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
+    return machine
+
+
+def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
+    """What a checkpoint must have been made with to go on from it."""
+    from neocog.training.config import recipe_to_json
+    from neocog.training.recipe import Recipe
+
+    assert isinstance(plan.recipe, Recipe)
+    hashes = ready.split.hashes
+    parts = {
+        name: np.frombuffer(bytes.fromhex("".join(hashes[int(i)] for i in rows)), np.uint8)
+        for name, rows in (("train", ready.split.train), ("held out", ready.split.held_out))
+    }
+    return {
+        "model": str(plan.reference),
+        "code": names.source_sha256(plan.reference),
+        "weights": files.sha256(plan.weights) if plan.weights and plan.weights.is_file() else "",
+        "classes": list(plan.dataset.classes),
+        "pictures": digest({**parts, "labels": plan.dataset.labels}),
+        "preprocessing": plan.preprocess.to_json(),
+        "recipe": recipe_to_json(plan.recipe),
+        "seed": plan.seed,
+    }
+
+
+def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Learned:
+    """The trained network with its answers on the held-out pictures, ready to be written."""
+    from neocog.training.judging import probabilities_of
+    from neocog.training.loop import normaliser
+    from neocog.training.recipe import Recipe
+
+    recipe, device = plan.recipe, next(ready.net.parameters()).device
+    assert isinstance(recipe, Recipe)
+    normalise = normaliser(plan.preprocess, device)
+    probabilities = probabilities_of(
+        ready.net, ready.task.held_out, normalise, plan.workers, recipe.flip_test
+    )
+    net = ready.net.cpu()
+    backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here")
+    tensors = {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
+    layer = Head(tensors[f"{ready.head}.weight"], tensors[f"{ready.head}.bias"])
+    chosen = choose(backbone.network, layer, plan.engine, plan.device)
+    with told.step("comparison", 1):
+        comparison = _pixel_rows(plan, ready.split)
+    return Learned(
+        network=backbone.network,
+        head=layer,
+        tensors=tensors,
+        head_name=ready.head,
+        head_added=ready.head_added,
+        engine=chosen,
+        split=ready.split,
+        train_loss=trained.epochs[-1].train_loss if trained.epochs else float("inf"),
+        probabilities=probabilities,
+        skipped=ready.skipped,
+        license="trained here; the pictures' owner decides",
+        facts=_facts(device, ready.machine, trained),
+        epochs=tuple(trained.epochs),
+        comparison=comparison,
+        interrupted=trained.interrupted,
+    )
+
+
+def _facts(device: object, machine: Machine, trained: Trained) -> dict[str, Any]:
+    facts = {"device": str(device), "machine": machine.to_json(), "interrupted": trained.interrupted}
+    return facts if trained.chosen is None else {**facts, "weights of epoch": trained.chosen}
+
+
+def _pixel_rows(plan: Plan, split: Split) -> tuple[Row, ...]:
+    if not plan.compare_pixels:
+        return ()
+    from neocog.experiments.digits import pixel_machines
+
+    samples, labels = plan.dataset.samples, plan.dataset.labels
+    train, held_out = (
+        np.stack([np.asarray(samples.read(int(i)), np.uint8) for i in indices])
+        for indices in (split.train, split.held_out)
+    )
+    return tuple(pixel_machines(train, labels[split.train], held_out, labels[split.held_out]))

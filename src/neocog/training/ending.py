@@ -1,0 +1,43 @@
+"""Which weights a run leaves in its network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from neocog.data.loading.loader import Loader
+from neocog.data.loading.order import Order
+from neocog.data.loading.pictures import Labelled
+from neocog.layers.batch_norm import Layer, precise_batch_norm
+from neocog.training.recipe import Recipe
+from neocog.training.state import State
+
+PRECISE_PICTURES = 10_000  # over which batch norm's statistics are measured anew
+
+
+def end_of_run(
+    state: State, train: Labelled, recipe: Recipe, normalise: Callable[[Tensor], Tensor]
+) -> int | None:
+    """Put the best epoch's weights, else the average, into the network; the epoch, where `best_by` chose one."""
+    chosen = None
+    if state.best:
+        state.net.load_state_dict(dict(state.best.tensors))
+        chosen = state.best.epoch
+    elif state.average:
+        state.average.put_into(state.net)
+    if recipe.precise_bn:
+        measure_statistics(state.net, train, recipe, normalise)
+    return chosen
+
+
+def measure_statistics(
+    net: nn.Module, train: Labelled, recipe: Recipe, normalise: Callable[[Tensor], Tensor]
+) -> None:
+    """Batch norm's running statistics as true averages over training pictures as they lie, none of them changed."""
+    if not any(isinstance(layer, Layer) for layer in net.modules()):
+        return
+    size = min(len(train), PRECISE_PICTURES)
+    order = Order(size=len(train), batch_size=recipe.batch_size, seed=0, length=size)
+    with Loader(train, order) as loader:
+        precise_batch_norm(net, (normalise(batch.pixels) for batch in loader))

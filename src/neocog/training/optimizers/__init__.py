@@ -1,0 +1,1 @@
+"""Optimizers: torch's own by name, and those it lacks."""
