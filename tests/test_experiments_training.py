@@ -293,7 +293,7 @@ def test_a_history_is_what_the_trained_net_comes_to() -> None:
     """Measured before the first step and after each part of an epoch; the last row is that of the net itself."""
     scale = replace(TINY, train=150, test=60, epochs=3)
     given = small_digits(scale, 0)
-    net = initialised(partial(convnet, 4), 0)
+    net = initialised(partial(convnet, 4, norm=nn.BatchNorm2d), 0)
     steps: list[int] = []
     history = fit(net, given, replace(SGD, epochs=3, lr=0.01), 0, steps.append, often=2)
     assert [row.epoch for row in history.rows] == pytest.approx([0, 2 / 3, 1, 5 / 3, 2, 8 / 3, 3], abs=0.4)

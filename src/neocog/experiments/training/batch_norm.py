@@ -159,7 +159,7 @@ STUDY = Study(
         _pair("the distribution of layer 2's input drifts less", "drift"),
     ),
     scales={
-        "minutes": Scale(train=10_000, test=5000, epochs=8, width=100, seeds=5),
+        "minutes": Scale(train=10_000, test=5000, epochs=12, width=100, seeds=5),
         "hour": Scale(train=60_000, test=10_000, epochs=15, width=100, seeds=5),
         "full": Scale(train=60_000, test=10_000, epochs=50, width=100, seeds=10),
     },

@@ -99,7 +99,7 @@ STUDY = Study(
     ),
     pictures=small_fashion,
     scales={
-        "minutes": Scale(train=5000, test=5000, epochs=5, width=8, depth=32, seeds=3),
+        "minutes": Scale(train=5000, test=5000, epochs=8, width=8, depth=32, seeds=3),
         "hour": Scale(train=20_000, test=10_000, epochs=10, width=8, depth=44, seeds=3),
         "full": Scale(train=60_000, test=10_000, epochs=40, width=16, depth=56, seeds=5),
     },
