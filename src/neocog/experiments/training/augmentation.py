@@ -27,11 +27,9 @@ STUDY = Study(
     title="Augmented training pictures lower the test error",
     says="“Other things: training data augmentation”.",
     source="Krizhevsky, Sutskever and Hinton 2012, section 4.1: shifts and mirrored pictures, without which the "
-    "network "
-    "overfits so much that it would have to be far smaller.",
-    setup="Three convolutions and a linear layer on few pictures for many epochs; each time that a picture is "
-    "shown it "
-    "is shifted by up to 8 % of its side and half of the time mirrored, or it is shown as it is.",
+    "network overfits so much that it would have to be far smaller.",
+    setup="Three convolutions and a linear layer on few pictures for many epochs; each time that a picture is shown "
+    "it is shifted by up to 8 % of its side and half of the time mirrored, or it is shown as it is.",
     arms=arms,
     contrasts=(
         Contrast(

@@ -138,18 +138,15 @@ def _pair(claim: str, figure: str, way: str = "") -> Contrast:
 STUDY = Study(
     name="batch-norm",
     title="Batch normalisation: faster, less sensitive, and its covariate shift",
-    says="“Multi-layer training can suffer from ‘covariate shift’: distribution of hidden layer 2 input's "
-    "changes over "
-    "time”; batch normalisation “accelerates training, regularizes the model, [is] less sensitive to "
+    says="“Multi-layer training can suffer from ‘covariate shift’: distribution of hidden layer 2 input's changes "
+    "over time”; batch normalisation “accelerates training, regularizes the model, [is] less sensitive to "
     "initialization”.",
     source="Ioffe and Szegedy 2015, sections 3.3, 3.4 and 4.1, figure 1: three hidden layers of 100 sigmoids on "
-    "MNIST, "
-    "60 pictures a step.",
-    setup=f"Their network on Fashion-MNIST, plain SGD with momentum at a constant rate of {RATE:g}; once more at "
-    f"a rate "
-    f"of {LARGE:g}, and with first weights of a tenth. Drift: how far the 15th, 50th and 85th percentiles of "
-    f"what each "
-    "sigmoid of layer 2 reads lie from where they end, on average over the training, in deviations at the end.",
+    "MNIST, 60 pictures a step.",
+    setup=f"Their network on Fashion-MNIST, plain SGD with momentum at a constant rate of {RATE:g}; once more at a "
+    f"rate of {LARGE:g}, and with first weights of a tenth. Drift: how far the 15th, 50th and 85th percentiles of "
+    "what each sigmoid of layer 2 reads lie from where they end, on average over the training, in deviations at the "
+    "end.",
     arms=arms,
     contrasts=(
         _pair("trains faster: a lower training error after the first epoch", "1st epoch: train error"),
@@ -168,6 +165,5 @@ STUDY = Study(
         Plot(MIDDLE, "steps", ("without", "batch norm"), False, (LOW, HIGH)),
     ),
     remark="The second plot is the lecture's: the band holds the 15th to the 85th percentile of what one unit of "
-    "layer 2 "
-    "reads, over the steps, for the first seed.",
+    "layer 2 reads, over the steps, for the first seed.",
 )

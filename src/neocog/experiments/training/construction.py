@@ -60,16 +60,13 @@ def _difference(one: Classifier, other: Classifier, pictures: Pictures) -> float
 STUDY = Study(
     name="construction",
     title="A solution by construction that the solver does not find",
-    says="“A deeper model should not have higher training error. A solution by construction: original layers "
-    "copied from "
-    "a learned shallower model, extra layers set as identity: at least the same training error. Optimization "
+    says="“A deeper model should not have higher training error. A solution by construction: original layers copied "
+    "from a learned shallower model, extra layers set as identity: at least the same training error. Optimization "
     "difficulties: solvers cannot find the solution when going deeper...”",
     source="He, Zhang, Ren and Sun 2016, section 1.",
-    setup=f"A plain net of {SHALLOW} layers (CIFAR-style, batch normalisation) is trained; blocks that are set "
-    f"to the "
-    "identity make it as deep as the scale's `depth`. A net of that depth is trained from scratch for as many "
-    "epochs on "
-    "the same pictures in the same order. Errors are those on the same training pictures, counted.",
+    setup=f"A plain net of {SHALLOW} layers (CIFAR-style, batch normalisation) is trained; blocks that are set to the "
+    "identity make it as deep as the scale's `depth`. A net of that depth is trained from scratch for as many epochs "
+    "on the same pictures in the same order. Errors are those on the same training pictures, counted.",
     arms=arms,
     contrasts=(
         Contrast(

@@ -23,11 +23,11 @@ KINDS: dict[str, tuple[Shortcut, bool]] = {"plain": ("none", False), "residual":
 def arms(scale: Scale) -> dict[str, Arm]:
     """Shallow and deep of each kind; deep and residual once more with the last scale of each block at zero."""
     found = {
-        f"{kind}, {name}": _arm(scale, depth, *how)
+        f"{name} {kind}": _arm(scale, depth, *how)
         for kind, how in KINDS.items()
         for name, depth in (("shallow", SHALLOW), ("deep", scale.depth))
     }
-    return found | {"residual, deep, last γ 0": _arm(scale, scale.depth, "A", True)}
+    return found | {"deep residual, last γ 0": _arm(scale, scale.depth, "A", True)}
 
 
 def _arm(scale: Scale, depth: int, shortcut: Shortcut, zero_last: bool) -> Arm:
@@ -50,51 +50,46 @@ def _responses(net: nn.Module, pictures: Pictures) -> list[float]:
 STUDY = Study(
     name="depth",
     title="Overly deep plain nets train worse, residual ones do not",
-    says="“‘Overly deep’ plain nets have higher training error; a general phenomenon, observed in many "
-    "datasets”; “deep "
-    "ResNets can be trained without difficulties; deeper ResNets have lower training error, and also lower test "
-    "error”.",
-    source="He, Zhang, Ren and Sun 2016, figures 1, 4, 6 and 7: plain nets of 20 to 56 layers on CIFAR-10 get "
-    "worse with "
-    "depth; the responses of residual layers are weaker than those of plain ones. Goyal et al. 2017, section "
-    "5.1: the "
-    "last scale of each block starts at 0.",
+    says="“‘Overly deep’ plain nets have higher training error; a general phenomenon, observed in many datasets”; "
+    "“deep ResNets can be trained without difficulties; deeper ResNets have lower training error, and also lower "
+    "test error”.",
+    source="He, Zhang, Ren and Sun 2016, figures 1, 4, 6 and 7: plain nets of 20 to 56 layers on CIFAR-10 get worse "
+    "with depth; the responses of residual layers are weaker than those of plain ones. Goyal et al. 2017, section "
+    "5.1: the last scale of each block starts at 0.",
     setup=f"CIFAR-style networks (6n + 2 layers, batch normalisation everywhere) on pictures of 14×14: {SHALLOW} "
-    f"layers, "
-    "and as many as the scale's `depth`; plain, with shortcuts A, and with shortcuts A and zero as the first "
-    "value of "
-    "each block's last γ. Responses: deviation behind each batch norm.",
+    "layers, and as many as the scale's `depth`; plain, with shortcuts A, and with shortcuts A and zero as the first "
+    "value of each block's last γ. Responses: deviation behind each batch norm.",
     arms=arms,
     contrasts=(
         Contrast(
             claim="the deep plain net has a higher training error than the shallow one",
-            lower=("plain, shallow", "train error"),
-            higher=("plain, deep", "train error"),
+            lower=("shallow plain", "train error"),
+            higher=("deep plain", "train error"),
         ),
         Contrast(
             claim="at equal depth the residual net has a lower training error than the plain one",
-            lower=("residual, deep", "train error"),
-            higher=("plain, deep", "train error"),
+            lower=("deep residual", "train error"),
+            higher=("deep plain", "train error"),
         ),
         Contrast(
             claim="the deep residual net has a lower training error than the shallow one",
-            lower=("residual, deep", "train error"),
-            higher=("residual, shallow", "train error"),
+            lower=("deep residual", "train error"),
+            higher=("shallow residual", "train error"),
         ),
         Contrast(
             claim="the deep residual net has a lower test error than the shallow one",
-            lower=("residual, deep", "test error"),
-            higher=("residual, shallow", "test error"),
+            lower=("deep residual", "test error"),
+            higher=("shallow residual", "test error"),
         ),
         Contrast(
             claim="a last γ that starts at 0 lowers the training error of the deep residual net",
-            lower=("residual, deep, last γ 0", "train error"),
-            higher=("residual, deep", "train error"),
+            lower=("deep residual, last γ 0", "train error"),
+            higher=("deep residual", "train error"),
         ),
         Contrast(
             claim="the layers of the deep residual net respond less than those of the plain one",
-            lower=("residual, deep", "std of responses"),
-            higher=("plain, deep", "std of responses"),
+            lower=("deep residual", "std of responses"),
+            higher=("deep plain", "std of responses"),
         ),
     ),
     pictures=small_fashion,
@@ -106,8 +101,6 @@ STUDY = Study(
     plots=(
         Plot("train error"),
         Plot("test error"),
-        Plot(
-            "std of responses", "layer", ("plain, deep", "residual, deep", "residual, deep, last γ 0"), False
-        ),
+        Plot("std of responses", "layer", ("deep plain", "deep residual", "deep residual, last γ 0"), False),
     ),
 )

@@ -40,11 +40,9 @@ STUDY = Study(
     name="dropout",
     title="Dropout lowers the test error of a network that is too large",
     says="AlexNet has “dropout regularization”; the slide “Dropout” shows what it does.",
-    source="Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, figure 4 and table 2: on MNIST, "
-    "networks "
-    "of 2 to 4 layers of 1,024 to 2,048 units make 1.25 % errors or less with dropout, 1.6 % without.",
-    setup="Two hidden layers of ReLUs with far more weights than pictures, without weight decay; dropout of one "
-    "half "
+    source="Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov 2014, table 2: on MNIST a standard network "
+    "makes 1.60 % errors, with dropout and three layers of 1,024 units 1.35, with ReLUs 1.25.",
+    setup="Two hidden layers of ReLUs with far more weights than pictures, without weight decay; dropout of one half "
     "behind both, or none.",
     arms=arms,
     contrasts=(

@@ -45,11 +45,9 @@ STUDY = Study(
     name="ensemble",
     title="An average of several networks makes fewer errors than one",
     says="“Other things: ensembles of networks”; the winners of ILSVRC 2012 to 2015 are all ensembles.",
-    source="Krizhevsky, Sutskever and Hinton 2012, table 2: one network 18.2 % top-5 error, five 16.4 %. He et "
-    "al. 2016: "
-    "one ResNet-152 4.49 %, six networks 3.57 %.",
-    setup="Networks of three convolutions and a linear layer that differ in first weights and order of the "
-    "pictures; "
+    source="Krizhevsky, Sutskever and Hinton 2012, table 2: one network 18.2 % top-5 error, five 16.4 %. He et al. "
+    "2016: one ResNet-152 4.49 %, six networks 3.57 %.",
+    setup="Networks of three convolutions and a linear layer that differ in first weights and order of the pictures; "
     "their probabilities are averaged. `depth` of the scale is how many there are.",
     arms=arms,
     contrasts=(

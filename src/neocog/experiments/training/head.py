@@ -52,12 +52,10 @@ STUDY = Study(
     name="head",
     title="No fully connected layers: far fewer parameters",
     says="“More efficient use of parameters: no FC layers”; nearly all of AlexNet's parameters are in them.",
-    source="Szegedy et al. 2015, section 5: moving from fully connected layers to average pooling improves the "
-    "top-1 "
+    source="Szegedy et al. 2015, section 5: moving from fully connected layers to average pooling improves the top-1 "
     "accuracy by about .6 points.",
-    setup="Three convolutions with batch normalisation, then AlexNet's head (two layers of 4,096 units with "
-    "dropout) or "
-    "the mean of each map, and a linear layer.",
+    setup="Three convolutions with batch normalisation, then AlexNet's head (two layers of 4,096 units with dropout) "
+    "or the mean of each map, and a linear layer.",
     arms=arms,
     contrasts=(
         Contrast(
@@ -74,7 +72,6 @@ STUDY = Study(
         "full": Scale(train=60_000, test=10_000, epochs=30, width=64, seeds=5),
     },
     plots=(Plot("test error"),),
-    remark="Three convolutions are shallower than GoogLeNet: the mean of a map then says less about where things "
-    "are, "
+    remark="Three convolutions are shallower than GoogLeNet: the mean of a map then says less about where things are, "
     "and the head has more of the work to do.",
 )

@@ -66,16 +66,14 @@ def _machine(kernel: Kernel) -> Arm:
 STUDY = Study(
     name="lenet-1998",
     title="LeNet-5 beside support vector machines",
-    says="“Compare: digit classification using SVMs”; LeNet-5 was “trained on MNIST digit dataset with 60K "
-    "training "
+    says="“Compare: digit classification using SVMs”; LeNet-5 was “trained on MNIST digit dataset with 60K training "
     "examples”.",
     source="LeCun, Bottou, Bengio and Haffner 1998, figure 9, test errors in percent with 60,000 training digits: "
     + ", ".join(f"{name} {error}" for name, error in PRINTED.items())
     + ".",
-    setup="The exact network (60,000 parameters: C3 by its table, trainable subsampling, RBF output) with the "
-    "paper's loss "
-    "and first weights, but SGD with momentum; support vector machines on the pixels of the same digits, one class "
-    "against another.",
+    setup="The exact network (60,000 parameters: C3 by its table, trainable subsampling, RBF output) with the paper's "
+    "loss and first weights, but SGD with momentum; support vector machines on the pixels of the same digits, one "
+    "class against another.",
     arms=arms,
     contrasts=(
         Contrast(
@@ -95,7 +93,6 @@ STUDY = Study(
         "hour": Scale(train=20_000, test=10_000, epochs=20, seeds=3),
         "full": Scale(train=60_000, test=10_000, epochs=20, seeds=3),
     },
-    remark="With fewer training digits than the paper's 60,000 every error is larger than printed there; what "
-    "can be "
+    remark="With fewer training digits than the paper's 60,000 every error is larger than printed there; what can be "
     "compared is their order.",
 )

@@ -27,11 +27,9 @@ STUDY = Study(
     name="lrn",
     title="LRN does little, batch normalisation more",
     says="“LRN layers don't improve performance as much”; “batch normalization” came after them.",
-    source="Krizhevsky, Sutskever and Hinton 2012, section 3.3: LRN takes 1.4 and 1.2 points off the top-1 and "
-    "top-5 "
+    source="Krizhevsky, Sutskever and Hinton 2012, section 3.3: LRN takes 1.4 and 1.2 points off the top-1 and top-5 "
     "errors. Simonyan and Zisserman 2015, section 4.1: network A-LRN is not better than A (29.7 against 29.6 %).",
-    setup="Three convolutions and a linear layer; behind the first two activations LRN as AlexNet's paper has it "
-    "(5 "
+    setup="Three convolutions and a linear layer; behind the first two activations LRN as AlexNet's paper has it (5 "
     "maps, k 2, α 1e-4, β .75), batch normalisation in the same places, or nothing.",
     arms=arms,
     contrasts=(

@@ -29,8 +29,7 @@ STUDY = Study(
     title="Average and maximum pooling, overlapping and not",
     says="“Max (or Avg)”; “usually: F = 2 or 3, S = 2”; LeNet-5 has average pooling, AlexNet max pooling.",
     source="Krizhevsky, Sutskever and Hinton 2012, section 3.4: overlapping windows (3, stride 2) make .4 points "
-    "fewer "
-    "top-1 errors than 2, stride 2. Scherer, Müller and Behnke 2010 find the maximum better than the average.",
+    "fewer top-1 errors than 2, stride 2. Scherer, Müller and Behnke 2010 find the maximum better than the average.",
     setup="Three convolutions and a linear layer; both pools are of one kind, window/stride; all else is the same.",
     arms=arms,
     contrasts=(

@@ -74,10 +74,8 @@ STUDY = Study(
     says="“Representing positions: positional embeddings (learn embeddings for different positions); positional "
     "encodings (explicitly encode positions using sin, cos terms)”.",
     source="Dosovitskiy et al. 2021, appendix D.4, table 8 (ViT-B/16, ImageNet 5-shot): none 61.4 %, learned 1-D "
-    "64.2, "
-    "learned 2-D 64.0, relative 64.0: to have any is what matters.",
-    setup="Transformer blocks as in ViT on 7×7 patches of 4×4 pixels; positions not at all, learned, or as sines "
-    "and "
+    "64.2, learned 2-D 64.0, relative 64.0: to have any is what matters.",
+    setup="Transformer blocks as in ViT on 7×7 patches of 4×4 pixels; positions not at all, learned, or as sines and "
     "cosines of the place in the sequence (1-D) or of row and column (2-D). The classifier reads the mean of the "
     "patches.",
     arms=arms,

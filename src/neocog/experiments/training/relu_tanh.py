@@ -52,17 +52,13 @@ EPOCHS = f"epochs to {TARGET:.0%}"
 STUDY = Study(
     name="relu-tanh",
     title="ReLU reaches a training error sooner than tanh",
-    says="AlexNet has the ReLU nonlinearity where LeNet has tanh; the plot “ReLU vs tanh” shows the training "
-    "error over "
-    "the epochs.",
-    source="Krizhevsky, Sutskever and Hinton 2012, figure 1: a four-layer network on CIFAR-10 reaches 25 % "
-    "training "
+    says="AlexNet has the ReLU nonlinearity where LeNet has tanh; the plot “ReLU vs tanh” shows the training error "
+    "over the epochs.",
+    source="Krizhevsky, Sutskever and Hinton 2012, figure 1: a four-layer network on CIFAR-10 reaches 25 % training "
     "error six times sooner with ReLUs than with tanh, without any regularisation, each with its own best rate.",
-    setup=f"Three convolutions and a linear layer, plain SGD with momentum, no weight decay, the fastest of the "
-    f"rates "
+    setup="Three convolutions and a linear layer, plain SGD with momentum, no weight decay, the fastest of the rates "
     f"{', '.join(map(str, RATES))} for each seed; the epochs until the training error is at most {TARGET:.0%}, "
-    f"measured "
-    f"{OFTEN} times an epoch.",
+    f"measured {OFTEN} times an epoch.",
     arms=arms,
     contrasts=(
         Contrast(claim="sooner with ReLU", lower=("ReLU", EPOCHS), higher=("tanh", EPOCHS), times=1.0),
@@ -79,7 +75,6 @@ STUDY = Study(
         "full": Scale(train=60_000, test=10_000, epochs=20, width=32, seeds=5),
     },
     plots=(Plot("train error"),),
-    remark="`reached` is the share of the seeds that came to the target; where one did not, its epochs are those "
-    "of the "
-    "whole run, a lower bound.",
+    remark="`reached` is the share of the seeds that came to the target; where one did not, its epochs are those of "
+    "the whole run, a lower bound.",
 )

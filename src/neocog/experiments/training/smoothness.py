@@ -129,16 +129,12 @@ STUDY = Study(
     name="smoothness",
     title="Batch normalisation makes the loss smoother",
     says="“See also: How Does Batch Normalization Help Optimization?”, which doubts the “covariate shift”.",
-    source="Santurkar, Tsipras, Ilyas and Madry 2018, figure 4: along the gradient the loss of a VGG varies less "
-    "with "
+    source="Santurkar, Tsipras, Ilyas and Madry 2018, figure 4: along the gradient the loss of a VGG varies less with "
     "batch normalisation, the gradient changes less, and the effective β-smoothness is better.",
-    setup="Three convolutions and a linear layer, plain SGD without momentum at one constant rate; at some of "
-    "the steps "
-    f"the loss and its gradient on 256 training pictures, {', '.join(f'{f:g}' for f in FACTORS)} times the rate "
-    f"along "
-    "the gradient. Range: highest minus lowest of these losses; change: largest distance of the gradient there "
-    "from the "
-    "gradient here; β: largest such distance over the distance gone; each averaged over the training.",
+    setup="Three convolutions and a linear layer, plain SGD without momentum at one constant rate; at some of the "
+    f"steps the loss and its gradient on 256 training pictures, {', '.join(f'{f:g}' for f in FACTORS)} times the rate "
+    "along the gradient. Range: highest minus lowest of these losses; change: largest distance of the gradient there "
+    "from the gradient here; β: largest such distance over the distance gone; each averaged over the training.",
     arms=arms,
     contrasts=(
         _pair("the loss varies less along the gradient", "range of the loss"),
@@ -151,7 +147,6 @@ STUDY = Study(
         "full": Scale(train=60_000, test=10_000, epochs=20, width=32, seeds=5),
     },
     plots=(Plot(MIDDLE, "steps", (), False, (LOW, HIGH)), Plot("train error")),
-    remark="Batch normalisation stands behind the ReLU here, as in the other experiments with this network. In "
-    "the first "
-    "plot the band holds the losses along the gradient, for the first seed.",
+    remark="Batch normalisation stands behind the ReLU here, as in the other experiments with this network. In the "
+    "first plot the band holds the losses along the gradient, for the first seed.",
 )

@@ -65,15 +65,12 @@ def _arm(scale: Scale, kernel: int) -> Arm:
 STUDY = Study(
     name="stacks",
     title="Three 3×3 convolutions in place of one 7×7",
-    says="VGG: “large receptive fields replaced by successive layers of 3x3 convolutions (with ReLU in "
-    "between)”; “one "
-    "7x7 conv layer with K feature maps needs 49K² weights, three 3x3 conv layers need only 27K² weights”.",
-    source="Simonyan and Zisserman 2015, sections 2.3 and 4.1: network B with each pair of 3×3 replaced by one "
-    "5×5 has a "
-    "top-1 error 7 points higher.",
-    setup="A first convolution, then at 14×14 and at 7×7 either one 7×7 convolution or three 3×3 of the same "
-    "number of "
-    "maps, a ReLU behind each, and a linear layer.",
+    says="VGG: “large receptive fields replaced by successive layers of 3x3 convolutions (with ReLU in between)”; "
+    "“one 7x7 conv layer with K feature maps needs 49K² weights, three 3x3 conv layers need only 27K² weights”.",
+    source="Simonyan and Zisserman 2015, sections 2.3 and 4.1: network B with each pair of 3×3 replaced by one 5×5 "
+    "has a top-1 error 7 points higher.",
+    setup="A first convolution, then at 14×14 and at 7×7 either one 7×7 convolution or three 3×3 of the same number "
+    "of maps, a ReLU behind each, and a linear layer.",
     arms=arms,
     contrasts=(
         Contrast(
