@@ -331,7 +331,7 @@ def test_the_first_epoch_that_reaches_an_error() -> None:
     rows = tuple(
         Measured(epoch, 1.0, error, 0.5) for epoch, error in ((0, 0.9), (0.5, 0.3), (1.0, 0.4), (1.5, 0.2))
     )
-    history = History(rows, 1.0)
+    history = History(rows)
     assert [history.sooner(error) for error in (1.0, 0.3, 0.25, 0.1)] == [0, 0.5, 1.5, None]
 
 

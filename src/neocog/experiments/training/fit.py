@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import log
-from time import perf_counter
 
 import torch
 import torch.nn.functional as F
@@ -43,8 +42,6 @@ class History:
     """How a training went."""
 
     rows: tuple[Measured, ...]
-    seconds: float
-    """of the training, without the measuring"""
     diverged: bool = False
     """the loss became infinite or no number; rows after that are those of guessing"""
 
@@ -67,7 +64,6 @@ class _Watching:
     watch: Watch | None
     rows: list[Measured] = field(default_factory=list)
     steps: int = 0
-    measuring: float = 0.0
 
     def say(self, text: str) -> None:
         pass
@@ -82,14 +78,13 @@ class _Watching:
             nonlocal done
             if not count:
                 return
-            start, before = perf_counter(), done
+            before = done
             done += count
             self.steps += 1
             if self.watch:
                 self.watch(self.steps)
             if parts * done // total > parts * before // total:
                 self.rows.append(self.measure(self.recipe.epochs * done / total))
-            self.measuring += perf_counter() - start
 
         yield advance
 
@@ -118,14 +113,14 @@ def fit(
     # the loop's own judgement is not used, so it gets few pictures
     task = Task(train, first(test, 16), pictures.preprocess, Workers(0))
     machine = Machine(threads=1) if sum(p.numel() for p in net.parameters()) < SMALL else PLAIN
-    start, diverged = perf_counter(), False
+    diverged = False
     try:
         if train_loop(net, task, recipe, seed, watching, Setting(machine=machine)).interrupted:
             raise KeyboardInterrupt
     except Diverged:
         diverged = True
     guessed = [_guessing(pictures, n / often) for n in range(len(watching.rows), recipe.epochs * often + 1)]
-    return History((*watching.rows, *guessed), perf_counter() - start - watching.measuring, diverged)
+    return History((*watching.rows, *guessed), diverged)
 
 
 def _guessing(pictures: Pictures, epoch: float) -> Measured:
