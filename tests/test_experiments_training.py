@@ -276,7 +276,7 @@ def test_drift_is_zero_for_a_net_that_stays() -> None:
 
 def test_errors_are_counted_and_averages_are_means_of_probabilities() -> None:
     scores = torch.tensor([[1.0, 0.0], [0.0, 1.0], [math.nan, 1.0], [3.0, 4.0]])
-    assert error_of(scores, torch.tensor([0, 0, 1, 1])) == 0.5
+    assert error_of(scores, torch.tensor([0, 0, 0, 1])) == 0.5
     one, other = nn.Linear(4, 3), nn.Linear(4, 3)
     x = torch.randn(5, 4)
     probabilities = [

@@ -15,9 +15,9 @@ from neocog.experiments.training.pictures import Pictures
 from neocog.experiments.training.scale import Scale
 from neocog.experiments.training.study import Arm, Contrast, Plot, Record, Study
 
-TARGET = 0.10  # training error; the paper's is 25 % on CIFAR-10
+TARGET = 0.15  # training error; the paper's is 25 % on CIFAR-10
 RATES = (0.003, 0.01, 0.03)  # as in the paper each activation gets the rate that is best for it
-OFTEN = 8  # measurements an epoch
+OFTEN = 5  # measurements an epoch
 
 
 def arms(scale: Scale) -> dict[str, Arm]:
@@ -70,7 +70,7 @@ STUDY = Study(
         ),
     ),
     scales={
-        "minutes": Scale(train=8000, test=1000, epochs=6, width=12, seeds=3),
+        "minutes": Scale(train=8000, test=1000, epochs=8, width=12, seeds=3),
         "hour": Scale(train=30_000, test=5000, epochs=10, width=16, seeds=5),
         "full": Scale(train=60_000, test=10_000, epochs=20, width=32, seeds=5),
     },
