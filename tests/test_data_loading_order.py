@@ -130,6 +130,17 @@ def test_batches_are_nearly_equal_and_no_rank_has_an_empty_share(
     assert orders[0].largest_batch == max(map(len, batches(orders[0], start)))
 
 
+def test_no_batch_has_a_single_picture_unless_one_is_asked_for() -> None:
+    start = Position(0, 0)
+    for size, batch_size, lengths in (
+        (7, 2, [3, 2, 2]),
+        (7, 3, [3, 2, 2]),
+        (9, 4, [3, 3, 3]),
+        (3, 1, [1, 1, 1]),
+    ):
+        assert [len(picks) for picks in Order(size=size, batch_size=batch_size).batches(start)] == lengths
+
+
 @given(told=sizes, before=worlds, after=worlds, share=st.floats(0, 1))
 def test_another_number_of_processes_goes_on_where_the_first_were(
     told: dict[str, int], before: int, after: int, share: float

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -80,7 +80,8 @@ def same(a: Any, b: Any) -> bool:
 
 
 def bits(tensor: Tensor) -> bytes:
-    return bytes(tensor.contiguous().reshape(-1).view(torch.uint8).tolist())
+    plain = torch.empty(tensor.numel(), dtype=tensor.dtype).copy_(tensor.reshape(-1))
+    return bytes(plain.view(torch.uint8).tolist())
 
 
 # what goes in comes out
@@ -95,11 +96,12 @@ def test_facts_come_back_exactly(memory: Path, facts: dict[str, Any]) -> None:
     json.loads(card.read_text(), parse_constant=silent)  # strict JSON, without NaN
 
 
-@settings(max_examples=60)
+@example(torch.float64, [1], "one of the last", 0)
+@example(torch.float64, [0], "one of the last", 0)
 @given(
     st.sampled_from(DTYPES),
     st.lists(st.integers(0, 4), max_size=4),
-    st.sampled_from(["plain", "transposed", "strided", "reversed"]),
+    st.sampled_from(["plain", "transposed", "strided", "one of the last"]),
     st.integers(0, 2**32),
 )
 def test_tensors_of_every_type_and_shape_come_back_bit_by_bit(
@@ -112,7 +114,7 @@ def test_tensors_of_every_type_and_shape_come_back_bit_by_bit(
         tensor = tensor.movedim(-1, 0)
     elif form == "strided":
         tensor = tensor[..., ::2]
-    elif form == "reversed":
+    elif form == "one of the last":
         tensor = tensor[..., 3]  # one dimension fewer, 0-d where shape is empty
     write_checkpoint(folder, Checkpoint(7, {"other": torch.ones(3, dtype=torch.int8), "t": tensor}, {}))
     back = read_checkpoint(folder, 7).tensors["t"]
@@ -171,6 +173,19 @@ def test_an_optimizers_state_goes_on_as_if_nothing_had_been(tmp_path: Path) -> N
     again.load_state_dict({"state": taken, "param_groups": again.state_dict()["param_groups"]})
     steps_of(other, again, 2)
     assert torch.equal(other.weight, net.weight)
+
+
+def test_the_library_reads_it_alone(tmp_path: Path) -> None:
+    written(tmp_path, 3)
+    assert load_file(tmp_path / "step-00000003.safetensors")["net.w"].tolist() == [3.0] * 5
+
+
+def test_a_run_that_changes_what_it_read_leaves_the_file_alone(tmp_path: Path) -> None:
+    """The library maps the file into memory."""
+    written(tmp_path, 3)
+    first = read_checkpoint(tmp_path, 3).tensors["net.w"]
+    first.zero_()
+    assert read_checkpoint(tmp_path, 3).tensors["net.w"].tolist() == [3.0] * 5
 
 
 # what is refused
@@ -418,10 +433,9 @@ def test_what_dead_writers_left_is_removed_and_a_living_ones_kept(tmp_path: Path
     assert hidden == {f".step-00000001.json.{os.getppid()}-1.tmp", ".notes.tmp"}
 
 
-@pytest.fixture(scope="module")
-def killed() -> dict[str, dict[str, int]]:
-    if sys.platform != "linux" or not shutil.which("strace"):
-        pytest.skip("system calls are counted by strace, on Linux")
+@pytest.mark.skipif(not shutil.which("strace"), reason="system calls are counted by strace, on Linux")
+def test_a_killed_writer_and_a_full_disk_leave_the_old_state_or_the_new() -> None:
+    """The script compares states; here is seen that its kills came before, between and after what counts."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "kill_checkpoints.py"), "--quick"],
         capture_output=True,
@@ -432,28 +446,11 @@ def killed() -> dict[str, dict[str, int]]:
     if "cannot trace" in done.stderr:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stderr
-    return {row["kind"]: row for row in map(json.loads, done.stdout.splitlines())}
-
-
-def test_a_writer_killed_at_any_system_call_leaves_the_old_state_or_the_new(
-    killed: dict[str, dict[str, int]],
-) -> None:
-    """The script compares states; here is seen that its kills came before, between and after what counts."""
-    row = killed["killed at a system call"]
-    assert row["whole"] == 2 and row["old"] >= 10 and row["new"] >= 1 and row["refused"] == 0, row
-
-
-def test_a_disk_that_is_full_at_any_write_is_told_and_keeps_the_old_state(
-    killed: dict[str, dict[str, int]],
-) -> None:
-    row = killed["disk full at a write"]
-    assert row["whole"] == 2 and row["refused"] >= 8 and row["old"] == row["new"] == 0, row
-
-
-def test_a_writer_killed_at_any_time_has_kept_what_it_said_was_written(
-    killed: dict[str, dict[str, int]],
-) -> None:
-    assert killed["killed at any time"]["times"] == 10
+    at_calls, full, any_time = map(json.loads, done.stdout.splitlines())
+    assert at_calls["whole"] == full["whole"] == 2  # both situations ended with a writer that survived
+    assert at_calls["old"] >= 10 and at_calls["new"] >= 1 and at_calls["refused"] == 0
+    assert full["refused"] >= 8 and full["old"] == full["new"] == 0
+    assert any_time["times"] == 10
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
@@ -498,8 +495,3 @@ write_checkpoint(Path({str(tmp_path)!r}), Checkpoint(1, {{"w": torch.ones(9)}}, 
         *[("fsync", "tensors"), ("rename", "tensors"), *each],
         *[("fsync", "json"), ("rename", "json"), *each],
     ]
-
-
-def test_the_library_reads_it_alone(tmp_path: Path) -> None:
-    written(tmp_path, 3)
-    assert load_file(tmp_path / "step-00000003.safetensors")["net.w"].tolist() == [3.0] * 5

@@ -1,13 +1,39 @@
-"""Files that say what classes count, as people write them, and what is wrong with some."""
+"""What classes count by their sizes, against scikit-learn; and files that say it, as people write them, with faults."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from neocog.errors import UserError
-from neocog.training.class_weights import class_weights_from
+from neocog.training.class_weights import class_weights_from, weights_of
+from neocog.training.recipe import Recipe
 
 CLASSES = ["cat", "dog", "owl, snowy"]
+COUNTS = np.array([50, 30, 15, 5])
+LABELS = np.repeat(np.arange(4), COUNTS)
+
+
+def test_auto_is_scikit_learns_balanced_and_both_have_mean_1_over_the_pictures() -> None:
+    auto = weights_of(Recipe(class_weights="auto"), 4, COUNTS)
+    root = weights_of(Recipe(class_weights="sqrt"), 4, COUNTS)
+    assert auto is not None and root is not None
+    balanced = compute_class_weight("balanced", classes=np.arange(4), y=LABELS)
+    np.testing.assert_allclose(auto, balanced)
+    assert compute_sample_weight("balanced", LABELS).mean() == pytest.approx(auto[LABELS].mean()) == 1
+    np.testing.assert_allclose(root / root[0], np.sqrt(balanced / balanced[0]))
+    assert root[LABELS].mean() == pytest.approx(1)
+    assert weights_of(Recipe(), 4, COUNTS) is None
+
+
+def test_a_class_without_pictures_counts_1_and_the_others_as_without_it() -> None:
+    for kind in ("auto", "sqrt"):
+        found = weights_of(Recipe(class_weights=kind), 5, np.array([50, 30, 0, 15, 5]))
+        without = weights_of(Recipe(class_weights=kind), 4, COUNTS)
+        assert found is not None and without is not None
+        np.testing.assert_allclose(np.delete(found, 2), without)
+        assert found[2] == 1
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from door import neocog
 from neocog import runtime
 from neocog.data.loading.order import Order, Position
 from neocog.errors import UserError
-from neocog.training.distributed import World, distributed, joined
-from worlds import free_port, in_world
+from neocog.training.distributed import World, distributed, joined, left_out
+from worlds import LIMIT, free_port, in_world, neocog_in_world, variables
 
 CPU = torch.device("cpu")
 PICTURES, CLASSES = 23, 3
@@ -57,8 +63,8 @@ def test_numbers_are_added_exactly_and_alike(size: int) -> None:
 
 def test_alone_there_is_no_group_and_the_net_stays_bare(monkeypatch: pytest.MonkeyPatch) -> None:
     net = nn.Sequential(nn.BatchNorm2d(3))
-    for variables in ({}, {"WORLD_SIZE": "1", "RANK": "0"}):
-        for name, value in variables.items():
+    for environment in ({}, {"WORLD_SIZE": "1", "RANK": "0"}):
+        for name, value in environment.items():
             monkeypatch.setenv(name, value)
         with joined(CPU) as world:
             assert not dist.is_initialized()
@@ -114,6 +120,32 @@ def pictures() -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(9)
     x = torch.randn(PICTURES, 3, 6, 6, generator=generator, dtype=torch.float64)
     return x, torch.arange(PICTURES) % CLASSES
+
+
+class Halved(nn.Module):
+    """Reads one of its two heads, or gives a tuple as networks with auxiliary heads do."""
+
+    def __init__(self, both: bool) -> None:
+        super().__init__()
+        self.both = both
+        self.norm, self.used, self.other = nn.BatchNorm2d(3), nn.Linear(48, 2), nn.Linear(48, 2)
+        self.used.bias.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
+        x = F.dropout(self.norm(x).flatten(1), training=self.training)
+        return (self.used(x), self.other(x)) if self.both else (self.used(x), None)
+
+
+@pytest.mark.parametrize(("both", "expected"), [(True, []), (False, ["other.weight", "other.bias"])])
+def test_parameters_that_take_no_part_are_found_without_a_trace(both: bool, expected: list[str]) -> None:
+    net = Halved(both).eval()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    drawn = torch.get_rng_state()
+    assert left_out(net, torch.randn(2, 3, 4, 4, generator=torch.Generator())) == expected
+    assert torch.get_rng_state().equal(drawn)
+    assert not net.training
+    assert all(tensor.equal(before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
 
 
 def trained(world: World, dtype: torch.dtype, unused: bool) -> tuple[list[Tensor], str, int]:
@@ -200,9 +232,78 @@ def test_started_again_the_processes_find_the_living_in_a_store_full_of_the_dead
     kept_store: tuple[dist.TCPStore, dict[str, str]],
 ) -> None:
     """pytorch issue 135712. The dead left their addresses, and some who had not met anyone yet left their words."""
-    store, variables = kept_store
+    store, kept = kept_store
     for attempt in range(4):
         killed = attempt < 3
-        answers = in_world(3, killed_or_ranks, killed, told=variables)
+        answers = in_world(3, killed_or_ranks, killed, told=kept)
         assert answers == ([None] * 3 if killed else [111] * 3)
         store.set("word/1", f"of one who died before the meeting {attempt}")
+
+
+def test_the_command_learns_the_same_from_each_picture_in_one_process_and_in_three(tmp_path: Path) -> None:
+    """1,438 pictures in global batches of at most 64 are shared unequally; 359 are judged, a third by each."""
+    words = (
+        *("train", "builtin/digits", "-m", "lenet5_modern", "--epochs", 1, "--precision", "float32"),
+        "-o",
+    )
+    neocog(*words, "one", cwd=tmp_path)
+    codes, out, err = zip(*neocog_in_world(3, *words, "three", cwd=tmp_path), strict=True)
+    assert codes == (0, 0, 0), err
+    assert "accuracy" in out[0]
+    assert out[1:] == err[1:] == ("", "")  # only the first speaks
+    one, three = (load_file(tmp_path / run / "model.safetensors") for run in ("one", "three"))
+    assert set(one) == set(three)
+    for name, tensor in one.items():
+        torch.testing.assert_close(three[name], tensor, rtol=1e-3, atol=1e-4)
+    rows = [(tmp_path / run / "predictions.csv").read_text().splitlines() for run in ("one", "three")]
+    assert len(rows[0]) == len(rows[1]) == 360
+    pictures = [[row.split(",")[0] for row in part] for part in rows]
+    assert pictures[0] == pictures[1]
+
+
+@pytest.fixture
+def two_hosts() -> Iterator[list[str]]:
+    """Network namespaces joined by a virtual cable: each has addresses of its own and no way to the other but that."""
+    hosts = [f"neocog{os.getpid()}{side}" for side in "ab"]
+    ends = [f"nc{os.getpid()}{side}" for side in "ab"]
+    commands = [f"netns add {host}" for host in hosts] + [f"link add {ends[0]} type veth peer name {ends[1]}"]
+    for number, (host, end) in enumerate(zip(hosts, ends, strict=True)):
+        inside = f"-n {host}"
+        commands += [
+            f"link set {end} netns {host}",
+            f"{inside} link set {end} name cable",
+            f"{inside} addr add 10.213.0.{number + 1}/24 dev cable",
+            f"{inside} link set cable up",
+            f"{inside} link set lo up",
+        ]
+    try:
+        for command in commands:
+            done = subprocess.run(["ip", *command.split()], capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"no network namespaces here: {done.stderr.strip()}")
+        yield hosts
+    finally:
+        for host in hosts:
+            subprocess.run(["ip", "netns", "del", host], capture_output=True)
+
+
+SCRIPT = """
+import torch
+from neocog.training.distributed import joined
+from test_training_distributed import trained
+with joined(torch.device("cpu")) as world:
+    print(trained(world, torch.float32, False)[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ip") is None, reason="needs the command ip")
+def test_two_hosts_learn_the_bits_of_two_processes_on_one(two_hosts: list[str]) -> None:
+    started = []
+    for rank, host in enumerate(two_hosts):
+        numbers = variables(rank, 2, 29400) | {"MASTER_ADDR": "10.213.0.1", "GLOO_SOCKET_IFNAME": "cable"}
+        environment = os.environ | numbers | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        words = ["ip", "netns", "exec", host, sys.executable, "-c", SCRIPT]
+        started.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True))
+    found = [process.communicate(timeout=LIMIT)[0].strip() for process in started]
+    assert found == [digest for _, digest, _ in in_world(2, trained, torch.float32, False)]

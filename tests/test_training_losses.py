@@ -7,18 +7,15 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from torch import Tensor, nn
 
 from neocog.errors import UserError
 from neocog.layers.chain import chain
 from neocog.models.classifier import Classifier, classifier
-from neocog.training.class_weights import weights_of
 from neocog.training.losses import forward_and_loss, make_criterion, with_auxiliary
 from neocog.training.recipe import Recipe
 
 COUNTS = np.array([50, 30, 15, 5])
-LABELS = np.repeat(np.arange(4), COUNTS)
 
 
 def some(n: int = 7, classes: int = 4) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,27 +53,6 @@ def test_low_precision_logits_are_summed_in_float32() -> None:
     half = logits.bfloat16()
     found = make_criterion(Recipe(), 4, COUNTS)(half, labels)
     assert torch.equal(found, F.cross_entropy(half.float(), labels, reduction="none"))
-
-
-def test_auto_is_scikit_learns_balanced_and_both_have_mean_1_over_the_pictures() -> None:
-    auto = weights_of(Recipe(class_weights="auto"), 4, COUNTS)
-    root = weights_of(Recipe(class_weights="sqrt"), 4, COUNTS)
-    assert auto is not None and root is not None
-    balanced = compute_class_weight("balanced", classes=np.arange(4), y=LABELS)
-    np.testing.assert_allclose(auto, balanced)
-    assert compute_sample_weight("balanced", LABELS).mean() == pytest.approx(auto[LABELS].mean()) == 1
-    np.testing.assert_allclose(root / root[0], np.sqrt(balanced / balanced[0]))
-    assert root[LABELS].mean() == pytest.approx(1)
-    assert weights_of(Recipe(), 4, COUNTS) is None
-
-
-def test_a_class_without_pictures_counts_1_and_the_others_as_without_it() -> None:
-    for kind in ("auto", "sqrt"):
-        found = weights_of(Recipe(class_weights=kind), 5, np.array([50, 30, 0, 15, 5]))
-        without = weights_of(Recipe(class_weights=kind), 4, COUNTS)
-        assert found is not None and without is not None
-        np.testing.assert_allclose(np.delete(found, 2), without)
-        assert found[2] == 1
 
 
 def test_as_many_weights_as_classes() -> None:

@@ -191,7 +191,8 @@ def test_branches_and_weights_used_twice_add_up() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             y = self.first(x)
-            return torch.cat([self.second(y), self.second(2.0 * y) + y], 1)
+            left, right = torch.chunk(self.second(2.0 * y) + y, 2, dim=1)
+            return torch.cat([self.second(y), right, left], 1)
 
     net, x = Branches(), torch.randn(1, 3)
     h = measured(net, x, torch.zeros(1, 6), squared)
@@ -283,6 +284,11 @@ class Doubled(nn.Linear):
         return y + y
 
 
+class Spread(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.std_mean(super().forward(x), dim=1, keepdim=True)[0]
+
+
 @pytest.mark.parametrize(
     ("net", "words"),
     [
@@ -292,6 +298,8 @@ class Doubled(nn.Linear):
         ),
         (nn.Sequential(nn.Linear(4, 4), nn.Softmax(1)), "no rule for second derivatives through softmax"),
         (Doubled(4, 4), "through add of a tensor with itself"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Hardtanh(inplace=True)), "through hardtanh, only"),
+        (Spread(4, 4), "through std_mean"),
         (
             nn.Sequential(
                 nn.Linear(4, 4), nn.Unflatten(1, (1, 1, 4)), nn.AdaptiveAvgPool2d((1, 3)), nn.Flatten()

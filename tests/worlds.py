@@ -8,14 +8,15 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from door import PROCESSES
-from neocog.training.distributed import World, joined
+from door import PROCESSES, _command
+from neocog.training.distributed import joined
 
-LIMIT = 90  # seconds
+LIMIT = 200  # seconds
 
 
 def in_world(
@@ -25,17 +26,9 @@ def in_world(
     port = free_port()
     started = []
     for rank in range(size):
-        variables = {
-            "RANK": str(rank),
-            "WORLD_SIZE": str(size),
-            "LOCAL_RANK": str(rank),
-            "LOCAL_WORLD_SIZE": str(size),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            **(told or {}),
-        }
+        environment = variables(rank, size, port) | dict(told or {})
         ours, theirs = PROCESSES.Pipe(duplex=False)
-        process = PROCESSES.Process(target=_work, args=(theirs, variables, work, arguments))
+        process = PROCESSES.Process(target=_work, args=(theirs, environment, work, arguments))
         process.start()
         theirs.close()
         started.append((process, ours))
@@ -44,6 +37,18 @@ def in_world(
         process.join(LIMIT)
         assert process.exitcode is not None, "hangs at its end"
     return answers
+
+
+def variables(rank: int, size: int, port: int) -> dict[str, str]:
+    """What torchrun tells a process of one machine."""
+    numbers = {
+        "RANK": rank,
+        "WORLD_SIZE": size,
+        "LOCAL_RANK": rank,
+        "LOCAL_WORLD_SIZE": size,
+        "MASTER_PORT": port,
+    }
+    return {name: str(number) for name, number in numbers.items()} | {"MASTER_ADDR": "127.0.0.1"}
 
 
 def free_port() -> int:
@@ -61,9 +66,9 @@ def _answer(pipe: Connection) -> Any:
 
 
 def _work(
-    pipe: Connection, variables: Mapping[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]
+    pipe: Connection, environment: Mapping[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
-    os.environ.update(variables)
+    os.environ.update(environment)
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115  # what torch logs where an error is wanted
     try:
         with joined(torch.device("cpu")) as world:
@@ -73,6 +78,20 @@ def _work(
         pipe.send_bytes(pickle.dumps(error))
 
 
-def alone(work: Callable[..., Any], *arguments: Any) -> Any:
-    """The same in one process, this one."""
-    return work(World(), *arguments)
+def neocog_in_world(size: int, *arguments: object, cwd: Path) -> list[tuple[int | None, str, str]]:
+    """The command in `size` processes as torchrun starts them: exit code, stdout and stderr of each."""
+    port, started = free_port(), []
+    for rank in range(size):
+        streams = [cwd / f"{name}{rank}" for name in ("stdin", "stdout", "stderr")]
+        streams[0].write_bytes(b"")
+        words = ["neocog", *map(str, arguments)]
+        environment = {**os.environ, **variables(rank, size, port)}
+        process = PROCESSES.Process(target=_command, args=(words, cwd, environment, streams))
+        process.start()
+        started.append((process, streams))
+    for process, _ in started:
+        process.join(LIMIT)
+        assert process.exitcode is not None, "hangs"
+    return [
+        (process.exitcode, streams[1].read_text(), streams[2].read_text()) for process, streams in started
+    ]

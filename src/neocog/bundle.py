@@ -20,6 +20,7 @@ from neocog.errors import UserError
 from neocog.weights.published import Tensors, read_tensors
 
 FORMAT = 1
+NEWER = ("mirrored",)  # fields that cards of earlier versions lack
 MODEL, CARD, GOLDEN = "model.safetensors", "model.json", "golden.safetensors"
 
 
@@ -42,6 +43,8 @@ class Card:
     """of FILE.py, where the model comes from one"""
     head_added: bool = False
     """true where the network ended in no linear layer, so that one was put behind it"""
+    mirrored: bool = False
+    """whether the answer is the mean over a picture and its mirror image"""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,9 @@ def _read_card(folder: Path) -> tuple[Card, dict[str, str]]:
     if text != _spelled(stored) or _card_sum(stored) != stored.get("card_sha256"):
         raise UserError(f"{path} was changed after it was written (SHA-256 differs); restore it from a copy")
     try:
-        fields = {name: stored[name] for name in Card.__dataclass_fields__}
+        fields = {
+            name: stored[name] for name in Card.__dataclass_fields__ if name in stored or name not in NEWER
+        }
         fields["classes"] = tuple(fields["classes"])
         fields["preprocess"] = Preprocess.from_json(fields["preprocess"])
         return Card(**fields), stored["sha256"]

@@ -44,6 +44,8 @@ class Learned:
     license: str
     facts: dict[str, Any]
     """how it was fitted, for the card"""
+    mirrored: bool = False
+    """whether the answer is the mean over a picture and its mirror image"""
     epochs: tuple[Epoch, ...] = ()
     comparison: tuple[Row, ...] = ()
     interrupted: str = ""

@@ -69,12 +69,17 @@ def parse(name: str) -> Reference:
         raise unknown("model", name, known) from error
 
 
-def build_module(reference: Reference, channels: int) -> nn.Module:
-    """The module with freshly drawn weights and the number of classes it was made for."""
-    if reference.kind == "ours":
-        from neocog.models import build
+def build_module(reference: Reference, channels: int, aux: bool = False) -> nn.Module:
+    """The module with freshly drawn weights and the number of classes it was made for.
 
-        return build(reference.name, in_chans=channels)
+    With `aux`, one of ours that can have auxiliary heads for training has them.
+    """
+    if reference.kind == "ours":
+        from neocog.models import MODELS, build
+        from neocog.models.information import options_of
+
+        heads = {"aux": True} if aux and "aux" in options_of(MODELS[reference.name]) else {}
+        return build(reference.name, in_chans=channels, **heads)
     if reference.kind == "timm":
         return _timm(reference.name, channels)
     if channels != 3 and reference.kind == "torchvision":

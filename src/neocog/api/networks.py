@@ -61,7 +61,7 @@ def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
     def backbone() -> nn.Module:
         return rebuild(bundle, model, headless=True)
 
-    version = names.code_version(card.model, card.source_sha256)
+    version = _version(names.code_version(card.model, card.source_sha256), card.mirrored)
     network = Network(card.model, card.preprocess, digest(tensors), backbone, version)
     return Loaded(network, Head(*bundle.head()), card.classes, bundle, folder)
 
@@ -101,7 +101,7 @@ def rebuild(bundle: Bundle, model: str | None = None, headless: bool = False) ->
         net = names.build_module(reference, card.preprocess.channels)
         net = with_head(net, card.head, len(card.classes), card.head_added, weight.shape[1])
     load_tensors(net, bundle.tensors)
-    return without_head(net, card.head) if headless else net.eval()
+    return without_head(net, card.head, card.mirrored) if headless else net.eval()
 
 
 def load_tensors(net: nn.Module, tensors: Tensors) -> None:
@@ -141,7 +141,7 @@ def backbone_of(reference: names.Reference, preprocess: Preprocess, weights: Pat
 
 
 def backbone_from(
-    net: nn.Module, reference: names.Reference, preprocess: Preprocess, source: str
+    net: nn.Module, reference: names.Reference, preprocess: Preprocess, source: str, mirrored: bool = False
 ) -> Backbone:
     """A module as it is, as a backbone; its last linear layer makes room for the new one."""
     from neocog.models.head import find_head, without_head
@@ -152,11 +152,16 @@ def backbone_from(
         kept = {k: v for k, v in state.items() if k.rpartition(".")[0] != head}
     else:
         kept = {f"backbone.{k}": v for k, v in state.items()}
-    version = names.code_version(str(reference), names.source_sha256(reference))
+    version = _version(names.code_version(str(reference), names.source_sha256(reference)), mirrored)
     network = Network(
-        str(reference), preprocess, digest(kept), lambda: without_head(_copy(net), head), version
+        str(reference), preprocess, digest(kept), lambda: without_head(_copy(net), head, mirrored), version
     )
     return Backbone(network, kept, head or "classifier", head is None, "as its source says", source)
+
+
+def _version(code: str, mirrored: bool) -> str:
+    """Of the code that computes the features, and of how often it does."""
+    return f"{code}, mirrored" if mirrored else code
 
 
 def _lazy(

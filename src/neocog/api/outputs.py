@@ -65,6 +65,7 @@ def make_card(plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str
         model=str(plan.reference),
         head=learned.head_name,
         head_added=learned.head_added,
+        mirrored=learned.mirrored,
         classes=dataset.classes,
         preprocess=plan.preprocess,
         recipe={**recipe, **learned.facts},

@@ -41,13 +41,12 @@ RUNNING = tuple(RunOptions.__annotations__)
 AS_GIVEN = ("strict", "engine", "device", "precision", "compile", "recompute")
 
 
-def run_options(options: Mapping[str, Any], resume: bool) -> dict[str, Any]:
+def run_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as fields of a `Plan`."""
     saving = Saving(
         every=options.get("save_every", 120.0),
         keep=options.get("keep", 2),
         limit=seconds(options.get("time_limit")),
-        resume=resume,
         tensorboard=options.get("tensorboard", False),
     )
     given = {name: options[name] for name in AS_GIVEN if name in options}

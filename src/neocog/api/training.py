@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from neocog.api.jobs import Learned
 from neocog.api.networks import backbone_from
 from neocog.api.pixels import Read, for_crops, read_pixels
 from neocog.api.plan import Plan
+from neocog.api.readiness import ready_machine
 from neocog.data.loading.pictures import Labelled
 from neocog.data.samples import Subset
 from neocog.inference.engines import choose
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from neocog.training.loop import Task, Trained
     from neocog.training.machine import Machine
     from neocog.training.recipe import Recipe
-
-MACHINE = "machine.json"
-LOOKED_AT = 64  # pictures of the batch that the machine is measured with and the preflight tries
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +70,8 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
     recipe = plan.recipe
     assert isinstance(recipe, Recipe)
     net, head, added = fresh(plan, recipe)
+    if recipe.aux_weight and not getattr(net, "aside", ()):
+        told.say(f"no auxiliary heads in {plan.reference}: aux_weight counts for nothing")
     larger = for_crops(plan.preprocess, recipe.augment)
     read = read_pixels(plan.dataset.samples, larger, told)
     readable = np.flatnonzero(read.hashes.any(axis=1))
@@ -86,7 +85,7 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
         classes=len(plan.dataset.classes),
         head=head,
     )
-    machine = _machine(plan, net, task, folder, told)
+    machine = ready_machine(plan, net, task, folder, told)
     return Ready(net, head, added, task, split, read.skipped, machine)
 
 
@@ -102,7 +101,7 @@ def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
     classes = len(plan.dataset.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        net = names.build_module(plan.reference, plan.preprocess.channels)
+        net = names.build_module(plan.reference, plan.preprocess.channels, aux=recipe.aux_weight > 0)
         if plan.weights:
             load_weights(net, plan.weights, name=str(plan.reference), head="fresh")
         head = find_head(net, shape)
@@ -122,31 +121,6 @@ def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) 
         return Labelled(read.pixels, labels, split.held_out)
     again = read_pixels(Subset(plan.dataset.samples, split.held_out), plan.preprocess, told)
     return Labelled(again.pixels, labels)
-
-
-def _machine(plan: Plan, net: nn.Module, task: Task, folder: Path, told: Progress) -> Machine:
-    """How steps are computed: as the run that goes on did, else as measured, with what the user said."""
-    from neocog.data.loading.order import Order
-    from neocog.training.loop import normaliser
-    from neocog.training.machine import Machine, chosen_machine
-
-    kept = folder / MACHINE
-    if plan.saving.resume and kept.is_file():
-        return Machine.from_json(json.loads(kept.read_text("utf-8")))
-    device = next(net.parameters()).device
-    n = min(LOOKED_AT, len(task.train))
-    pixels = np.empty((n, *task.train.source.shape), np.uint8)
-    picks = Order(size=len(task.train), batch_size=n).whole_epoch(0).indices[:n]
-    task.train.source.fill(task.train.places(picks), pixels)
-    import torch
-
-    sample = normaliser(plan.preprocess, device)(torch.from_numpy(pixels))
-    machine = chosen_machine(net, sample, device, plan.precision)
-    machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
-    for line in machine.why:
-        told.say(line)
-    files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
-    return machine
 
 
 def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
@@ -174,6 +148,7 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
 
 def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Learned:
     """The trained network with its answers on the held-out pictures, ready to be written."""
+    from neocog.models.classifier import drop_auxiliary
     from neocog.training.judging import probabilities_of
     from neocog.training.loop import normaliser
     from neocog.training.recipe import Recipe
@@ -185,7 +160,8 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
         ready.net, ready.task.held_out, normalise, plan.workers, recipe.flip_test
     )
     net = ready.net.cpu()
-    backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here")
+    drop_auxiliary(net)
+    backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here", recipe.flip_test)
     tensors = {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
     layer = Head(tensors[f"{ready.head}.weight"], tensors[f"{ready.head}.bias"])
     chosen = choose(backbone.network, layer, plan.engine, plan.device)
@@ -203,6 +179,7 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
         probabilities=probabilities,
         skipped=ready.skipped,
         license="trained here; the pictures' owner decides",
+        mirrored=recipe.flip_test,
         facts=_facts(device, ready.machine, trained),
         epochs=tuple(trained.epochs),
         comparison=comparison,

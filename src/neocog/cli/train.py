@@ -13,6 +13,7 @@ from neocog.cli.console import Console, out, out_json
 from neocog.cli.knobs import with_knobs
 
 if TYPE_CHECKING:
+    from neocog.api.planning import PlanOptions
     from neocog.api.train import Run
 
 
@@ -105,24 +106,22 @@ def train(
     tensorboard: Annotated[
         bool, Option("--tensorboard", help="figures for TensorBoard in the run's folder", hidden=True)
     ] = False,
+    find_lr: Annotated[
+        bool,
+        Option("--find-lr", help="try rising rates, write find-lr.html and train nothing", hidden=True),
+    ] = False,
     knobs: dict[str, Any] | None = None,
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Make a classifier from a folder of pictures: bundle, figures and a report."""
-    from neocog.api.train import train as run_train
-
-    run = run_train(
-        data,
-        model,
+    given: dict[str, Any] = dict(
         recipe=recipe,
         weights=weights,
         download=download,
-        output=output,
         img_size=img_size,
         resize_mode=resize_mode,
         decoding=decoding,
         val_fraction=val_fraction,
-        resume=resume,
         seed=seed,
         strict=strict,
         engine=engine,
@@ -137,8 +136,14 @@ def train(
         tensorboard=tensorboard,
         **(knobs or {}),
         **reading.options(columns, classes, consensus, quarantine, split, fold),
-        progress=Console(),
     )
+    options: PlanOptions = given  # type: ignore[assignment]
+    if find_lr:
+        _find_lr(data, model, output, options, as_json)
+        return
+    from neocog.api.train import train as run_train
+
+    run = run_train(data, model, output=output, resume=resume, progress=Console(), **options)
     if not run.figures:  # one of several processes, which the first speaks for
         return
     if as_json:
@@ -148,6 +153,20 @@ def train(
     if run.interrupted:
         Console().say(f"{run.interrupted}: saved; --resume {run.folder} goes on from there")
         sys.exit(130)
+
+
+def _find_lr(data: str, model: str | None, output: Path | None, options: PlanOptions, as_json: bool) -> None:
+    from neocog.api.train import find_lr
+    from neocog.files import write_text
+
+    curve = find_lr(data, model, progress=Console(), **options)
+    page = (output or Path()) / "find-lr.html"
+    write_text(page, curve.page(facts=(("data", data), ("model", str(model or "as train chooses")))))
+    if as_json:
+        out_json(curve.to_json())
+    else:
+        out(curve.sentence())
+        out(f"page    {page}")
 
 
 def _summary(run: Run) -> None:

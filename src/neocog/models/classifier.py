@@ -77,6 +77,14 @@ class Classifier(nn.Sequential, Headed):
                     yield layer
 
 
+def drop_auxiliary(net: nn.Module) -> None:
+    """Take the heads off that were only for training. Changes `net`; other networks stay as they are."""
+    if isinstance(net, Classifier):
+        for name in net.aside:
+            delattr(net, name)
+        net.aside = ()
+
+
 def classifier(*, min_size: int = 1, max_size: int | None = None, **layers: nn.Module) -> Classifier:
     """The layers applied in the order written, for pictures of `min_size` to `max_size` pixels a side."""
     net = Classifier(OrderedDict(layers))

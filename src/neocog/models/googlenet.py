@@ -126,7 +126,13 @@ class Auxiliary(nn.Module):
         self.fc2 = nn.Linear(1024, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(self.pool(x)).flatten(1)  # from 4x4 positions
+        pooled = self.pool(x)
+        if pooled.shape[-2:] != (4, 4):
+            raise UserError(
+                f"an auxiliary head reads 4x4 positions, which pictures of 224x224 pixels give, "
+                f"got {pooled.shape[-2]}x{pooled.shape[-1]}; leave the auxiliary heads out, or give that size"
+            )
+        x = self.conv(pooled).flatten(1)
         return self.fc2(self.dropout(F.relu(self.fc1(x))))  # type: ignore[no-any-return]
 
 

@@ -152,11 +152,27 @@ def run_once(net: nn.Module, x: Tensor) -> Tensor:
     return out
 
 
-def without_head(net: nn.Module, head: str | None) -> nn.Module:
-    """The network up to what its last linear layer reads, as (batch, features). Changes `net`."""
+class MirrorMean(nn.Module):
+    """The mean of what a network gives for a picture and for its mirror image, left to right."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean: Tensor = (self.net(x) + self.net(x.flip(-1))) / 2
+        return mean
+
+
+def without_head(net: nn.Module, head: str | None, mirrored: bool = False) -> nn.Module:
+    """The network up to what its last linear layer reads, as (batch, features). Changes `net`.
+
+    With `mirrored` the mean over a picture and its mirror image: a linear layer behind it gives the mean of its logits.
+    """
     if head:
         _replace(net, head, nn.Identity())
-    return chain(net=net, flat=Flat())
+    features = chain(net=net, flat=Flat())
+    return MirrorMean(features) if mirrored else features
 
 
 def with_head(net: nn.Module, head: str, classes: int, added: bool, features: int) -> nn.Module:

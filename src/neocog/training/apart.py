@@ -6,36 +6,29 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 
-from neocog.analysis.twin import unchanged_random
 from neocog.errors import UserError
+from neocog.training.randomness import as_before, seed_step
+from neocog.training.threads import threads_for
+
+
+class NotCopied(UserError):
+    """A network that `copy.deepcopy` refuses, such as one that keeps the result of a computation."""
 
 
 @contextmanager
-def apart(net: nn.Module, seed: int = 0) -> Iterator[nn.Module]:
-    """A copy of `net` to train on trial, while all random generators stand at `seed`; then they stand as before.
+def apart(net: nn.Module) -> Iterator[nn.Module]:
+    """A copy of `net` to train on trial, while all random generators stand at one place; then they stand as before.
 
-    The copy has weights, buffers, modes and own generators of its own. UserError for a network that cannot be copied.
+    The copy has weights, buffers, modes and own generators of its own. NotCopied for a network that cannot be.
     """
     try:
         twin: nn.Module = copy.deepcopy(net)
     except (TypeError, RuntimeError) as error:
-        raise UserError(f"{type(net).__name__} cannot be copied to be tried out: {error}") from error
+        raise NotCopied(f"{type(net).__name__} cannot be copied: {str(error).splitlines()[0]}") from error
     twin.zero_grad(set_to_none=True)
-    cuda = sorted({p.device.index or 0 for p in net.parameters() if p.device.type == "cuda"})
-    with unchanged_random(), torch.random.fork_rng(devices=cuda):
-        seeded(seed)
+    device = next(net.parameters()).device
+    with as_before(device), threads_for(net):
+        seed_step(0, 0, 0, device)
         yield twin
-
-
-def seeded(seed: int) -> None:
-    """Start the generators that dropout and users' networks draw from: torch's, numpy's and Python's global ones."""
-    import random
-
-    import numpy as np
-
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # the global one, which a user's network may draw from
-    random.seed(seed)

@@ -29,10 +29,8 @@ def weights_of(recipe: Recipe, classes: int, counts: NDArray[np.int64]) -> NDArr
         if len(given) != classes:
             raise UserError(f"class_weights needs a number for each of {classes} classes, got {len(given)}")
         return np.array(given, dtype=np.float64)
-    seen = counts > 0
-    rarity = counts.sum() / (seen.sum() * np.maximum(counts, 1))
-    weights = rarity if given == "auto" else np.sqrt(rarity)
-    return np.where(seen, weights * counts.sum() / (weights * counts).sum(), 1.0)
+    weights = np.maximum(counts, 1.0) ** (-1 if given == "auto" else -0.5)
+    return np.where(counts > 0, weights * counts.sum() / (weights * counts).sum(), 1.0)
 
 
 def class_weights_from(path: Path, classes: Sequence[str]) -> tuple[float, ...]:

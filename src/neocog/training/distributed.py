@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed import distributed_c10d
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
@@ -26,6 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from neocog import runtime
 from neocog.errors import UserError
 from neocog.layers.sync_batch_norm import synchronised
+from neocog.training.apart import apart
 
 ANSWER = timedelta(
     seconds=60
@@ -111,8 +112,8 @@ def distributed(net: nn.Module, world: World, device: torch.device, unused: bool
     """`net` on `device` so that its gradients are the mean over the processes; alone, `net` itself.
 
     Its batch norms use the pictures of all processes. Hence the running statistics have the same bits everywhere, and
-    are not sent around before each pass. `unused`: some parameters that learn do not take part in every pass (heads
-    that a forward leaves out), which costs a walk through the graph each time.
+    are not sent around before each pass. `unused`: some parameters are `left_out`, which must be told and costs a walk
+    through the graph each time.
     """
     if world.size == 1:
         return net
@@ -124,6 +125,15 @@ def distributed(net: nn.Module, world: World, device: torch.device, unused: bool
         gradient_as_bucket_view=True,
         **{"broadcast_buffers" if old else "forward_sync_buffers": False},  # type: ignore[arg-type]
     )
+
+
+def left_out(net: nn.Module, pixels: Tensor) -> list[str]:
+    """The parameters that are to learn but do not take part in a training pass over (n, channels, rows, columns)."""
+    with apart(net) as twin:
+        outputs = twin.train()(pixels)
+        tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+        torch.stack([tensor.sum() for tensor in tensors if tensor is not None]).sum().backward()  # type: ignore[no-untyped-call]
+        return [name for name, p in twin.named_parameters() if p.requires_grad and p.grad is None]
 
 
 def _told() -> World:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from math import isfinite
 from time import monotonic
 from types import TracebackType
@@ -11,9 +11,9 @@ from types import TracebackType
 from neocog.data.loading.loader import Batch
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
-from neocog.training.checkpoint import Checkpoint, latest, write_checkpoint
+from neocog.training.checkpoint import Checkpoint, NotFinite, latest, write_checkpoint
 from neocog.training.distributed import World
-from neocog.training.events import Events
+from neocog.training.events import Events, Scalars, scalars_to
 from neocog.training.exchange import ALONE
 from neocog.training.interruption import Interruption
 from neocog.training.saving import Saving
@@ -35,13 +35,12 @@ class Keeping:
         self._saving, self._say, self._world = saving, say, world
         self._interruption = Interruption(self._saving.limit)
         self._events: Events | None = None
+        self._scalars: Scalars | None = None
         self._saved, self._saved_step = monotonic(), -1
         self._stack = ExitStack()
 
     def __enter__(self) -> Keeping:
         self._stack.enter_context(self._interruption)
-        if self._saving.folder and self._world.first:
-            self._events = self._stack.enter_context(Events(self._saving.folder))
         self._saved = monotonic()
         return self
 
@@ -64,14 +63,22 @@ class Keeping:
         folder = self._saving.folder
         stored = latest(folder / CHECKPOINTS, self._say) if folder and self._saving.resume else None
         self._demand_one(stored)
-        if stored is None:
+        if stored is not None:
+            demand_same(stored.facts["identity"], self._saving.identity)
+            state.restore(stored)
+            self._saved_step = state.step
+            self._say(f"going on from step {state.step:,}, epoch {state.position.epoch + 1}")
+        self._open_logs(state.step)
+
+    def _open_logs(self, step: int) -> None:
+        """The run's log and TensorBoard's, without what an earlier attempt said of steps that come again."""
+        folder = self._saving.folder
+        if folder is None or not self._world.first:
             return
-        demand_same(stored.facts["identity"], self._saving.identity)
-        state.restore(stored)
-        self._saved_step = state.step
-        if self._events:
-            self._events.trim(state.step)
-        self._say(f"going on from step {state.step:,}, epoch {state.position.epoch + 1}")
+        self._events = self._stack.enter_context(Events(folder))
+        self._events.trim(step)
+        if self._saving.tensorboard:
+            self._scalars = self._stack.enter_context(scalars_to(folder / "tensorboard", step))
 
     def _demand_one(self, stored: Checkpoint | None) -> None:
         """Raise unless all processes see the same checkpoint."""
@@ -86,7 +93,9 @@ class Keeping:
         """Raise where the mean loss of a step is infinite or no number, with the pictures that were in it."""
         if isfinite(mean):
             return
-        kept = f"; checkpoint of step {self._saved_step:,} is kept" if self._saved_step >= 0 else ""
+        with suppress(NotFinite):  # what a batch norm has seen of that step
+            self.save(state)
+        kept = f"; the state after step {self._saved_step:,} is kept" if self._saved_step >= 0 else ""
         raise Diverged(
             f"the loss became {mean} in step {state.step + 1:,} of epoch {state.position.epoch + 1}"
             f"{kept}; use a smaller --lr, or look at what was in that step: {named(batches, pictures)}"
@@ -94,8 +103,8 @@ class Keeping:
 
     def after_step(self, state: State, mean: float) -> str:
         """Log the step, and save if it is time. Returns why the run should end now; empty where it should not."""
-        if self._events and state.step % STEPS_LOGGED == 0:
-            self._events.add("step", step=state.step, epoch=state.position.epoch + 1, loss=mean, lr=state.lr)
+        if state.step % STEPS_LOGGED == 0:
+            self._log("step", state.step, {"epoch": state.position.epoch + 1, "loss": mean, "lr": state.lr})
         reason = self._ends(state)
         if reason or monotonic() - self._saved >= self._saving.every:
             self.save(state)
@@ -103,11 +112,15 @@ class Keeping:
 
     def after_epoch(self, state: State) -> None:
         """Log the epoch."""
-        row = state.rows[-1]
-        if self._events:
-            self._events.add("epoch", step=state.step, **row.to_json())
+        self._log("epoch", state.step, state.rows[-1].to_json())
         if monotonic() - self._saved >= self._saving.every:
             self.save(state)
+
+    def _log(self, kind: str, step: int, figures: Mapping[str, float]) -> None:
+        if self._events:
+            self._events.add(kind, step=step, **figures)
+        if self._scalars:
+            self._scalars(step, {f"{kind}/{name}": value for name, value in figures.items()})
 
     def save(self, state: State) -> None:
         """Write a checkpoint, if this process is the one that does."""

@@ -23,7 +23,7 @@ from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.progress import Progress
 from neocog.training.averages import Average
-from neocog.training.distributed import World, distributed
+from neocog.training.distributed import World, distributed, left_out
 from neocog.training.ending import end_of_run
 from neocog.training.exchange import ALONE
 from neocog.training.freezing import held_still
@@ -34,9 +34,11 @@ from neocog.training.machine import PLAIN, Machine, prepared
 from neocog.training.optimizers.make import Measures
 from neocog.training.randomness import as_before, seed_step
 from neocog.training.recipe import Recipe
+from neocog.training.sampling import first_pictures
 from neocog.training.saving import Saving
 from neocog.training.schedule import rate
 from neocog.training.state import Epoch, State, begun
+from neocog.training.whitening import whiten_first
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Setting:
 
 
 ALONE_HERE = Setting()
+WHITENED_BY = 2000  # pictures that a whitening first layer is measured on
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,9 @@ def train_loop(
         stack.enter_context(as_before(device))
         stack.enter_context(setting.machine.settled())
         keeping = stack.enter_context(Keeping(setting.saving, progress.say, world))
+        learner = learner_of(net, task, recipe, order, setting)
         state = begun(net, task.head, recipe, seed)
         keeping.restore(state)
-        learner = learner_of(net, task, recipe, setting)
         loader = stack.enter_context(Loader(task.train, order, task.workers, say=progress.say))
         advance = stack.enter_context(progress.step("training", recipe.epochs * order.places))
         advance(state.position.epoch * order.places + state.position.done)
@@ -169,11 +172,17 @@ class Learner:
         return total.item()
 
 
-def learner_of(net: nn.Module, task: Task, recipe: Recipe, setting: Setting) -> Learner:
+def learner_of(net: nn.Module, task: Task, recipe: Recipe, order: Order, setting: Setting) -> Learner:
+    """Built before the optimizer, since a layer that whitens learns nothing."""
     device, classes = next(net.parameters()).device, class_count(task)
-    model = distributed(prepared(with_auxiliary(net), setting.machine), setting.world, device)
+    normalise = normaliser(task.preprocess, device)
+    if recipe.whiten:
+        whiten_first(net, normalise(first_pictures(task.train, order, 0, WHITENED_BY)[0]))
+    whole, world = with_auxiliary(net), setting.world
+    unused = world.size > 1 and bool(left_out(whole, normalise(first_pictures(task.train, order, 0, 2)[0])))
+    model = distributed(prepared(whole, setting.machine), world, device, unused)
     criterion = make_criterion(recipe, classes, class_counts(task.train, classes))
-    return Learner(model, normaliser(task.preprocess, device), criterion, recipe, classes, setting)
+    return Learner(model, normalise, criterion, recipe, classes, setting)
 
 
 def order_of(task: Task, recipe: Recipe, seed: int, world: World) -> Order:
@@ -191,15 +200,10 @@ def order_of(task: Task, recipe: Recipe, seed: int, world: World) -> Order:
 
 def measure_curvature(state: State, task: Task, order: Order, learner: Learner) -> None:
     """Let an optimizer that looks at pictures before each epoch do so; in the middle of one it has done it."""
-    if not isinstance(state.optimizer, Measures) or state.position.done:
-        return
-    picks = order.whole_epoch(state.position.epoch).indices[: state.optimizer.pictures]
-    pixels = np.empty((len(picks), *task.train.source.shape), np.uint8)
-    left_out = [row for row, _ in task.train.source.fill(task.train.places(picks), pixels)]
-    kept = np.delete(np.arange(len(picks)), left_out)
-    targets = torch.from_numpy(task.train.labels[picks[kept]])
-    shown = [(learner.normalise(torch.from_numpy(pixels[kept])), targets)]
-    state.optimizer.measure(state.net, shown, learner.criterion)
+    if isinstance(state.optimizer, Measures) and not state.position.done:
+        pixels, targets = first_pictures(task.train, order, state.position.epoch, state.optimizer.pictures)
+        shown = [(learner.normalise(pixels), targets)]
+        state.optimizer.measure(state.net, shown, learner.criterion)
 
 
 def in_steps(batches: Iterable[Batch], each: int) -> Iterator[Sequence[Batch]]:

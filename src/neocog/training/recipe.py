@@ -36,13 +36,13 @@ class Recipe:
     lr: float = 0.005
     """highest learning rate"""
     momentum: float = 0.9
-    """of SGD, RMSProp and their kin"""
+    """of SGD, RMSProp and their kin; `one-cycle` moves it from .95 to .85 and back"""
     betas: tuple[float, float] = (0.9, 0.999)
     """of Adam and LAMB; the second is RMSProp's decay of squared gradients"""
     eps: float | None = None
     """keeps divisions by small gradients bounded; the optimizer's usual one where None"""
     weight_decay: float = 0.02
-    """decoupled from the gradient in AdamW, LAMB and `krizhevsky`, added to it in the others"""
+    """decoupled from the gradient in AdamW and LAMB, added to it in the others"""
     decay_all: bool = False
     """weight decay on biases and on what norms learn, too; else on weights alone"""
     layer_decay: float = 1.0
@@ -183,6 +183,10 @@ CLASHES: tuple[tuple[Callable[[Recipe], Any], str], ...] = (
     (
         lambda r: r.class_weights != "none" and r.balanced,
         "class_weights and balanced do the same thing twice; give one of them",
+    ),
+    (
+        lambda r: r.average == "lookahead" and r.average_decay > 0.9,
+        "lookahead needs an average_decay of at most 0.9 (0.5 is usual): it hardly moves the weights above",
     ),
     (
         lambda r: r.loss == "lenet-map" and (r.augment.mixup or r.augment.cutmix or r.smoothing),

@@ -14,6 +14,19 @@ RECIPES: dict[str, AnyRecipe] = {
         epochs=20, lr=0.002, weight_decay=0.05, smoothing=0.1, augment=Augment(shift=0.06, flip=True)
     ),
     "digits": Recipe(epochs=40, lr=0.005),
+    "cpu-quick": Recipe(  # for quick_convnet; tuned on Fashion-MNIST, see docs/speed.md
+        epochs=4,
+        batch_size=256,
+        optimizer="nesterov",
+        lr=0.4,
+        weight_decay=5e-4,
+        schedule="one-cycle",
+        warmup=0.25,
+        smoothing=0.1,
+        augment=Augment(flip=True, shift=0.04),
+        whiten=True,
+        flip_test=True,
+    ),
     "neocognitron-1980": SelfOrganisation(),
     "neocognitron-1988": Teaching(),
 }

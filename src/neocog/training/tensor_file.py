@@ -93,4 +93,7 @@ def _size(tensor: Tensor) -> int:
 
 def _data(tensor: Tensor) -> memoryview:
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-    return plain.reshape(-1).view(torch.uint8).numpy().data
+    flat = plain.as_strided(
+        (plain.numel(),), (1,)
+    )  # one element, or none, counts as contiguous with any stride
+    return flat.view(torch.uint8).numpy().data

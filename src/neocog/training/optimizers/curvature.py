@@ -110,24 +110,25 @@ class _Squares(TorchFunctionMode):
         self, func: Function, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         named = dict(kwargs or {})
-        if self.over or not any(t.requires_grad for t in _tensors((*args, *named.values()))):
-            return func(*args, **named)
-        name = func.__name__
         inputs = [t for t in _tensors((*args, *named.values())) if t.requires_grad]
+        if self.over or not inputs:
+            return func(*args, **named)
         twice = len({id(t) for t in inputs}) < len(inputs)
-        if name in RULES and not twice:
-            return RULES[name](func, args, named)
+        if func.__name__ in RULES and not twice:
+            return RULES[func.__name__](func, args, named)
+        versions = [t._version for t in inputs]
         result = func(*args, **named)
-        if not isinstance(result, Tensor) or any(result is t for t in inputs):
+        same = any(result is t for t in inputs) and versions == [
+            t._version for t in inputs
+        ]  # dropout at rest
+        selects = func.__name__ in SELECTIONS and not twice and "alpha" not in named
+        if selects or same or not any(t.requires_grad for t in _tensors([result])):
             return result
-        if twice or name not in SELECTIONS or "alpha" in named:
-            known = ", ".join(sorted(RULES))
-            what = f"{name} of a tensor with itself" if twice else name
-            raise UserError(
-                f"the optimizer sdlm has no rule for second derivatives through {what}, only through {known} and "
-                "what rearranges; take sgd for this network"
-            )
-        return result
+        known = ", ".join(sorted(RULES))
+        raise UserError(
+            f"the optimizer sdlm has no rule for second derivatives through {func.__name__}"
+            f"{' of a tensor with itself' * twice}, only through {known} and what rearranges; take sgd for this network"
+        )
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
@@ -224,6 +225,6 @@ SELECTIONS = {
         "unsqueeze",
         "contiguous",
     ),
-    *("__getitem__", "cat", "stack", "add", "sum", "max_pool2d", "adaptive_max_pool2d"),
+    *("__getitem__", "chunk", "split", "cat", "stack", "add", "sum", "max_pool2d", "adaptive_max_pool2d"),
 }
 """operations whose coefficients are 0 or 1: autograd's own backward pass does"""

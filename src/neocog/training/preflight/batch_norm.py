@@ -15,7 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from neocog.layers.batch_norm import Layer as BatchNorm
 from neocog.layers.dropout import Dropout
 from neocog.layers.stochastic_depth import StochasticDepth
-from neocog.training.preflight.finding import Finding, Subject, count, error, some, warning
+from neocog.training.preflight.finding import Finding, Subject, count, error, first_line, some, warning
 from neocog.training.preflight.trial import Trial
 
 SMALL_BATCH = 8
@@ -110,7 +110,15 @@ def evaluates_in_evaluation_mode(subject: Subject, net: nn.Module, x: Tensor) ->
 @torch.no_grad()
 def _steady(net: nn.Module, x: Tensor) -> Iterator[Finding]:
     x = x[:SHOWN]
-    together, again, alone = net(x), net(x), net(x[:1])
+    together, again = net(x), net(x)
+    try:
+        alone = net(x[:1])
+    except Exception as reason:  # what a user's network raises becomes a line
+        yield error(
+            f"in evaluation mode the network fails on a single picture, as in prediction: {first_line(reason)}; look "
+            "for statistics over the batch in forward (F.batch_norm needs training=self.training)"
+        )
+        return
     if not torch.equal(together, again):
         yield error(
             "in evaluation mode the network answers differently for the same pictures; something is drawn at random "

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from neocog.errors import UserError
-from neocog.training.apart import apart
+from neocog.training.apart import NotCopied, apart
+from neocog.training.freezing import freeze
 from neocog.training.preflight import batch_norm, gradients, labels, memory, outputs, pixels
 from neocog.training.preflight.finding import Check, Finding, Sample, Subject, warning
 from neocog.training.preflight.trial import Fails, Trial, put_in_training, trial
@@ -42,7 +42,7 @@ def preflight(
 
     `head` is the name of the last layer, left unchecked where empty. Everything runs on a copy: weights, buffers,
     gradients, modes and all random generators are left as found. An error ends the search where what follows could
-    not run.
+    not run. Findings are returned, not raised; UserError only for patterns of the recipe's `freeze` that match nothing.
     """
     few = replace(sample, pixels=sample.pixels[:FEW], targets=sample.targets[:FEW])
     net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
@@ -64,15 +64,18 @@ def _all(subject: Subject) -> Iterator[Finding]:
     try:
         with apart(subject.net) as net:
             yield from list(_tried(subject, net, x))
-    except UserError as reason:
-        yield warning(f"one batch could not be tried out before training: {reason}")
+    except NotCopied as reason:
+        yield warning(
+            f"one batch could not be tried out before training: {reason}; much that can go wrong will only show later"
+        )
 
 
 def _tried(subject: Subject, net: nn.Module, x: Tensor) -> Iterator[Finding]:
     """Changes `net`, a copy."""
+    freeze(net, subject.recipe)
     modes = list(batch_norm.trains_in_training_mode(subject, net))
     yield from modes
-    put_in_training(net, subject.recipe.freeze_bn)
+    put_in_training(net, subject.recipe)
     try:
         tried = trial(net, x, subject)
     except Fails as fails:

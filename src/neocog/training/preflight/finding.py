@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from neocog.training.recipe import Recipe
 
@@ -40,8 +39,6 @@ class Sample:
     """logits (n, classes) and targets -> loss of each picture (n,)"""
     labels: NDArray[np.int64] | NDArray[np.float32]
     """of all training pictures: (pictures,), or (pictures, classes)"""
-    optimizer: Callable[[nn.Module], Optimizer] | None = None
-    """the recipe's, for a copy of the network; None leaves the first step untried"""
     held_out: int | None = None
     """pictures that judge; None where that is not known"""
     stored: tuple[int, int] | None = None
@@ -93,3 +90,8 @@ def count(n: int, word: str) -> str:
 
 def by(sides: Sequence[int]) -> str:
     return "x".join(map(str, sides))
+
+
+def first_line(reason: Exception) -> str:
+    """What an exception says, or its kind where it says nothing."""
+    return next((line for line in str(reason).splitlines() if line.strip()), type(reason).__name__)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from neocog.training.optimizers.make import Measures, make_optimizer
 from neocog.training.preflight.finding import Finding, Subject, count, error, some, warning
 from neocog.training.preflight.trial import Seen, Trial, forward, watched
 
@@ -93,11 +94,12 @@ def _without_zeros(subject: Subject, trial: Trial) -> Seen:
 
 def step_is_small(subject: Subject, trial: Trial) -> Iterator[Finding]:
     """One step at the highest rate changes no weight by more than its own size. Changes the trial's network."""
-    if subject.sample.optimizer is None:
-        return
-    optimizer = subject.sample.optimizer(trial.net)
+    optimizer = make_optimizer(trial.net, subject.recipe, subject.head)
+    if isinstance(optimizer, Measures):
+        targets = subject.sample.targets.to(trial.x.device)
+        optimizer.measure(trial.net, [(trial.x, targets)], subject.sample.criterion)
     for group in optimizer.param_groups:
-        group["lr"] = subject.recipe.lr * group.get("scale", 1.0)
+        group["lr"] = subject.recipe.lr * group["scale"]
     weights = {name: p for name, p in _trained(trial.net).items() if p.dim() > 1 and p.grad is not None}
     before = dict(subject.net.named_parameters())
     if subject.recipe.clip is not None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.smallest import fitting_size
 from neocog.errors import UserError
-from neocog.training.preflight.finding import Finding, Subject, by, error, warning
+from neocog.training.preflight.finding import Finding, Subject, by, error, first_line, warning
 from neocog.training.preflight.trial import Fails, Trial, forward
 
 SHOWN = 4  # pictures are enough to see whether two answers are the same
@@ -23,9 +23,7 @@ def why_it_fails(subject: Subject, x: Tensor, fails: Fails) -> Finding:
             f"the batch norm {lone[0]} gets one number in a channel from {len(x)} picture, which has no variance; use "
             "a larger --batch-size, larger pictures, or --freeze-bn"
         )
-    said = next(
-        (line for line in str(fails.reason).splitlines() if line.strip()), type(fails.reason).__name__
-    )
+    said = first_line(fails.reason)
     fitting = _fitting(subject.net, tuple(x.shape[1:]), said)
     return error(f"the network does not run on pictures of {by(x.shape[1:])}: {said}{fitting}")
 

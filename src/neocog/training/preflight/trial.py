@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.batch_norm import Layer as BatchNorm
-from neocog.training.apart import seeded
+from neocog.training.freezing import held_still
 from neocog.training.preflight.finding import Subject
+from neocog.training.randomness import seed_step
+from neocog.training.recipe import Recipe
 
 RELUS = (nn.ReLU, nn.ReLU6)
 
@@ -64,7 +66,7 @@ def trial(net: nn.Module, x: Tensor, subject: Subject) -> Trial:
 
 def forward(net: nn.Module, x: Tensor) -> Tensor:
     """What the network says with all generators at one place, so that dropout drops the same again."""
-    seeded(0)
+    seed_step(0, 0, 0, x.device)
     logits: Tensor = net(x)
     return logits
 
@@ -103,9 +105,7 @@ def _silent(seen: Seen, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], T
     return hook
 
 
-def put_in_training(net: nn.Module, freeze_bn: bool) -> None:
+def put_in_training(net: nn.Module, recipe: Recipe) -> None:
     """As the loop does before an epoch: training mode, but for batch norms that are to stay as they are."""
     net.train()
-    for layer in net.modules():
-        if freeze_bn and isinstance(layer, BatchNorm):
-            layer.eval()
+    held_still(net, recipe)

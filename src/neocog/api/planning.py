@@ -1,0 +1,140 @@
+"""From what a user says to a plan: the data, what was asked for, what was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from neocog import runtime
+from neocog.api import names
+from neocog.api.knobs import KNOBS, RecipeOptions
+from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
+from neocog.api.running import RUNNING, RunOptions, run_options
+from neocog.data.builtin import fetched
+from neocog.data.dataset import Dataset, labelled
+from neocog.data.decoding import chosen_decoding
+from neocog.data.preprocess import Preprocess
+from neocog.data.reading import Reading, ReadingOptions, make_reading
+from neocog.data.source import open_dataset
+from neocog.errors import UserError
+from neocog.progress import Advance, Progress
+
+if TYPE_CHECKING:
+    from neocog.training.recipe import Recipe
+
+READING = tuple(ReadingOptions.__annotations__)
+
+
+class PlanOptions(ReadingOptions, RecipeOptions, RunOptions, total=False):
+    """What a training run takes by keyword beside its data and model."""
+
+    recipe: str | Recipe | None
+    """a name of `RECIPES`, `probe`, or a recipe of one's own; chosen if None"""
+    weights: str | Path | None
+    """a file to start from"""
+    download: bool
+    """fetch published weights and built-in data over the network; nothing else does"""
+    img_size: int | None
+    resize_mode: str | None
+    """crop, pad or squash pictures that are not square"""
+    decoding: str | None
+    """exact or fast; by the size of the pictures where None"""
+    val_fraction: float
+    """share held out where the data have no part that judges; 0.2"""
+    seed: int
+    """of the split, the first weights and the order"""
+
+
+OWN = tuple(set(PlanOptions.__annotations__) - {*READING, *KNOBS, *RUNNING})
+
+
+def planned(data: object, model: str | None, options: PlanOptions, told: Timed) -> Plan:
+    """The plan of a run, every choice of which is made."""
+    wrong = next((name for name in options if name not in (*READING, *KNOBS, *RUNNING, *OWN)), None)
+    if wrong is not None:
+        raise TypeError(f"train() has no argument {wrong!r}")
+    val_fraction, weights = options.get("val_fraction", 0.2), options.get("weights")
+    if not 0 < val_fraction < 1:
+        raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
+    run, download = run_options(options), options.get("download", False)
+    with told.timing("looking"):
+        dataset = _learnable(data, replace(_reading(options), download=download, progress=told))
+        if download:
+            _fetch(model or DEFAULT_MODEL, weights, told, needed=not fetched(data))
+        plan = make_plan(dataset, model, options.get("recipe"), weights, _knobs(options))
+        preprocess = names.resized(plan.preprocess, options.get("img_size"), options.get("resize_mode"))
+        preprocess, why = _decoded(preprocess, options.get("decoding"), dataset)
+    if plan.recipe is None and runtime.launched():
+        raise UserError("the recipe probe runs in one process; leave torchrun out, or give --recipe scratch")
+    return replace(
+        plan,
+        preprocess=preprocess,
+        decisions=(*plan.decisions, *why),
+        val_fraction=val_fraction,
+        seed=options.get("seed", 0),
+        **run,
+    )
+
+
+def _reading(options: PlanOptions) -> Reading:
+    return make_reading(**{k: v for k, v in options.items() if k in READING})  # type: ignore[arg-type]
+
+
+def _knobs(options: PlanOptions) -> RecipeOptions:
+    return {k: v for k, v in options.items() if k in KNOBS and v is not None}  # type: ignore[return-value]
+
+
+def _learnable(data: object, reading: Reading) -> Dataset:
+    """The data set, with a label on every picture and two classes at least."""
+    dataset = labelled(open_dataset(data, reading))
+    if len(dataset.classes) < 2:
+        raise UserError(
+            f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
+        )
+    return dataset
+
+
+def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> tuple[Preprocess, list[str]]:
+    """With the decoding asked for, or the one that suits the pictures; and a sentence where that is `fast`."""
+    if decoding is not None:
+        return replace(preprocess, decoding=decoding), []  # type: ignore[arg-type]  # checked there
+    preprocess, why = chosen_decoding(preprocess, dataset.samples)
+    return preprocess, [why] if why else []
+
+
+def _fetch(model: str, weights: str | Path | None, told: Progress, needed: bool) -> None:
+    """Bring the model's published weights, if it has any; it need not where the data were what to download."""
+    if weights is not None:
+        if needed:
+            raise UserError("give --weights or --download, not both")
+        return
+    if names.fetch(names.parse(model), told) is None and needed:
+        raise UserError(f"{model} has no published weights to download; leave --download out")
+
+
+class Timed:
+    """A progress that also adds up the seconds of each step."""
+
+    def __init__(self, inner: Progress):
+        self._inner = inner
+        self.seconds: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        self._inner.say(text)
+
+    @contextmanager
+    def step(self, name: str, total: int) -> Iterator[Advance]:
+        with self.timing(name), self._inner.step(name, total) as advance:
+            yield advance
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start

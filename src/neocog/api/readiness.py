@@ -1,0 +1,92 @@
+"""Before the first step: how this machine computes it, and what would go wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neocog import files
+from neocog.api.plan import Plan
+from neocog.errors import UserError
+from neocog.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neocog.training.loop import Task
+    from neocog.training.machine import Machine
+    from neocog.training.preflight import Sample
+    from neocog.training.recipe import Recipe
+
+MACHINE = "machine.json"
+LOOKED_AT = 64  # pictures of the batch that the machine is measured with and that is tried
+
+
+def ready_machine(plan: Plan, net: nn.Module, task: Task, folder: Path, told: Progress) -> Machine:
+    """How steps are computed, after one batch was tried: an error ends the run, what is doubtful is said.
+
+    A run that goes on computes as it did before, so that it comes to the same bits.
+    """
+    from neocog.training.machine import Machine, chosen_machine
+
+    kept = folder / MACHINE
+    if plan.saving.resume and kept.is_file():
+        return Machine.from_json(json.loads(kept.read_text("utf-8")))
+    sample = _sample(plan, net, task)
+    look_over(plan, net, task, sample, told)
+    pixels = sample.normalise(sample.pixels)
+    machine = chosen_machine(net, pixels, pixels.device, plan.precision)
+    machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
+    for line in machine.why:
+        told.say(line)
+    files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
+    return machine
+
+
+def look_over(plan: Plan, net: nn.Module, task: Task, sample: Sample, told: Progress) -> None:
+    """Raise for what would make training fail or learn nothing; say what may."""
+    from neocog.training.freezing import freeze
+    from neocog.training.preflight import preflight
+
+    recipe = _recipe(plan)
+    freeze(net, recipe)
+    for finding in preflight(net, sample, recipe, plan.dataset.classes, task.head):
+        if finding.kind == "error":
+            raise UserError(finding.text)
+        told.say(str(finding))
+
+
+def _sample(plan: Plan, net: nn.Module, task: Task) -> Sample:
+    """The first batch of the run as it will be learned from."""
+    import numpy as np
+
+    from neocog.data.augment.draws import Draws
+    from neocog.training.exchange import ALONE
+    from neocog.training.loop import augmentation, class_counts, normaliser, order_of
+    from neocog.training.losses import make_criterion
+    from neocog.training.preflight import Sample
+    from neocog.training.sampling import first_pictures
+
+    recipe, classes = _recipe(plan), len(plan.dataset.classes)
+    order = order_of(task, recipe, plan.seed, ALONE)
+    pixels, targets = first_pictures(task.train, order, 0, min(LOOKED_AT, order.largest_batch))
+    augment = augmentation(recipe, 0, task.preprocess.size)
+    device = next(net.parameters()).device
+    return Sample(
+        pixels=augment(pixels, Draws(plan.seed, 0, np.arange(len(pixels)))),
+        targets=targets.to(device),
+        normalise=normaliser(task.preprocess, device),
+        criterion=make_criterion(recipe, classes, class_counts(task.train, classes)),
+        labels=task.train.labels,
+        held_out=len(task.held_out),
+        pretrained=plan.weights is not None,
+    )
+
+
+def _recipe(plan: Plan) -> Recipe:
+    from neocog.training.recipe import Recipe
+
+    assert isinstance(plan.recipe, Recipe)
+    return plan.recipe
