@@ -8,13 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from neocog.draw.beside import Beside, Pair
 from neocog.draw.table import Table
-from neocog.errors import unknown
-from neocog.experiments.catalogue import EXPERIMENTS
+from neocog.errors import UserError, unknown
+from neocog.experiments.catalogue import EXPERIMENTS, STUDIES
 from neocog.experiments.claims import NUMBER, Claim, Judgement, Sheet, Verdict
+from neocog.experiments.training.scale import NAMES
+from neocog.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from neocog.experiments.training.outcome import Outcome
 
 PAGE = 108  # columns of a terminal
 LEGEND = """Each cell: as printed, a sign, and what it comes to here.
@@ -124,10 +130,27 @@ class Reproduction:
         return f"<pre>{html.escape(LEGEND)}</pre>{tables}<p><b>{counted(self.judgements)}</b></p>"
 
 
-def reproduce(name: str = "tables") -> Reproduction:
-    """Recompute what the lecture prints; `name` is one of `experiments()`."""
+def reproduce(
+    name: str = "tables",
+    scale: str | None = None,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Reproduction | Outcome:
+    """Recompute what the lecture prints, or try what it claims about training; `name` is one of `experiments()`.
+
+    Experiments on training run at a `scale`: minutes (what None means), hour or full. A stopped one goes on where it
+    was; with `output` a page, its plots, the figures as JSON and the finished trials are written into that folder.
+    """
+    if name in STUDIES:
+        if scale not in (None, *NAMES):
+            raise unknown("scale", str(scale), NAMES)
+        from neocog.api.experiment import experiment
+
+        return experiment(name, scale or "minutes", output, progress or Silent())
     if name not in EXPERIMENTS:
-        raise unknown("experiment", name, EXPERIMENTS)
+        raise unknown("experiment", name, [*EXPERIMENTS, *STUDIES])
+    if scale is not None or output is not None:
+        raise UserError(f"{name} is computed at once and printed; leave out the scale and the output folder")
     return judged(name, EXPERIMENTS[name].sheets())
 
 
@@ -138,8 +161,8 @@ def judged(name: str, sheets: Iterable[Sheet]) -> Reproduction:
 
 def experiments() -> Table:
     """What can be reproduced, a line each."""
-    rows = tuple((name, experiment.about) for name, experiment in EXPERIMENTS.items())
-    return Table(("experiment", "what it recomputes"), rows)
+    tables = tuple((name, experiment.about) for name, experiment in EXPERIMENTS.items())
+    return Table(("experiment", "what it recomputes, or trains and compares"), (*tables, *STUDIES.items()))
 
 
 def counted(judgements: Sequence[Judgement]) -> str:

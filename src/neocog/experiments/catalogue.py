@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neocog.experiments.claims import Experiment
 from neocog.experiments.tables import tables
+from neocog.experiments.training.catalogue import STUDIES as STUDIES
 
 EXPERIMENTS = {
     "tables": Experiment(
