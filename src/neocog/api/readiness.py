@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neocog import files
+from neocog import files, runtime
+from neocog.api import names
 from neocog.api.plan import Plan
 from neocog.errors import UserError
 from neocog.progress import Progress
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from neocog.training.loop import Task
     from neocog.training.machine import Machine
@@ -29,20 +31,45 @@ def ready_machine(plan: Plan, net: nn.Module, task: Task, folder: Path, told: Pr
 
     A run that goes on computes as it did before, so that it comes to the same bits.
     """
-    from neocog.training.machine import Machine, chosen_machine
+    from neocog.training.machine import Machine
 
     kept = folder / MACHINE
     if plan.saving.resume and kept.is_file():
         return Machine.from_json(json.loads(kept.read_text("utf-8")))
     sample = _sample(plan, net, task)
     look_over(plan, net, task, sample, told)
-    pixels = sample.normalise(sample.pixels)
-    machine = chosen_machine(net, pixels, pixels.device, plan.precision)
+    machine = _measured_once(plan, net, sample.normalise(sample.pixels))
     machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
     for line in machine.why:
         told.say(line)
     files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
     return machine
+
+
+def _measured_once(plan: Plan, net: nn.Module, pixels: Tensor) -> Machine:
+    """The fastest way on this machine, measured the first time and kept: another way gives other bits."""
+    import torch
+
+    from neocog.training.machine import Machine, chosen_machine
+
+    parts = [
+        str(plan.reference),
+        names.code_version(str(plan.reference), names.source_sha256(plan.reference)),
+        list(pixels.shape),
+        str(pixels.device),
+        runtime.processor(),
+        torch.get_num_threads(),
+        torch.__version__,
+        plan.precision,
+    ]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    kept = files.make_folder(runtime.cache_folder() / "machines") / f"{key}.json"
+    try:
+        return Machine.from_json(json.loads(kept.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):  # none yet, or damaged
+        machine = chosen_machine(net, pixels, pixels.device, plan.precision)
+        files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
+        return machine
 
 
 def look_over(plan: Plan, net: nn.Module, task: Task, sample: Sample, told: Progress) -> None:
