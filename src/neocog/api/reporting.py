@@ -46,7 +46,11 @@ def make_report(
             seconds=tuple(figures["seconds"].items()),
             epochs=tuple(
                 EpochRow(
-                    epoch=e.epoch, train_loss=e.train_loss, eval_loss=e.judged.loss, eval_top1=e.judged.top1
+                    epoch=e.epoch,
+                    train_loss=e.train_loss,
+                    eval_loss=e.judged.loss,
+                    eval_top1=e.judged.top1,
+                    lr=e.lr,
                 )
                 for e in learned.epochs
             ),

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
+from math import floor, isfinite, log10
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +55,13 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRow:
-    """The losses (mean per picture) and the share of held-out pictures right after an epoch."""
+    """The losses (mean per picture), the share of held-out pictures right after an epoch, its last step's rate."""
 
     epoch: int
     train_loss: float
     eval_loss: float
     eval_top1: float
+    lr: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +221,8 @@ def _drawings(report: Report) -> dict[str, str]:
         "times": svg.stacked(str(readable(steps)), [seconds for _, seconds in report.seconds], COLOURS),
         "loss": _loss_curves(report.epochs) if report.epochs else "",
         "learned": _accuracy_curve(report.epochs) if report.epochs else "",
+        "rates": _rate_curve(report.epochs) if report.epochs else "",
+        "rate_unit": f"1e{_exponent(report.epochs)}" if report.epochs else "",
     }
 
 
@@ -235,6 +238,18 @@ def _accuracy_curve(epochs: Sequence[EpochRow]) -> str:
     best = max(y for _, y in curve.points)
     extent = (min(min(y for _, y in curve.points), best - 1), best)
     return svg.curves("Accuracy on held-out pictures by epoch, in percent", (curve,), extent)
+
+
+def _rate_curve(epochs: Sequence[EpochRow]) -> str:
+    unit = 10.0 ** _exponent(epochs)
+    curve = svg.Curve("held", tuple((row.epoch, row.lr / unit) for row in epochs))
+    return svg.curves("Learning rate by epoch", (curve,), (0.0, max(y for _, y in curve.points) or 1.0))
+
+
+def _exponent(epochs: Sequence[EpochRow]) -> int:
+    """Of the power of ten that the rates are told in, so that their numbers are short."""
+    highest = max(row.lr for row in epochs)
+    return floor(log10(highest)) if highest > 0 else 0
 
 
 def _largest_share(report: Report) -> float:
