@@ -423,6 +423,9 @@ def test_a_stopped_experiment_runs_only_what_is_missing(tmp_path: Path) -> None:
     asked.clear()
     outcome = run(its, "minutes", tmp_path, Silent())
     assert asked == [0, 1, 1, 1, 0]  # what was missing, and the name of the pictures
+    asked.clear()
+    run(its, "minutes", tmp_path, Silent())
+    assert asked == [0]  # all lines can be read, those behind the one cut short, too
     whole = run(replace(tiny("pooling")), "minutes", tmp_path / "elsewhere", Silent())
     assert outcome.records == whole.records
 
