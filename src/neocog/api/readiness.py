@@ -17,6 +17,7 @@ from neocog.progress import Progress
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from neocog.training.distributed import World
     from neocog.training.loop import Task
     from neocog.training.machine import Machine
     from neocog.training.preflight import Sample
@@ -26,24 +27,30 @@ MACHINE = "machine.json"
 LOOKED_AT = 64  # pictures of the batch that the machine is measured with and that is tried
 
 
-def ready_machine(plan: Plan, net: nn.Module, task: Task, folder: Path, told: Progress) -> Machine:
+def ready_machine(
+    plan: Plan, net: nn.Module, task: Task, folder: Path, told: Progress, world: World
+) -> Machine:
     """How steps are computed, after one batch was tried: an error ends the run, what is doubtful is said.
 
-    A run that goes on computes as it did before, so that it comes to the same bits.
+    A run that goes on computes as it did before, and all processes compute alike: another way gives other bits.
     """
+    from neocog.training.exchange import word_of_first
     from neocog.training.machine import Machine
 
     kept = folder / MACHINE
-    if plan.saving.resume and kept.is_file():
-        return Machine.from_json(json.loads(kept.read_text("utf-8")))
-    sample = _sample(plan, net, task)
-    look_over(plan, net, task, sample, told)
-    machine = _measured_once(plan, net, sample.normalise(sample.pixels))
-    machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
-    for line in machine.why:
-        told.say(line)
-    files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
-    return machine
+    going = plan.saving.resume and kept.is_file()
+    text = kept.read_text("utf-8") if going and world.first else ""
+    if not going:
+        sample = _sample(plan, net, task)
+        look_over(plan, net, task, sample, told)
+        if world.first:
+            machine = _measured_once(plan, net, sample.normalise(sample.pixels))
+            machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
+            for line in machine.why:
+                told.say(line)
+            text = json.dumps(machine.to_json(), indent=2) + "\n"
+            files.write_text(kept, text)
+    return Machine.from_json(json.loads(word_of_first(world, text)))
 
 
 def _measured_once(plan: Plan, net: nn.Module, pixels: Tensor) -> Machine:

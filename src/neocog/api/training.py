@@ -92,7 +92,7 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
         classes=len(plan.dataset.classes),
         head=head,
     )
-    machine = ready_machine(plan, net, task, folder, told)
+    machine = ready_machine(plan, net, task, folder, told, world)
     return Ready(net, head, added, task, split, read.skipped, machine, taught)
 
 
