@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from neocog.errors import UserError, unknown
 from neocog.layers.first_weights import he_normal
+from neocog.layers.stochastic_depth import StochasticDepth
 from neocog.models.classifier import Classifier, classifier
 
 Shortcut = Literal["A", "B", "C", "none"]
@@ -25,11 +26,12 @@ class BasicBlock(nn.Module):
         self.conv1, self.bn1 = conv(cin, width, 3, stride), nn.BatchNorm2d(width)
         self.conv2, self.bn2 = conv(width, width, 3), nn.BatchNorm2d(width)
         self.downsample = skip(cin, width, stride, shortcut)
+        self.drop_path: StochasticDepth | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
-        return F.relu(y if self.downsample is None else y.add_(self.downsample(x)), inplace=True)
+        return joined(x, y, self.downsample, self.drop_path)
 
 
 class Bottleneck(nn.Module):
@@ -44,12 +46,21 @@ class Bottleneck(nn.Module):
         self.conv2, self.bn2 = conv(width, width, 3, second), nn.BatchNorm2d(width)
         self.conv3, self.bn3 = conv(width, 4 * width, 1), nn.BatchNorm2d(4 * width)
         self.downsample = skip(cin, 4 * width, stride, shortcut)
+        self.drop_path: StochasticDepth | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
         y = self.bn3(self.conv3(y))
-        return F.relu(y if self.downsample is None else y.add_(self.downsample(x)), inplace=True)
+        return joined(x, y, self.downsample, self.drop_path)
+
+
+def joined(x: Tensor, y: Tensor, shortcut: nn.Module | None, drop_path: StochasticDepth | None) -> Tensor:
+    """A block's output: the branch `y`, which may be left out while training, and the shortcut of `x`."""
+    if shortcut is None:
+        return F.relu(y, inplace=True)
+    branch = y if drop_path is None else drop_path(y)
+    return F.relu(branch.add_(shortcut(x)), inplace=True)
 
 
 class PadShortcut(nn.Module):

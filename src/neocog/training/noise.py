@@ -8,6 +8,7 @@ from torch import nn
 
 from neocog.errors import UserError
 from neocog.layers.stochastic_depth import StochasticDepth
+from neocog.models.resnet import BasicBlock, Bottleneck
 from neocog.training.recipe import Recipe
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
@@ -33,7 +34,10 @@ def set_noise(net: nn.Module, recipe: Recipe) -> None:
 
 
 def _branches(net: nn.Module) -> Iterator[nn.Module]:
-    """Layers that leave out a residual branch, in the order of the network: ours, timm's and torchvision's."""
+    """Layers that leave out a residual branch, in the order of the network: ours and timm's. ResNets are given some."""
+    for layer in net.modules():
+        if isinstance(layer, BasicBlock | Bottleneck) and layer.downsample is not None:
+            layer.drop_path = layer.drop_path or StochasticDepth(0.0)
     for layer in net.modules():
         if (
             isinstance(layer, StochasticDepth)
