@@ -59,6 +59,7 @@ def test_train_reports_its_figures_as_json(place: Path) -> None:
         "n_train",
         "n_val",
         "leakage",
+        "interrupted",
         "skipped",
         "quarantined",
         "seconds",
@@ -230,7 +231,8 @@ def test_digits_set_lenet_beside_support_vector_machines(tmp_path: Path) -> None
     assert (figures["model"], figures["recipe"]) == ("lenet5_modern", "digits")
     assert figures["top1"] > 0.96
     rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "lr", "data_wait"]
+    judged = ["eval_loss", "eval_top1", "eval_top5", "eval_balanced", "eval_macro_f1"]
+    assert list(rows[0]) == ["epoch", "train_loss", *judged, "lr", "seconds", "data_wait"]
     assert all(0 <= float(row["data_wait"]) <= 1 for row in rows)
     assert float(rows[-1]["eval_top1"]) == pytest.approx(figures["top1"], abs=1e-9)
 
@@ -349,7 +351,7 @@ def test_an_interrupted_training_keeps_the_weights_so_far(tmp_path: Path) -> Non
         job.send_signal(signal.SIGINT)
         _, said = job.communicate(timeout=120)
     assert job.returncode == 130, said
-    assert "the weights so far are saved" in said
+    assert "interrupted: saved; --resume runs/digits-1 goes on from there" in said
     assert "Traceback" not in said
     assert neocog("verify", "runs/last", cwd=tmp_path).returncode == 0
 

@@ -161,7 +161,7 @@ def test_recipes_of_one_network_are_refused_for_another(folder: Path, tmp_path: 
     wrong = refused("train", folder, "-m", "neocognitron_1988", "--recipe", "scratch", cwd=tmp_path)
     assert wrong.endswith("take --recipe neocognitron-1988, or probe")
     wrong = refused("train", folder, "--recipe", "neocognitron-1980", "--epochs", 3, cwd=tmp_path)
-    assert wrong.startswith("the recipe neocognitron-1980 has no epochs; it has per_class, ink")
+    assert wrong.startswith("the rule of neocognitron has no epochs; it has per_class, ink")
 
 
 def test_the_network_of_1988_has_a_last_cell_for_ten_classes_only() -> None:

@@ -116,7 +116,7 @@ FLAGS = (
         str,
         "take the best epoch by loss, top1, top5, balanced, macro-f1",
     ),
-    Flag("patience", ("--patience",), int, "epochs without a better figure after which training ends", True),
+    Flag("patience", ("--patience",), int, "epochs without a better figure after which training ends"),
     Flag("teacher", ("--teacher",), str, "a run that names the pictures of --unlabelled"),
     Flag("unlabelled", ("--unlabelled", "--unlabeled"), str, "pictures that --teacher names"),
     Flag("confidence", ("--confidence",), float, "what the teacher must exceed to be believed: 0.3"),
