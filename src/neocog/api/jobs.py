@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 IN_MEMORY = 4 << 30  # bytes of pixels above which they lie in a temporary file
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """A run whose state is saved, and nothing else: the process may be killed within seconds."""
+
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Learned:
     """A trained classifier, what it says about the held-out pictures, and how it came to be."""

@@ -15,6 +15,7 @@ from neocog.errors import UserError
 
 CHECKPOINTS = "checkpoints"
 FIGURES = "run.json"
+MACHINE = "machine.json"  # written before the first step
 RUNS = Path("runs")
 
 
@@ -65,7 +66,7 @@ def _going(output: str | Path | None, resume: str, name: str) -> Place | None:
         return Place(folder, False, is_done(folder))
     if output is not None:
         folder = Path(output).expanduser()
-        going = is_done(folder) or (folder / CHECKPOINTS).is_dir()
+        going = is_done(folder) or _begun(folder)
         return Place(folder, False, is_done(folder)) if going else None
     return next((Place(folder, True) for folder in _newest(name) if not is_done(folder)), None)
 
@@ -79,17 +80,22 @@ def is_done(folder: Path) -> bool:
     return not figures.get("interrupted")
 
 
+def _begun(folder: Path) -> bool:
+    """Whether a run was at work there, perhaps killed before its first checkpoint."""
+    return (folder / CHECKPOINTS).is_dir() or (folder / MACHINE).is_file()
+
+
 def _newest(name: str) -> Iterator[Path]:
-    """Folders of runs on the data set that have checkpoints, the last one first."""
+    """Folders of runs on the data set that train all weights, the last one first."""
     pattern = re.compile(re.escape(_stem(name)) + r"-(\d+)")
     there = RUNS.iterdir() if RUNS.is_dir() else ()
     numbers = {int(found[1]): folder for folder in there if (found := pattern.fullmatch(folder.name))}
-    return (numbers[i] for i in sorted(numbers, reverse=True) if (numbers[i] / CHECKPOINTS).is_dir())
+    return (numbers[i] for i in sorted(numbers, reverse=True) if _begun(numbers[i]))
 
 
 def _named(folder: Path) -> Place:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        going = (folder / CHECKPOINTS).is_dir() if folder.is_dir() else False
+        going = _begun(folder) and not is_done(folder)
         what = "an unfinished run" if going else "a run" if is_bundle(folder) else "something"
         way = "name another, or go on with it by --resume auto" if going else "name another"
         raise UserError(f"--output must name a new or empty folder, {folder} holds {what}; {way}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from neocog import files, runtime
 from neocog.api import names
+from neocog.api.places import MACHINE
 from neocog.api.plan import Plan
 from neocog.errors import UserError
 from neocog.progress import Progress
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from neocog.training.preflight import Sample
     from neocog.training.recipe import Recipe
 
-MACHINE = "machine.json"
 LOOKED_AT = 64  # pictures of the batch that the machine is measured with and that is tried
 
 
@@ -32,25 +32,37 @@ def ready_machine(
 ) -> Machine:
     """How steps are computed, after one batch was tried: an error ends the run, what is doubtful is said.
 
-    A run that goes on computes as it did before, and all processes compute alike: another way gives other bits.
+    A run that goes on computes as it did before, so that it comes to the same bits. Of several processes the first
+    decides for all.
     """
     from neocog.training.exchange import word_of_first
     from neocog.training.machine import Machine
 
+    machine = _kept_or_chosen(plan, net, task, folder, told) if world.first else None
+    text = word_of_first(world, json.dumps(machine.to_json()) if machine else "")
+    return machine or Machine.from_json(json.loads(text))
+
+
+def _kept_or_chosen(plan: Plan, net: nn.Module, task: Task, folder: Path, told: Progress) -> Machine:
+    from neocog.training.machine import Machine
+
     kept = folder / MACHINE
-    going = plan.saving.resume and kept.is_file()
-    text = kept.read_text("utf-8") if going and world.first else ""
-    if not going:
-        sample = _sample(plan, net, task)
-        look_over(plan, net, task, sample, told)
-        if world.first:
-            machine = _measured_once(plan, net, sample.normalise(sample.pixels))
-            machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
-            for line in machine.why:
-                told.say(line)
-            text = json.dumps(machine.to_json(), indent=2) + "\n"
-            files.write_text(kept, text)
-    return Machine.from_json(json.loads(word_of_first(world, text)))
+    if plan.saving.resume and kept.is_file():
+        try:
+            return Machine.from_json(json.loads(kept.read_text("utf-8")))
+        except (ValueError, TypeError, AttributeError, UserError) as error:
+            raise UserError(
+                f"{kept} must say how the run's steps are computed, but it is damaged ({error}); "
+                "restore it from a copy, or start anew with another --output"
+            ) from error
+    sample = _sample(plan, net, task)
+    look_over(plan, net, task, sample, told)
+    machine = _measured_once(plan, net, sample.normalise(sample.pixels))
+    machine = replace(machine, compile=plan.compile, recompute=plan.recompute)
+    for line in machine.why:
+        told.say(line)
+    files.write_text(kept, json.dumps(machine.to_json(), indent=2) + "\n")
+    return machine
 
 
 def _measured_once(plan: Plan, net: nn.Module, pixels: Tensor) -> Machine:

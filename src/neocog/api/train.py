@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 from neocog import runtime
 from neocog.api.classifier import Classifier, load
 from neocog.api.find_lr import find_lr_for
-from neocog.api.jobs import Learned, learn_probe
+from neocog.api.jobs import Learned, Stopped, learn_probe
 from neocog.api.jobs_neocognitron import learn_neocognitron
 from neocog.api.outputs import write_run
-from neocog.api.places import CHECKPOINTS, FIGURES, Place, run_place
+from neocog.api.places import CHECKPOINTS, FIGURES, MACHINE, Place, run_place
 from neocog.api.plan import Plan
 from neocog.api.planning import PlanOptions, Timed, planned
-from neocog.api.readiness import MACHINE
 from neocog.api.training import learn_weights
 from neocog.bundle import is_bundle
 from neocog.errors import UserError
@@ -112,8 +111,8 @@ def _run(plan: Plan, place: Place, told: Timed, world: World | None = None) -> R
         told.say(line)
     try:
         learned = _learned(plan, place.folder, told, world)
-        if learned is None:
-            return Run(place.folder, {})
+        if not isinstance(learned, Learned):
+            return Run(place.folder, {}, interrupted=learned.reason if learned else "")
         figures = write_run(place.folder, plan, learned, told.seconds, place.is_default)
     except BaseException as error:
         forget_beginning(place.folder)
@@ -126,7 +125,7 @@ def _run(plan: Plan, place: Place, told: Timed, world: World | None = None) -> R
     return Run(place.folder, figures, tuple(map(str, learned.comparison)), learned.interrupted)
 
 
-def _learned(plan: Plan, folder: Path, told: Timed, world: World | None) -> Learned | None:
+def _learned(plan: Plan, folder: Path, told: Timed, world: World | None) -> Learned | Stopped | None:
     """By the way that the recipe goes."""
     if plan.recipe is None:
         return learn_probe(plan, told)

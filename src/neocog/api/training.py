@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.api import names
 from neocog.api.held_out import Split, split_readable
-from neocog.api.jobs import Learned
+from neocog.api.jobs import Learned, Stopped
 from neocog.api.networks import backbone_from
 from neocog.api.pixels import Read, for_crops, read_pixels
 from neocog.api.plan import Plan
@@ -52,8 +52,9 @@ class Ready:
     """what a teacher added to the training pictures"""
 
 
-def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | None:
+def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | Stopped | None:
     """Train and describe the network; None in a process that is not the first of several."""
+    from neocog.training.interruption import SOON_KILLED
     from neocog.training.loop import Setting, train_loop
     from neocog.training.recipe import Recipe
 
@@ -63,7 +64,11 @@ def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Lea
     saving = replace(plan.saving, folder=folder, identity=identity(plan, ready))
     setting = Setting(saving, ready.machine, world)
     trained = train_loop(ready.net, ready.task, recipe, plan.seed, told, setting)
-    return described(plan, ready, trained, told) if world.first else None
+    if not world.first:
+        return None
+    if trained.interrupted in SOON_KILLED:
+        return Stopped(trained.interrupted)
+    return described(plan, ready, trained, told)
 
 
 def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:

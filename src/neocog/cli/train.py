@@ -144,11 +144,11 @@ def train(
     from neocog.api.train import train as run_train
 
     run = run_train(data, model, output=output, resume=resume, progress=Console(), **options)
-    if not run.figures:  # one of several processes, which the first speaks for
+    if not run.figures and not run.interrupted:  # one of several processes, which the first speaks for
         return
     if as_json:
         out_json(run.to_json())
-    else:
+    elif run.figures:
         _summary(run)
     if run.interrupted:
         Console().say(f"{run.interrupted}: saved; --resume {run.folder} goes on from there")

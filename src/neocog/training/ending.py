@@ -10,6 +10,7 @@ from neocog.data.loading.loader import Loader
 from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.layers.batch_norm import Layer, precise_batch_norm
+from neocog.training.interruption import SOON_KILLED
 from neocog.training.recipe import Recipe
 from neocog.training.state import State
 
@@ -17,10 +18,19 @@ PRECISE_PICTURES = 10_000  # over which batch norm's statistics are measured ane
 
 
 def end_of_run(
-    state: State, train: Labelled, recipe: Recipe, normalise: Callable[[Tensor], Tensor]
+    state: State,
+    train: Labelled,
+    recipe: Recipe,
+    normalise: Callable[[Tensor], Tensor],
+    interrupted: str = "",
 ) -> int | None:
-    """Put the best epoch's weights, else the average, into the network; the epoch, where `best_by` chose one."""
+    """Put the best epoch's weights, else the average, into the network; the epoch, where `best_by` chose one.
+
+    Where the run was `interrupted` by one who kills it soon, there is no time, and nothing is done.
+    """
     chosen = None
+    if interrupted in SOON_KILLED:
+        return None
     if state.best:
         state.net.load_state_dict(dict(state.best.tensors))
         chosen = state.best.epoch

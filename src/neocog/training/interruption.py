@@ -13,6 +13,8 @@ REASONS = {
     "SIGTERM": "terminated by SIGTERM",  # torchrun, Kubernetes, Slurm: SIGKILL follows in about 30 s
     "SIGUSR1": "asked to stop by SIGUSR1",  # Slurm's --signal
 }
+SOON_KILLED = frozenset({REASONS["SIGTERM"], REASONS["SIGUSR1"]})
+"""reasons of those who do not wait: there is time for a checkpoint, not for a report"""
 Handler = Callable[[int, FrameType | None], object] | int | None
 
 

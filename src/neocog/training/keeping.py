@@ -8,6 +8,8 @@ from math import isfinite
 from time import monotonic
 from types import TracebackType
 
+import torch
+
 from neocog.data.loading.loader import Batch
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
@@ -37,6 +39,7 @@ class Keeping:
         self._events: Events | None = None
         self._scalars: Scalars | None = None
         self._saved, self._saved_step = monotonic(), -1
+        self._constants: frozenset[str] = frozenset()
         self._stack = ExitStack()
 
     def __enter__(self) -> Keeping:
@@ -60,6 +63,7 @@ class Keeping:
 
     def restore(self, state: State) -> None:
         """Put the newest checkpoint into `state`, where the run goes on from one."""
+        self._constants = infinite(state)
         folder = self._saving.folder
         stored = latest(folder / CHECKPOINTS, self._say) if folder and self._saving.resume else None
         self._demand_one(stored)
@@ -126,9 +130,16 @@ class Keeping:
         """Write a checkpoint, if this process is the one that does."""
         if self._saving.folder and self._world.first and state.step != self._saved_step:
             folder = self._saving.folder / CHECKPOINTS
-            write_checkpoint(folder, state.checkpoint(self._saving.identity), self._saving.keep)
+            checkpoint = state.checkpoint(self._saving.identity)
+            write_checkpoint(folder, checkpoint, self._saving.keep, constants=self._constants)
             self._saved_step = state.step
         self._saved = monotonic()
+
+
+def infinite(state: State) -> frozenset[str]:
+    """Tensors of a checkpoint that are infinite from the beginning, as masks are, so that it is no sign of anything."""
+    there = [name for name, buffer in state.net.named_buffers() if not torch.isfinite(buffer).all()]
+    return frozenset(f"{part}.{name}" for name in there for part in ("net", "average", "best"))
 
 
 def named(batches: Sequence[Batch], pictures: Labelled) -> str:

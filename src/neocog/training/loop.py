@@ -128,7 +128,7 @@ def train_loop(
                 advance(n, f"loss {mean:.3f}, waiting {clock.share:.0%}")
                 if reason := keeping.after_step(state, mean):
                     return Trained(
-                        state.rows, reason, end_of_run(state, task.train, recipe, learner.normalise)
+                        state.rows, reason, end_of_run(state, task.train, recipe, learner.normalise, reason)
                     )
             # 8. judged on the held-out pictures, the average in place of the weights where there is one
             with averaged(state.average, net):

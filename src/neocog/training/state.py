@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -187,7 +188,7 @@ def better(value: float, than: float, figure: str) -> bool:
 
 def demand_same(stored: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Raise in words where a checkpoint belongs to a run of another network, recipe or data set."""
-    for name, now in identity.items():
+    for name, now in json.loads(json.dumps(dict(identity))).items():  # tuples come back from a card as lists
         then = stored.get(name)
         if then != now:
             raise UserError(

@@ -1,0 +1,232 @@
+import json
+import os
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from door import neocog, refused
+from runs import WORDS, Going, make_data, newest, weights, without_clock
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+SHORT = ("--best-by", "top1", "--average", "ema", "--epochs", 4)
+SAVING = ("--save-every", 0, "--resume", "auto")
+LEARNERS = {
+    "ema, plateau, early stopping": (
+        *(
+            "--average",
+            "ema",
+            "--sched",
+            "plateau",
+            "--decay-epochs",
+            1,
+            "--best-by",
+            "loss",
+            "--patience",
+            3,
+        ),
+        *("--epochs", 8),
+    ),
+    "mixup, one-cycle, two passes a step": (
+        *("--mixup", 0.4, "--sched", "one-cycle", "--opt", "nesterov", "--lr", 0.05, "--grad-accum-steps", 2),
+        *("--epochs", 8),
+    ),
+    "balanced, repeats, lookahead": (
+        "--balanced",
+        "--aug-repeats",
+        2,
+        "--average",
+        "lookahead",
+        "--ema-decay",
+        0.5,
+        "--epochs",
+        4,
+    ),
+    "whitened, shifted, polyak": ("--whiten", "--shift", 0.1, "--flip", "--average", "polyak", "--epochs", 5),
+    "sdlm": ("-m", "net.py:plain", "--opt", "sdlm", "--lr", 0.001, "--best-by", "top1", "--epochs", 4),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("runs"))
+
+
+def begun_like(run: Path, other: Path) -> Path:
+    """What a run leaves that is killed before its first checkpoint: how steps are computed was measured by then."""
+    other.mkdir()
+    shutil.copy(run / "machine.json", other)
+    return other
+
+
+def best_epoch(run: Path) -> object:
+    return json.loads((run / "model.json").read_text())["recipe"].get("weights of epoch")
+
+
+def killed_and_continued(draw: random.Random, *words: object, cwd: Path, run: Path, most: int) -> int:
+    """Kill the command at random steps, in the middle of whatever it does, until it has come to its end."""
+    kills = 0
+    while True:
+        going = Going(*words, "-o", run, *SAVING, cwd=cwd)
+        goal = newest(run) + draw.randrange(1, 12)
+        if kills < most and going.until(lambda goal=goal: newest(run) >= goal):  # type: ignore[misc]
+            going.send(signal.SIGKILL)
+        code = going.end()
+        assert code in (0, -signal.SIGKILL), going.said
+        if code == 0:
+            return kills
+        kills += 1
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_killed_at_random_and_continued_a_run_ends_with_the_same_bits(place: Path, learner: str) -> None:
+    words, name = (*WORDS, *LEARNERS[learner]), learner.replace(",", "").replace(" ", "-")
+    undisturbed = place / name
+    neocog(*words, "-o", undisturbed, cwd=place)
+    run = begun_like(undisturbed, place / f"{name}-killed")
+    kills = killed_and_continued(random.Random(learner), *words, cwd=place, run=run, most=3)
+    assert kills >= 2
+    assert weights(run) == weights(undisturbed)
+    assert without_clock(run) == without_clock(undisturbed)
+    assert best_epoch(run) == best_epoch(undisturbed)
+    assert not (run / "checkpoints").exists()
+
+
+@pytest.fixture(scope="module")
+def whole(place: Path) -> Path:
+    """A run that nobody disturbed."""
+    neocog(*WORDS, *SHORT, "-o", "whole", cwd=place)
+    return place / "whole"
+
+
+@pytest.fixture(scope="module")
+def halfway(place: Path, whole: Path) -> Path:
+    """The same run, killed when it had four checkpoints at least."""
+    run = begun_like(whole, place / "halfway")
+    going = Going(*WORDS, *SHORT, *SAVING, "-o", run, cwd=place)
+    assert going.until(lambda: newest(run) >= 9)
+    going.send(signal.SIGKILL)
+    assert going.end() == -signal.SIGKILL
+    return run
+
+
+def copied(run: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(run, folder / "run"))
+
+
+def goes_on(run: Path, place: Path, whole: Path) -> str:
+    """What the run says that goes on to its end and has the same bits then."""
+    said = neocog(*WORDS, *SHORT, "-o", run, "--resume", "auto", cwd=place).stderr
+    assert weights(run) == weights(whole)
+    assert without_clock(run) == without_clock(whole)
+    return said
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGUSR1", "time"])
+def test_stopped_a_run_saves_and_ends_with_130(place: Path, whole: Path, tmp_path: Path, how: str) -> None:
+    run = begun_like(whole, tmp_path / "run")
+    long = (*WORDS, *SHORT[:-1], 2000, "-o", run, "--resume", "auto")
+    going = Going(*long, *(("--time-limit", "0.1s") if how == "time" else ()), cwd=place)
+    if how != "time":
+        assert going.until(lambda: "epoch 1:" in going.said)
+        going.send(signal.Signals[how])
+    assert going.end() == 130, going.said
+    assert f"saved; --resume {run} goes on from there" in going.said
+    step = newest(run)
+    assert step > 0
+    assert (run / "report.html").exists() == (how in ("SIGINT", "time"))
+    again = Going(*long, "--time-limit", "0.1s", cwd=place)
+    assert again.end() == 130
+    assert f"going on from step {step:,}" in again.said
+    assert newest(run) > step
+
+
+@pytest.mark.parametrize("damage", ["card cut", "tensors cut", "a bit of the tensors", "card missing"])
+def test_where_the_newest_checkpoint_is_damaged_the_one_before_leads_to_the_same_bits(
+    place: Path, whole: Path, halfway: Path, tmp_path: Path, damage: str
+) -> None:
+    run = copied(halfway, tmp_path)
+    step = newest(run)
+    card = run / "checkpoints" / f"step-{step:08}.json"
+    tensors = run / "checkpoints" / json.loads(card.read_text())["tensors"]
+    before = sorted(int(path.stem.split("-")[1]) for path in card.parent.glob("step-*.json"))[-2]
+    if damage == "card missing":
+        card.unlink()
+    elif damage == "a bit of the tensors":
+        raw = bytearray(tensors.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        tensors.write_bytes(raw)
+    else:
+        file = card if damage == "card cut" else tensors
+        os.truncate(file, file.stat().st_size // 2)
+    said = goes_on(run, place, whole)
+    assert f"going on from step {before:,}" in said
+    assert str(card if "card" in damage else tensors) in said
+
+
+def test_a_finished_run_says_so(place: Path, whole: Path) -> None:
+    for words in (("-o", whole, "--resume", "auto"), ("--resume", whole)):
+        done = neocog(*WORDS, *SHORT, *words, cwd=place)
+        assert "there is nothing left to train" in done.stderr
+        assert "accuracy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (("-m", "net.py:plain"), "made with model net.py:small"),
+        (("--lr", 0.003), "made with recipe lr 0.001"),
+        (("--mixup", 0.2), "made with recipe augment"),
+        (("--seed", 1), "made with pictures"),
+        (("--img-size", 14), "made with preprocessing size [12, 12]"),
+    ],
+)
+def test_a_run_that_is_another_one_is_refused(
+    place: Path, halfway: Path, tmp_path: Path, words: tuple[object, ...], rule: str
+) -> None:
+    run = copied(halfway, tmp_path)
+    before = sorted(path.name for path in run.rglob("*"))
+    assert rule in refused(*WORDS, *SHORT, *words, "--resume", run, cwd=place)
+    assert sorted(path.name for path in run.rglob("*")) == before
+
+
+@pytest.mark.parametrize("change", ["added", "changed", "relabelled", "class added"])
+def test_a_data_set_that_has_changed_is_refused(
+    place: Path, halfway: Path, tmp_path: Path, change: str
+) -> None:
+    run = copied(halfway, tmp_path)
+    shutil.copytree(place / "data", tmp_path / "data")
+    shutil.copy(place / "net.py", tmp_path)
+    picture = tmp_path / "data" / "class0" / "00.png"
+    if change == "added":
+        Image.new("L", (12, 12), 9).save(picture.with_name("24.png"))
+    elif change == "changed":
+        Image.new("L", (12, 12), 9).save(picture)
+    elif change == "relabelled":
+        picture.rename(picture.parents[1] / "class1" / "24.png")
+    else:
+        picture.parent.with_name("class3").mkdir()
+        Image.new("L", (12, 12), 9).save(picture.parents[1] / "class3" / "00.png")
+    what = "classes class3" if change == "class added" else "made with pictures"
+    assert what in refused(*WORDS, *SHORT, "--resume", run, cwd=tmp_path)
+
+
+def test_what_cannot_go_on_is_refused_in_words(
+    place: Path, whole: Path, halfway: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    words = (*WORDS, *SHORT)
+    assert "has no checkpoints to go on from" in refused(*words, "--resume", tmp_path / "empty", cwd=place)
+    assert "leave one out" in refused(*words, "--resume", halfway, "-o", whole, cwd=place)
+    assert "go on with it by --resume auto" in refused(*words, "-o", halfway, cwd=place)
+    run = copied(halfway, tmp_path)
+    for text in ('{"precision": "float32', "[]", '{"speed": 3}', '{"precision": "float7"}'):
+        (run / "machine.json").write_text(text)
+        assert f"{run / 'machine.json'} must say how" in refused(*words, "--resume", run, cwd=place)
+    for path in (run / "checkpoints").iterdir():
+        os.truncate(path, 40)
+    shutil.copy(halfway / "machine.json", run)
+    assert "none is" in refused(*words, "--resume", run, cwd=place)
