@@ -55,6 +55,17 @@ class Ready:
 def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | Stopped | None:
     """Train and describe the network; None in a process that is not the first of several."""
     from neocog.training.interruption import SOON_KILLED
+
+    ready, trained = run_loop(plan, told, folder, world)
+    if not world.first:
+        return None
+    if trained.interrupted in SOON_KILLED:
+        return Stopped(trained.interrupted)
+    return described(plan, ready, trained, told)
+
+
+def run_loop(plan: Plan, told: Progress, folder: Path, world: World) -> tuple[Ready, Trained]:
+    """What the training began with, and what became of it."""
     from neocog.training.loop import Setting, train_loop
     from neocog.training.recipe import Recipe
 
@@ -63,12 +74,7 @@ def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Lea
     ready = get_ready(plan, told, folder, world)
     saving = replace(plan.saving, folder=folder, identity=identity(plan, ready))
     setting = Setting(saving, ready.machine, world)
-    trained = train_loop(ready.net, ready.task, recipe, plan.seed, told, setting)
-    if not world.first:
-        return None
-    if trained.interrupted in SOON_KILLED:
-        return Stopped(trained.interrupted)
-    return described(plan, ready, trained, told)
+    return ready, train_loop(ready.net, ready.task, recipe, plan.seed, told, setting)
 
 
 def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:

@@ -110,6 +110,14 @@ def train(
         bool,
         Option("--find-lr", help="try rising rates, write find-lr.html and train nothing", hidden=True),
     ] = False,
+    prove_resume: Annotated[
+        bool,
+        Option(
+            "--prove-resume",
+            help="stop and kill the run in its first steps, go on, compare all bits; keep nothing",
+            hidden=True,
+        ),
+    ] = False,
     knobs: dict[str, Any] | None = None,
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
@@ -141,6 +149,9 @@ def train(
     if find_lr:
         _find_lr(data, model, output, options, as_json)
         return
+    if prove_resume:
+        _prove_resume(data, model, options, as_json)
+        return
     from neocog.api.train import train as run_train
 
     run = run_train(data, model, output=output, resume=resume, progress=Console(), **options)
@@ -167,6 +178,17 @@ def _find_lr(data: str, model: str | None, output: Path | None, options: PlanOpt
     else:
         out(curve.sentence())
         out(f"page    {page}")
+
+
+def _prove_resume(data: str, model: str | None, options: PlanOptions, as_json: bool) -> None:
+    from neocog.api.prove import prove_resume
+
+    proof = prove_resume(data, model, progress=Console(), **options)
+    if as_json:
+        out_json(proof.to_json())
+    else:
+        out(proof)
+    sys.exit(0 if proof.identical else 1)
 
 
 def _summary(run: Run) -> None:
