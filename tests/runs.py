@@ -17,6 +17,7 @@ from PIL import Image
 from door import PROCESSES, _command
 
 NETWORK = """
+import torch
 from torch import nn
 
 def small():
@@ -24,6 +25,21 @@ def small():
         nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(), nn.Linear(600, 8), nn.ReLU(),
         nn.Linear(8, 3),
     )
+
+class Burns(nn.Module):
+    # NaN from the twelfth batch on that it is shown in training; a mask of its own holds infinities
+
+    def __init__(self):
+        super().__init__()
+        self.shown = 0
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+
+    def forward(self, x):
+        self.shown += self.training and len(x) > 1 and x.requires_grad
+        return x * (float("nan") if self.shown >= 12 else 1.0)
+
+def burning():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), Burns(), nn.Flatten(), nn.Linear(400, 3))
 
 def plain():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(400, 3))

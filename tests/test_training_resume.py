@@ -1,8 +1,11 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -208,3 +211,48 @@ def test_what_cannot_go_on_is_refused_in_words(
         os.truncate(path, 40)
     shutil.copy(halfway / "machine.json", run)
     assert "none is" in refused(*words, "--resume", run, cwd=place)
+
+
+def test_a_loss_that_is_no_number_names_step_and_pictures_and_keeps_the_state_before(
+    place: Path, tmp_path: Path
+) -> None:
+    """The network has a mask of infinities, too, which is no reason to refuse a checkpoint."""
+    run = tmp_path / "run"
+    said = refused(*WORDS, *SHORT, "-m", "net.py:burning", "--save-every", 0, "-o", run, cwd=place)
+    found = re.search(
+        r"the loss became nan in step (\d+) of epoch (\d); the state after step (\d+) is kept", said
+    )
+    assert found, said
+    step, epoch, kept = map(int, found.groups())
+    assert kept == step - 1 == newest(run)
+    assert epoch == (step - 1) // 8 + 1  # 57 pictures in batches of 8
+    named = said.partition("what was in that step: ")[2].split(", ")
+    assert len(named) in (7, 8)
+    assert len({str(place / name) for name in named if (place / name).is_file()}) == len(named)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", folder], capture_output=True
+    ).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_disk_that_is_full_is_told_and_with_room_again_the_run_goes_on(
+    place: Path, whole: Path, small_disk: Path
+) -> None:
+    run = begun_like(whole, small_disk / "run")
+    (small_disk / "filler").write_bytes(bytes(100_000))
+    said = refused(*WORDS, *SHORT, *SAVING, "-o", run, cwd=place)
+    assert "a checkpoint needs" in said
+    step = newest(run)
+    assert step > 0
+    assert f"--resume auto goes on from step {step:,}" in said
+    (small_disk / "filler").unlink()
+    subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
+    assert f"going on from step {step:,}" in goes_on(run, place, whole)

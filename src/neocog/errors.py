@@ -8,6 +8,10 @@ class UserError(ValueError):
     """The user's input is wrong. The command line prints it as one line and exits with code 2."""
 
 
+class ToldElsewhere(UserError):
+    """Another process of the same run tells what is wrong; the command line ends without a line."""
+
+
 class Unreadable(UserError):
     """A picture that cannot be decoded; the message is the reason, without the path."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neocog import files, runtime
 from neocog.data.augment.policy import Augment, ScaleJitter
 from neocog.data.decode import Pixels
-from neocog.data.loading.pictures import Decoded, Source, with_margin
+from neocog.data.loading.pictures import Decoded, Held, Source, with_margin
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples
 from neocog.inference.stream import stream
@@ -27,7 +27,7 @@ LARGEST_MARGIN = 2.0
 class Read:
     """What reading all pictures gave."""
 
-    pixels: Pixels | Source
+    pixels: Source
     hashes: NDArray[np.uint8]
     """(n, 32): SHA-256 of each file; zeros where it cannot be read"""
     skipped: tuple[tuple[int, str], ...]
@@ -48,7 +48,7 @@ def read_pixels(samples: Samples, preprocess: Preprocess, told: Progress) -> Rea
                     pixels[part.indices] = part.outputs
             skipped += part.skipped
             advance(len(part.indices) + len(part.skipped))
-    source = Decoded(samples, preprocess) if pixels is None else pixels
+    source = Decoded(samples, preprocess) if pixels is None else Held(pixels, samples)
     return Read(source, hashes, tuple(skipped))
 
 

@@ -70,8 +70,10 @@ def planned(data: object, model: str | None, options: PlanOptions, told: Timed) 
         plan = make_plan(dataset, model, options.get("recipe"), weights, _knobs(options))
         preprocess = names.resized(plan.preprocess, options.get("img_size"), options.get("resize_mode"))
         preprocess, why = _decoded(preprocess, options.get("decoding"), dataset)
-    if plan.recipe is None and runtime.launched():
-        raise UserError("the recipe probe runs in one process; leave torchrun out, or give --recipe scratch")
+    if runtime.launched() and not hasattr(plan.recipe, "epochs"):
+        raise UserError(
+            f"the recipe {plan.recipe_name} runs in one process; leave torchrun out, or give --recipe scratch"
+        )
     return replace(
         plan,
         preprocess=preprocess,

@@ -73,11 +73,19 @@ def train(
     in the newest run of these data that is not done, a folder in that one; where there is none, it starts anew.
     """
     told = Timed(progress or Silent())
-    plan = planned(data, model, options, told)
-    plan = replace(plan, saving=replace(plan.saving, resume=resume is not None))
-    dataset = plan.dataset
-    where = partial(run_place, output, resume, dataset.name, None if dataset.listed else dataset.root)
-    return _together(plan, where, told) if runtime.launched() else _run(plan, where(), told)
+
+    def begin(told: Timed) -> tuple[Plan, Callable[[], Place]]:
+        plan = planned(data, model, options, told)
+        plan = replace(plan, saving=replace(plan.saving, resume=resume is not None))
+        dataset = plan.dataset
+        return plan, partial(
+            run_place, output, resume, dataset.name, None if dataset.listed else dataset.root
+        )
+
+    if runtime.launched():
+        return _together(begin, options.get("device", "auto"), told)
+    plan, where = begin(told)
+    return _run(plan, where(), told)
 
 
 def find_lr(
@@ -92,21 +100,23 @@ def find_lr(
     return find_lr_for(planned(data, model, options, told), told)
 
 
-def _together(plan: Plan, where: Callable[[], Place], told: Timed) -> Run:
+def _together(begin: Callable[[Timed], tuple[Plan, Callable[[], Place]]], device: str, told: Timed) -> Run:
     """One of several processes: the first finds the folder, speaks and writes."""
     from neocog.training.distributed import joined
     from neocog.training.exchange import word_of_first
 
-    with joined(runtime.device(plan.device)) as world:
+    with joined(runtime.device(device)) as world:
+        heard = told if world.first else Timed(Silent())
+        plan, where = begin(heard)  # in here, so that what is wrong in several processes is told once
         place = Place.from_text(word_of_first(world, str(where()) if world.first else ""))
-        return _run(plan, place, told if world.first else Timed(Silent()), world)
+        return _run(plan, place, heard, world)
 
 
 def _run(plan: Plan, place: Place, told: Timed, world: World | None = None) -> Run:
     """Say what was decided, learn, and write it all down; a folder that nothing came into is removed again."""
     if place.done:
         told.say(f"{place.folder} is done: there is nothing left to train")
-        return finished(place.folder)
+        return finished(place.folder) if world is None or world.first else Run(place.folder, {})
     for line in plan.decisions:
         told.say(line)
     try:
@@ -115,7 +125,8 @@ def _run(plan: Plan, place: Place, told: Timed, world: World | None = None) -> R
             return Run(place.folder, {}, interrupted=learned.reason if learned else "")
         figures = write_run(place.folder, plan, learned, told.seconds, place.is_default)
     except BaseException as error:
-        forget_beginning(place.folder)
+        if world is None or world.first:
+            forget_beginning(place.folder)
         reason = explained(error, plan, place.folder)
         if reason is None:
             raise

@@ -25,7 +25,7 @@ from neocog.cli import (
 )
 from neocog.cli.console import Console
 from neocog.cli.help_all import with_help_all
-from neocog.errors import UserError
+from neocog.errors import ToldElsewhere, UserError
 
 INTERRUPTED = 130
 
@@ -76,6 +76,8 @@ def run() -> None:
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         with_help_all(app)()
+    except ToldElsewhere:
+        sys.exit(2)
     except UserError as error:
         Console().say(f"neocog: {' '.join(str(error).split())}")
         sys.exit(2)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import signature
@@ -24,7 +24,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from neocog import runtime
-from neocog.errors import UserError
+from neocog.errors import ToldElsewhere, UserError
 from neocog.layers.sync_batch_norm import synchronised
 from neocog.training.apart import apart
 
@@ -91,10 +91,11 @@ def joined(device: torch.device) -> Iterator[World]:
     cuda = _check_device(device, world)
     if cuda:
         torch.cuda.set_device(world.local_rank)
-    with _share_of_cores(), _lost_is_told():
+    store = _meeting(world)
+    with _share_of_cores(), _told_once(store), _lost_is_told():
         dist.init_process_group(
             "nccl" if cuda else "gloo",
-            store=_meeting(world),
+            store=store,
             rank=world.rank,
             world_size=world.size,
             timeout=ANSWER,
@@ -244,6 +245,20 @@ def _lost_is_told() -> Iterator[None]:
                 f"all processes must live and answer until the end, this one lost another: {reason}"
             ) from error
         raise
+
+
+@contextmanager
+def _told_once(store: Store) -> Iterator[None]:
+    """Of the processes that end with an error, the first keeps it; those that end for its sake have another one."""
+    try:
+        yield
+    except BaseException as error:
+        first = True
+        with suppress(RuntimeError):  # the store went with the process that kept it
+            first = store.add("failed", 1) == 1
+        if first or not isinstance(error, UserError):
+            raise
+        raise ToldElsewhere("another process of the run tells what is wrong") from error
 
 
 def _leave(cuda: bool) -> None:

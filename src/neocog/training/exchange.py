@@ -23,14 +23,20 @@ def own_device(world: World, name: str) -> torch.device:
 
 def word_of_first(world: World, text: str) -> str:
     """The text that the first process has."""
-    if world.size == 1:
-        return text
-    own = np.frombuffer(text.encode(), np.uint8) if world.first else np.zeros(0, np.uint8)
-    [length] = world.sum([len(own)])
-    sent = torch.zeros(length, dtype=torch.int64)
-    if world.first:
-        sent += torch.from_numpy(own.astype(np.int64))
-    return bytes(world.sum(sent.tolist())).decode()
+    return words_of_all(world, text if world.first else "")[0]
+
+
+def words_of_all(world: World, text: str) -> list[str]:
+    """The text of each process, by rank; in all of them."""
+    own = text.encode("utf-8", "surrogateescape")
+    ends = np.cumsum(world.sum([len(own) * (rank == world.rank) for rank in range(world.size)])).tolist()
+    placed = [0] * ends[-1]
+    placed[ends[world.rank] - len(own) : ends[world.rank]] = own
+    whole = bytes(world.sum(placed))
+    return [
+        whole[start:end].decode("utf-8", "surrogateescape")
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
 
 
 def rows_of_all(world: World, rows: NDArray[np.float32], total: int) -> NDArray[np.float32]:

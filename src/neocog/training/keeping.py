@@ -16,7 +16,7 @@ from neocog.errors import UserError
 from neocog.training.checkpoint import Checkpoint, NotFinite, latest, write_checkpoint
 from neocog.training.distributed import World
 from neocog.training.events import Events, Scalars, scalars_to
-from neocog.training.exchange import ALONE
+from neocog.training.exchange import ALONE, word_of_first, words_of_all
 from neocog.training.interruption import Interruption
 from neocog.training.saving import Saving
 from neocog.training.state import State, demand_same
@@ -100,9 +100,11 @@ class Keeping:
         with suppress(NotFinite):  # what a batch norm has seen of that step
             self.save(state)
         kept = f"; the state after step {self._saved_step:,} is kept" if self._saved_step >= 0 else ""
+        kept = word_of_first(self._world, kept)
+        shown = ", ".join(words_of_all(self._world, named(batches, pictures)))
         raise Diverged(
             f"the loss became {mean} in step {state.step + 1:,} of epoch {state.position.epoch + 1}"
-            f"{kept}; use a smaller --lr, or look at what was in that step: {named(batches, pictures)}"
+            f"{kept}; use a smaller --lr, or look at what was in that step: {shown}"
         )
 
     def after_step(self, state: State, mean: float) -> str:

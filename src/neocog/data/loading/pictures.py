@@ -38,6 +38,8 @@ class Held:
     """Pixels that are there already, (n, height, width, channels) in memory or in a file mapped into it."""
 
     pixels: Pixels
+    named: Samples | None = None
+    """whose names they have; numbers where None"""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -45,7 +47,7 @@ class Held:
         return height, width, channels
 
     def name(self, index: int) -> str:
-        return f"[{index}]"
+        return self.named.name(index) if self.named is not None else f"[{index}]"
 
     def fill(self, indices: Indices, out: Pixels) -> list[Reason]:
         np.take(self.pixels, indices, axis=0, out=out, mode="clip")  # other modes make a copy on the way
