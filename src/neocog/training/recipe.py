@@ -175,6 +175,15 @@ CLASHES: tuple[tuple[Callable[[Recipe], Any], str], ...] = (
         lambda r: r.schedule == "step" and not r.milestones,
         "the schedule step needs milestones: shares of the run, such as 0.3 0.6 0.9",
     ),
+    (
+        lambda r: r.sizes and len(r.sizes) >= r.epochs,
+        "progressive resizing needs an epoch for each of its sizes and one at full size; "
+        "give fewer sizes or more epochs",
+    ),
+    (
+        lambda r: r.freeze_bn and r.precise_bn,
+        "freeze_bn keeps batch norm's statistics and precise_bn measures them anew; give one of them",
+    ),
     (lambda r: r.patience and not r.best_by, "patience needs a best_by: the figure that has to get better"),
     (
         lambda r: r.min_lr > r.lr,
