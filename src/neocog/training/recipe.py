@@ -154,7 +154,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("weight_decay", "head_lr", "min_lr", "aux_weight"), FROM_0),
     **dict.fromkeys(("lr", "eps", "clip", "decay_epochs"), ABOVE_0),
     **dict.fromkeys(("momentum", "warmup", "smoothing", "dropout", "drop_path", "average_from"), BELOW_1),
-    "betas": ("lie in 0..1, below 1", lambda pair: all(0 <= beta < 1 for beta in pair)),
+    "betas": (
+        "be two numbers in 0..1, below 1",
+        lambda pair: len(pair) == 2 and all(0 <= beta < 1 for beta in pair),
+    ),
     "layer_decay": ("lie above 0, at most 1", lambda x: 0 < x <= 1),
     "decay_rate": ("lie above 0, at most 1", lambda x: 0 < x <= 1),
     "average_decay": SHARE,
