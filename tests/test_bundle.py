@@ -258,3 +258,42 @@ def test_a_card_that_does_not_fit_its_weights_is_refused(tmp_path: Path, change:
     write_bundle(tmp_path, replace(BUNDLE, card=replace(CARD, **change)), GOLDEN)
     with pytest.raises(UserError, match="does not fit its card: no row per class in fc"):
         read_bundle(tmp_path)
+
+
+def test_a_card_says_whether_answers_are_means_over_mirror_images(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "run", replace(BUNDLE, card=replace(CARD, mirrored=True)), GOLDEN)
+    assert read_bundle(tmp_path / "run").card.mirrored
+
+
+def test_cards_of_before_there_were_mirror_images_are_read(folder: Path) -> None:
+    """Written by hand, with the sum that its text has without the field for it."""
+    path = folder / "model.json"
+    card = json.loads(path.read_text("utf-8"))
+    del card["mirrored"], card["card_sha256"]
+    text = json.dumps(card, indent=2, ensure_ascii=False).replace("\udce9", "\\udce9") + "\n"
+    card["card_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    text = json.dumps(card, indent=2, ensure_ascii=False).replace("\udce9", "\\udce9") + "\n"
+    path.write_text(text, "utf-8")
+    assert read_bundle(folder).card == CARD
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_mirrored_bundle_answers_alike_in_every_engine(tmp_path: Path, engine: str) -> None:
+    """The mean of the logits of both views, from the unmirrored network."""
+    torch = pytest.importorskip("torch")
+    from neocog import create_model, load
+
+    torch.manual_seed(3)
+    net = create_model("lenet5_modern", num_classes=3).eval()
+    stored = {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()}
+    size = Preprocess(size=(32, 32), channels=1, mean=(0.1,), std=(0.5,))
+    card = replace(CARD, classes=("a", "b", "c"), preprocess=size, mirrored=True)
+    write_bundle(tmp_path / "run", Bundle(card, stored), GOLDEN)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32), dtype=np.uint8)
+    found = load(tmp_path / "run", engine=engine).probabilities(list(pixels))
+    x = torch.from_numpy(((pixels / 255 - 0.1) / 0.5).astype(np.float32))[:, None]
+    with torch.no_grad():
+        logits = ((net(x) + net(x.flip(-1))) / 2).numpy()
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert np.abs(expected - 1 / 3).max() > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-4)

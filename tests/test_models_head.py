@@ -1,10 +1,13 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from neocog.errors import UserError
 from neocog.layers.chain import chain
-from neocog.models.head import Flat, find_head, with_head, without_head
+from neocog.models.classifier import Classifier, classifier, drop_auxiliary
+from neocog.models.head import Flat, MirrorMean, find_head, with_head, without_head
 
 INPUT = (3, 8, 8)
 
@@ -120,3 +123,38 @@ def test_a_network_without_a_head_gets_one_behind_it() -> None:
 def test_a_last_layer_that_is_not_linear_is_refused() -> None:
     with pytest.raises(UserError, match="last layer conv must be linear, got Conv2d"):
         with_head(small(), "conv", classes=2, added=False, features=4)
+
+
+def test_the_mean_over_a_picture_and_its_mirror_image() -> None:
+    """By hand: what the net reads is the picture made symmetric, since it is linear."""
+    torch.manual_seed(0)
+    net, x = nn.Sequential(nn.Flatten(), nn.Linear(24, 3)), torch.randn(5, 2, 3, 4)
+    weight = net[1].weight.double().view(3, 2, 3, 4)
+    symmetric = (x.double().numpy() + x.double().numpy()[..., ::-1]) / 2
+    expected = torch.einsum("kchw,nchw->nk", weight, torch.from_numpy(symmetric)) + net[1].bias
+    torch.testing.assert_close(MirrorMean(net)(x).double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_mirrored_features_give_the_mean_of_the_logits() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 4, 2), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3)).eval()
+    x, head = torch.randn(5, 2, 3, 4), net[3]
+    with torch.no_grad():
+        expected = (net(x) + net(torch.from_numpy(x.numpy()[..., ::-1].copy()))) / 2
+        found = head(without_head(net, "3", mirrored=True)(x))
+    torch.testing.assert_close(found, expected)
+
+
+def test_auxiliary_heads_are_taken_off_and_the_answers_stay() -> None:
+    net = classifier(conv=nn.Conv2d(1, 2, 2), flatten=nn.Flatten(), fc=nn.Linear(12, 3))
+    net.insert(3, nn.Linear(2, 3))
+    net = Classifier(OrderedDict(zip(("conv", "flatten", "fc", "aux1"), net, strict=True)))
+    net.aside = ("aux1",)
+    x = torch.randn(2, 1, 3, 4)
+    before = net(x)
+    drop_auxiliary(net)
+    assert set(net.state_dict()) == {"conv.weight", "conv.bias", "fc.weight", "fc.bias"}
+    assert torch.equal(net(x), before)
+    drop_auxiliary(net)
+    drop_auxiliary(nn.Linear(2, 2))
+    assert len(net) == 3

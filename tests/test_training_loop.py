@@ -22,20 +22,7 @@ from neocog.training.recipe import Recipe
 from neocog.training.recipes import RECIPES, recipe
 from neocog.training.saving import Saving
 from neocog.training.state import Epoch
-
-Doubles = NDArray[np.float64]
-GREY = Preprocess(size=(6, 8), channels=1, mean=(0.3,), std=(0.4,))
-STILL = Recipe(epochs=1, augment=Augment())
-
-
-def bright_quarters(n: int, seed: int = 0) -> Labelled:
-    """Dark noise with one bright quarter, which is the class, of four: separable even when shifted by one pixel."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 60, (n, 6, 8, 1), dtype=np.uint8)
-    labels = rng.permutation(np.arange(n) % 4)
-    for picture, label in zip(pixels, labels, strict=True):
-        picture[3 * (label // 2) :, 4 * (label % 2) :][:3, :4] += np.uint8(180)
-    return Labelled(pixels, labels)
+from quarters import STILL, Doubles, bits, bright_quarters, drawn, inputs, linear, matrices, task
 
 
 def noise(n: int, classes: int) -> Labelled:
@@ -43,44 +30,14 @@ def noise(n: int, classes: int) -> Labelled:
     return Labelled(rng.integers(0, 256, (n, 6, 8, 1), dtype=np.uint8), np.arange(n) % classes)
 
 
-def task(train: Labelled | None = None, held_out: Labelled | None = None) -> Task:
-    return Task(train or bright_quarters(80), held_out or bright_quarters(40, seed=1), GREY)
-
-
-def drawn(*layers: nn.Module) -> nn.Module:
-    """The layers in a row, with weights drawn from a seed of their own."""
-    net = nn.Sequential(*layers)
-    generator = torch.Generator().manual_seed(11)
-    for parameter in net.parameters():
-        parameter.data.uniform_(-0.2, 0.2, generator=generator)
-    return net
-
-
 def convolutional() -> nn.Module:
     return drawn(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(144, 4))
-
-
-def linear(classes: int = 4) -> nn.Module:
-    return drawn(nn.Flatten(), nn.Linear(48, classes))
-
-
-def inputs(part: Labelled) -> Doubles:
-    """Normalised pixels as rows, by definition."""
-    return ((part.pixels / 255 - 0.3) / 0.4).reshape(len(part.labels), -1)
-
-
-def matrices(net: nn.Module) -> tuple[Doubles, Doubles]:
-    return net[1].weight.detach().double().numpy(), net[1].bias.detach().double().numpy()  # type: ignore[index]
 
 
 def trained(net: nn.Module, seed: int = 0, **changes: float | bool) -> tuple[nn.Module, list[Epoch]]:
     run = train_loop(net, task(), replace(Recipe(epochs=3), **changes), seed, Silent())  # type: ignore[arg-type]
     assert not run.interrupted
     return net, run.epochs
-
-
-def bits(net: nn.Module) -> bytes:
-    return b"".join(tensor.detach().numpy().tobytes() for tensor in net.state_dict().values())
 
 
 def test_a_separable_problem_is_learned_completely() -> None:

@@ -96,7 +96,10 @@ def changed_recipe(base: Recipe, options: RecipeOptions, classes: tuple[str, ...
     if isinstance(given.get("class_weights"), str | Path) and given["class_weights"] not in WEIGHTINGS:
         changes["class_weights"] = class_weights_from(Path(given["class_weights"]).expanduser(), classes)
     epochs = given.get("epochs", base.epochs)
+    if isinstance(given.get("freeze"), str):
+        changes["freeze"] = (given["freeze"],)
     _in_shares(changes, given, epochs)
+    _by_schedule(changes, changes.get("schedule", base.schedule))
     if "patience" in given and not (base.best_by or "best_by" in given):
         changes["best_by"] = "top1"
     return replace(base, **changes, augment=augment)
@@ -111,9 +114,24 @@ def _in_shares(changes: dict[str, Any], given: dict[str, Any], epochs: int) -> N
             raise UserError(f"give {own} or {in_epochs}, not both: they are the same in other units")
         numbers = given[in_epochs]
         many = isinstance(numbers, list | tuple)
+        if many and not all(n > 0 for n in numbers):
+            raise UserError(f"{in_epochs} must be above 0, got {_listed(numbers)}")
         if not all(0 <= n < epochs for n in (numbers if many else [numbers])):
-            raise UserError(f"{in_epochs} must lie before the end of the {epochs} epochs, got {numbers}")
+            raise UserError(
+                f"{in_epochs} must lie before the end of the {epochs} epochs, got {_listed(numbers)}"
+            )
         changes[own] = tuple(n / epochs for n in numbers) if many else numbers / epochs
+
+
+def _by_schedule(changes: dict[str, Any], schedule: str) -> None:
+    """Milestones are of `step` alone: those of the recipe go with it, those that were given would count for nothing."""
+    if schedule == "step":
+        return
+    if "milestones" in changes or "factors" in changes:
+        raise UserError(
+            f"milestones and their factors are of the schedule step, got {schedule}; give --sched step"
+        )
+    changes |= {"milestones": (), "factors": ()}
 
 
 def _augment(base: Augment, given: dict[str, Any]) -> Augment:
@@ -130,6 +148,10 @@ def _augment(base: Augment, given: dict[str, Any]) -> Augment:
         x = given["colour_jitter"]
         changes["jitter"] = Jitter(x, x, x) if x else None
     return replace(augment, **changes)
+
+
+def _listed(numbers: Any) -> str:
+    return ", ".join(f"{n:g}" for n in (numbers if isinstance(numbers, list | tuple) else [numbers]))
 
 
 def _tupled(value: Any) -> Any:

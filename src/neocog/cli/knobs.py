@@ -52,7 +52,7 @@ FLAGS = (
         "decay_milestones", ("--decay-milestones",), tuple, "epochs after which step cuts the rate: 30,60,90"
     ),
     Flag("factors", ("--decay-factors",), tuple, "of the rate after each milestone"),
-    Flag("decay_rate", ("--decay-rate", "--lr-gamma"), float, "factor of a cut of the rate"),
+    Flag("decay_rate", ("--decay-rate", "--dr", "--lr-gamma"), float, "factor of a cut of the rate"),
     Flag(
         "decay_epochs",
         ("--decay-epochs", "--lr-step-size"),

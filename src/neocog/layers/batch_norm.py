@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -68,7 +68,7 @@ class BatchNorm2d(nn.Module):
 Layer = _BatchNorm | BatchNorm2d
 
 
-def precise_batch_norm(net: nn.Module, batches: Iterable[Tensor]) -> None:
+def precise_batch_norm(net: nn.Module, batches: Iterable[Tensor], still: Collection[nn.Module] = ()) -> None:
     """Replace the running mean and variance of every batch norm in `net` by true averages over the batches.
 
     The paper's inference step (Algorithm 2, line 10) in place of the moving average, as the authors of ResNet released
@@ -81,12 +81,13 @@ def precise_batch_norm(net: nn.Module, batches: Iterable[Tensor]) -> None:
       m / (m - 1) * E[var_B]; how far the means of the batches lie apart is not part of it.
 
     Parameters, modes, momentum and `num_batches_tracked` are left as found, and so are batch norms that the batches do
-    not reach or that keep no running statistics. UserError if there is no batch, or one number in a channel.
+    not reach, that keep no running statistics, or that are among `still`, which normalise with the ones they have.
+    UserError if there is no batch, or one number in a channel.
     """
     averages = {
         layer: _Average()
         for layer in net.modules()
-        if isinstance(layer, Layer) and layer.running_mean is not None
+        if isinstance(layer, Layer) and layer.running_mean is not None and layer not in still
     }
     batch = None
     with _batch_statistics_only(net, averages), torch.no_grad():

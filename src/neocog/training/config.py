@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from neocog.data.augment.erase import Erasing
@@ -34,23 +35,31 @@ def recipe_facts(recipe: object) -> dict[str, Any]:
 
 def recipe_from_json(stored: Mapping[str, Any]) -> Recipe:
     """The recipe that `recipe_to_json` wrote; what is missing is as by default. Errors name the field."""
-    given = dict(stored)
+    given = _known(stored, Recipe)
     augment = given.pop("augment", None)
-    changes = {name: _tupled(value) for name, value in _known(given, Recipe).items()}
+    changes = {name: _tupled(value) for name, value in given.items()}
     if augment is not None:
         changes["augment"] = augment_from_json(augment)
-    try:
+    with _right_kinds("the recipe"):
         return Recipe(**changes)
-    except TypeError as error:
-        raise UserError(f"a field of the recipe has a value of the wrong kind: {error}") from error
 
 
 def augment_from_json(stored: Mapping[str, Any]) -> Augment:
+    """The augmentation of a recipe in JSON; what is missing does nothing."""
     changes = _known(stored, Augment)
-    for name, kinds in TUPLES.items():
-        if isinstance(changes.get(name), Mapping):
-            changes[name] = _of_kind(name, changes[name], kinds)
-    return replace(Augment(), **{name: _tupled(value) for name, value in changes.items()})
+    with _right_kinds("the augmentation"):
+        for name, kinds in TUPLES.items():
+            if isinstance(changes.get(name), Mapping):
+                changes[name] = _of_kind(name, changes[name], kinds)
+        return Augment(**{name: _tupled(value) for name, value in changes.items()})
+
+
+@contextmanager
+def _right_kinds(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"a field of {what} has a value of the wrong kind: {error}") from error
 
 
 def _of_kind(name: str, given: Mapping[str, Any], kinds: tuple[Any, ...]) -> Any:

@@ -10,6 +10,7 @@ from neocog.data.loading.loader import Loader
 from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.layers.batch_norm import Layer, precise_batch_norm
+from neocog.training.freezing import still_norms
 from neocog.training.interruption import SOON_KILLED
 from neocog.training.recipe import Recipe
 from neocog.training.state import State
@@ -21,12 +22,12 @@ def end_of_run(
     state: State,
     train: Labelled,
     recipe: Recipe,
-    normalise: Callable[[Tensor], Tensor],
+    whole: Callable[[Tensor], Tensor],
     interrupted: str = "",
 ) -> int | None:
     """Put the best epoch's weights, else the average, into the network; the epoch, where `best_by` chose one.
 
-    Where the run was `interrupted` by one who kills it soon, there is no time, and nothing is done.
+    `whole` makes of training pictures what the network is judged on. Where the run was `interrupted` by one who kills it soon, there is no time, and nothing is done.
     """
     chosen = None
     if interrupted in SOON_KILLED:
@@ -37,17 +38,18 @@ def end_of_run(
     elif state.average:
         state.average.put_into(state.net)
     if recipe.precise_bn:
-        measure_statistics(state.net, train, recipe, normalise)
+        measure_statistics(state.net, train, recipe, whole)
     return chosen
 
 
 def measure_statistics(
-    net: nn.Module, train: Labelled, recipe: Recipe, normalise: Callable[[Tensor], Tensor]
+    net: nn.Module, train: Labelled, recipe: Recipe, whole: Callable[[Tensor], Tensor]
 ) -> None:
-    """Batch norm's running statistics as true averages over training pictures as they lie, none of them changed."""
-    if not any(isinstance(layer, Layer) for layer in net.modules()):
+    """Running statistics of the batch norms that are not frozen as true averages over training pictures, unchanged."""
+    still = set(still_norms(net, recipe))
+    if all(layer in still for layer in net.modules() if isinstance(layer, Layer)):
         return
     size = min(len(train), PRECISE_PICTURES)
     order = Order(size=len(train), batch_size=recipe.batch_size, seed=0, length=size)
     with Loader(train, order) as loader:
-        precise_batch_norm(net, (normalise(batch.pixels) for batch in loader))
+        precise_batch_norm(net, (whole(batch.pixels) for batch in loader), still)

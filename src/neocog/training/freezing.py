@@ -25,7 +25,7 @@ def freeze(net: nn.Module, recipe: Recipe) -> int:
             raise unknown("parameters to freeze", pattern, _patterns(net))
         for parameter in found:
             parameter.requires_grad_(False)
-    for layer in _still(net, recipe):
+    for layer in still_norms(net, recipe):
         layer.requires_grad_(False)
     still = [parameter.numel() for parameter in learning.values() if not parameter.requires_grad]
     if learning and len(still) == len(learning):
@@ -36,14 +36,14 @@ def freeze(net: nn.Module, recipe: Recipe) -> int:
 def held_still(net: nn.Module, recipe: Recipe) -> None:
     """Frozen batch norms go to evaluation mode, so that their running statistics stay as they are too.
 
-    Those are all of them with `freeze_bn`, else those whose scale a pattern of `freeze` matches. `net.train()` undoes
-    it, so this is called after each.
+    `net.train()` undoes it, so this is called after each.
     """
-    for layer in _still(net, recipe):
+    for layer in still_norms(net, recipe):
         layer.eval()
 
 
-def _still(net: nn.Module, recipe: Recipe) -> Iterator[BatchNorm]:
+def still_norms(net: nn.Module, recipe: Recipe) -> Iterator[BatchNorm]:
+    """Frozen batch norms: all of them with `freeze_bn`, else those whose scale a pattern of `freeze` matches."""
     for name, layer in net.named_modules():
         if isinstance(layer, BatchNorm) and (recipe.freeze_bn or _matches(f"{name}.weight", recipe)):
             yield layer

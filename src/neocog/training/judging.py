@@ -20,7 +20,6 @@ from neocog.training.exchange import ALONE, rows_of_all
 
 AT_ONCE = 64  # pictures of a forward pass
 
-
 Normalise = Callable[[Tensor], Tensor]
 
 
@@ -62,7 +61,8 @@ def predict_logits(
     mine = Labelled(part.pixels, part.labels[world.rank :: world.size], part.places(_share(part, world)))
     order = Order(size=len(mine), batch_size=AT_ONCE, shuffle=False)
     parts = []
-    with torch.inference_mode(), Loader(mine, order, workers, strict=True) as loader:
+    # not inference_mode: a network may keep a tensor that it makes, and learn with it in the next epoch
+    with torch.no_grad(), Loader(mine, order, workers, strict=True) as loader:
         for batch in loader:
             pixels = normalise(batch.pixels)
             logits = net(pixels)

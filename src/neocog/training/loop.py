@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import prod
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.data.augment.draws import Draws
+from neocog.data.augment.geometry import resized
 from neocog.data.augment.mix import soft_targets
 from neocog.data.augment.policy import Augment
 from neocog.data.loading.arrival import Waiting, prefetch_to
@@ -21,6 +23,7 @@ from neocog.data.loading.order import Order, balanced
 from neocog.data.loading.pictures import Labelled
 from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
+from neocog.errors import UserError
 from neocog.progress import Progress
 from neocog.training.averages import Average
 from neocog.training.distributed import World, distributed, left_out
@@ -66,7 +69,8 @@ class Setting:
 
 
 ALONE_HERE = Setting()
-WHITENED_BY = 2000  # pictures that a whitening first layer is measured on
+WHITENED_BY = 100, 2000  # least and most pictures that a whitening first layer is measured on
+VALUES = 2**23  # in these pictures, where that leaves the least: 32 MiB
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def train_loop(
     """Train `net` in place, from where its newest checkpoint left it if `setting` says so."""
     world, device = setting.world, next(net.parameters()).device
     order = order_of(task, recipe, seed, world)
-    passes = -(-order.batch_count // recipe.accumulate)
+    per_epoch = -(-order.batch_count // recipe.accumulate)
+    steps = recipe.epochs * per_epoch
     with ExitStack() as stack:
         # 1. all that changes: weights, the optimizer, averages, the place in the data; fresh, or as it was kept
         stack.enter_context(as_before(device))
@@ -110,8 +115,7 @@ def train_loop(
             clock = Waiting(state.waited, state.seconds)
             for batches in in_steps(clock.over(prefetch_to(loader, device)), recipe.accumulate):
                 # 2. the step's rates and random numbers
-                now = rate(recipe, state.step, recipe.epochs * passes, passes, state.plateau.cuts)
-                state.set_rate(now, recipe)
+                state.set_rate(rate(recipe, state.step, steps, per_epoch, state.plateau.cuts), recipe)
                 seed_step(seed, state.step, world.rank, device)
                 # 3. how many pictures it has over all processes; it is left out where one of these has none
                 n, idle = world.sum([sum(map(len, batches)), int(not all(map(len, batches)))])
@@ -122,13 +126,13 @@ def train_loop(
                 keeping.demand_finite(mean, state, batches, task.train)
                 # 6. the step, and the average of the weights
                 if not idle:
-                    state.take(recipe.clip, recipe.epochs * passes)
+                    state.take(recipe.clip, steps)
                 # 7. what is known by now, and what is kept of it
-                state.after_step(batches[-1].position, mean * n, n, clock)
-                advance(n, f"loss {mean:.3f}, waiting {clock.share:.0%}")
+                places = state.after_step(batches[-1].position, mean * n, 0 if idle else n, clock)
+                advance(places, f"loss {mean:.3f}, waiting {clock.share:.0%}")
                 if reason := keeping.after_step(state, mean):
                     return Trained(
-                        state.rows, reason, end_of_run(state, task.train, recipe, learner.normalise, reason)
+                        state.rows, reason, end_of_run(state, task.train, recipe, learner.whole, reason)
                     )
             # 8. judged on the held-out pictures, the average in place of the weights where there is one
             with averaged(state.average, net):
@@ -137,7 +141,7 @@ def train_loop(
             progress.say(str(state.rows[-1]))
             keeping.after_epoch(state)
         # 9. the weights that stay
-        return Trained(state.rows, chosen=end_of_run(state, task.train, recipe, learner.normalise))
+        return Trained(state.rows, chosen=end_of_run(state, task.train, recipe, learner.whole))
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +151,8 @@ class Learner:
     model: nn.Module
     """the network as a step calls it: with its auxiliary heads, compiled, shared among processes"""
     normalise: Normalise
+    whole: Normalise
+    """pictures as they lie to what the network is judged on: not cropped, at its full size"""
     criterion: Criterion
     recipe: Recipe
     classes: int
@@ -175,20 +181,24 @@ class Learner:
 def learner_of(net: nn.Module, task: Task, recipe: Recipe, order: Order, setting: Setting) -> Learner:
     """Built before the optimizer, since a layer that whitens learns nothing."""
     device, classes = next(net.parameters()).device, class_count(task)
-    normalise = normaliser(task.preprocess, device)
+    normalise = normaliser(task.preprocess, device, setting.machine.channels_last)
+    whole = wholly(normalise, task.preprocess.size)
     if recipe.whiten:
-        whiten_first(net, normalise(first_pictures(task.train, order, 0, WHITENED_BY)[0]))
+        count = max(WHITENED_BY[0], min(WHITENED_BY[1], VALUES // prod(task.train.source.shape)))
+        whiten_first(net, whole(first_pictures(task.train, order, 0, count)[0]))
     # before the processes agree on whose gradients they share: those frozen later would be waited for in vain
     freeze(net, recipe)
-    whole, world = with_auxiliary(net), setting.world
-    unused = world.size > 1 and bool(left_out(whole, normalise(first_pictures(task.train, order, 0, 2)[0])))
-    model = distributed(prepared(whole, setting.machine), world, device, unused)
+    learning, world = with_auxiliary(net), setting.world
+    unused = world.size > 1 and bool(left_out(learning, whole(first_pictures(task.train, order, 0, 2)[0])))
+    model = distributed(prepared(learning, setting.machine), world, device, unused)
     criterion = make_criterion(recipe, classes, class_counts(task.train, classes))
-    return Learner(model, normalise, criterion, recipe, classes, setting)
+    return Learner(model, normalise, whole, criterion, recipe, classes, setting)
 
 
 def order_of(task: Task, recipe: Recipe, seed: int, world: World) -> Order:
     """Which picture comes when, for this process."""
+    if recipe.balanced and task.train.labels.ndim != 1:
+        raise UserError("balanced needs one class per picture, got a share for each class; leave it out")
     return Order(
         size=len(task.train),
         batch_size=recipe.batch_size,
@@ -204,8 +214,8 @@ def measure_curvature(state: State, task: Task, order: Order, learner: Learner) 
     """Let an optimizer that looks at pictures before each epoch do so; in the middle of one it has done it."""
     if isinstance(state.optimizer, Measures) and not state.position.done:
         pixels, targets = first_pictures(task.train, order, state.position.epoch, state.optimizer.pictures)
-        shown = [(learner.normalise(pixels), targets)]
-        state.optimizer.measure(state.net, shown, learner.criterion)
+        x = learner.whole(pixels)
+        state.optimizer.measure(state.net, [(x, targets.to(x.device))], learner.criterion)
 
 
 def in_steps(batches: Iterable[Batch], each: int) -> Iterator[Sequence[Batch]]:
@@ -225,7 +235,8 @@ def augmentation(recipe: Recipe, epoch: int, size: tuple[int, int]) -> Augment:
 def changed(batch: Batch, augment: Augment, classes: int) -> tuple[Tensor, Tensor]:
     """The pictures augmented, (n, height, width, channels), and their targets, mixed where the recipe mixes.
 
-    The changes follow from seed, epoch and picture, so neither batch size nor workers alter them.
+    The changes follow from seed, epoch and picture, so neither batch size nor workers alter them; who is mixed with
+    whom is a matter of the batch.
     """
     at = batch.position
     draws = Draws(at.seed, at.epoch, batch.picks.indices, batch.picks.copies)
@@ -236,11 +247,27 @@ def changed(batch: Batch, augment: Augment, classes: int) -> tuple[Tensor, Tenso
     return pixels, targets
 
 
-def normaliser(preprocess: Preprocess, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """uint8 (n, height, width, channels) -> float (n, channels, height, width) on `device`."""
+def normaliser(preprocess: Preprocess, device: torch.device, channels_last: bool = False) -> Normalise:
+    """Levels 0..255 (n, height, width, channels) -> float32 (n, channels, height, width) on `device`.
+
+    The result lies in memory as the shape says, for networks that call `view`, or with the channels last.
+    """
     mean = torch.tensor(preprocess.mean, device=device).view(-1, 1, 1) * 255
     std = torch.tensor(preprocess.std, device=device).view(-1, 1, 1) * 255
-    return lambda pixels: (pixels.to(device).permute(0, 3, 1, 2).float() - mean) / std
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def normalise(pixels: Tensor) -> Tensor:
+        planes = pixels.to(device).permute(0, 3, 1, 2)
+        return (planes.to(torch.float32, memory_format=layout) - mean) / std
+
+    return normalise
+
+
+def wholly(normalise: Normalise, size: tuple[int, int]) -> Normalise:
+    """Whole pictures at the network's size: where crops are cut from larger ones, these are resized."""
+    return lambda pixels: normalise(
+        resized(pixels.permute(0, 3, 1, 2).contiguous(), size).permute(0, 2, 3, 1)
+    )
 
 
 def together(model: nn.Module, last: bool) -> AbstractContextManager[None]:

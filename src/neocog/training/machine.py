@@ -101,7 +101,7 @@ def chosen_machine(
     taken = precision or ("bfloat16" if able else "float32")
     return Machine(
         taken,
-        channels_last=device.type == "cuda" and _convolves(net),
+        channels_last=device.type == "cuda" and _takes_channels_last(net, sample),
         why=(f"computes in {taken} on {device.type}",),
     )
 
@@ -112,7 +112,8 @@ def _measured(net: nn.Module, sample: Tensor, precision: str | None) -> Machine:
     Channels-last memory needs no measurement: docs/speed.md has those of seven convolutional networks, 1.1 to 4.2.
     """
     most = torch.get_num_threads()
-    plain = Machine(precision or "float32", channels_last=_convolves(net), threads=1, keep_pages=True)
+    channels_last = _takes_channels_last(net, sample)
+    plain = Machine(precision or "float32", channels_last=channels_last, threads=1, keep_pages=True)
     with pages_kept(), torch.random.fork_rng([]):
         probe = _Probe(net, sample)
         best, said = (plain, f"computes in {precision}") if precision else _precision(probe, plain)
@@ -209,8 +210,17 @@ def product_seconds(
     return min(times[1:])
 
 
-def _convolves(net: nn.Module) -> bool:
-    return any(isinstance(layer, nn.Conv2d) for layer in net.modules())
+def _takes_channels_last(net: nn.Module, sample: Tensor) -> bool:
+    """Whether the network convolves, and computes on maps in that layout: `x.view(n, -1)` of one is an error."""
+    if not any(isinstance(layer, nn.Conv2d) for layer in net.modules()):
+        return False
+    twin = deepcopy(net).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        with torch.no_grad():
+            twin(sample[:2].contiguous(memory_format=torch.channels_last))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _tensors(outputs: Any) -> Iterator[Tensor]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from neocog.errors import UserError
+from neocog.layers.dropout import Dropout
 from neocog.layers.stochastic_depth import StochasticDepth
 from neocog.models.resnet import BasicBlock, Bottleneck
 from neocog.training.recipe import Recipe
 
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
+DROPOUTS = (_DropoutNd, Dropout)  # torch's, all of them, and ours
 
 
 def set_noise(net: nn.Module, recipe: Recipe) -> None:

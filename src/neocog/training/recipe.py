@@ -154,7 +154,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("weight_decay", "head_lr", "min_lr", "aux_weight"), FROM_0),
     **dict.fromkeys(("lr", "eps", "clip", "decay_epochs"), ABOVE_0),
     **dict.fromkeys(("momentum", "warmup", "smoothing", "dropout", "drop_path", "average_from"), BELOW_1),
-    "betas": ("lie in 0..1, below 1", lambda pair: all(0 <= beta < 1 for beta in pair)),
+    "betas": (
+        "be two numbers in 0..1, below 1",
+        lambda pair: len(pair) == 2 and all(0 <= beta < 1 for beta in pair),
+    ),
     "layer_decay": ("lie above 0, at most 1", lambda x: 0 < x <= 1),
     "decay_rate": ("lie above 0, at most 1", lambda x: 0 < x <= 1),
     "average_decay": SHARE,
@@ -174,6 +177,15 @@ CLASHES: tuple[tuple[Callable[[Recipe], Any], str], ...] = (
     (
         lambda r: r.schedule == "step" and not r.milestones,
         "the schedule step needs milestones: shares of the run, such as 0.3 0.6 0.9",
+    ),
+    (
+        lambda r: r.sizes and len(r.sizes) >= r.epochs,
+        "progressive resizing needs an epoch for each of its sizes and one at full size; "
+        "give fewer sizes or more epochs",
+    ),
+    (
+        lambda r: r.freeze_bn and r.precise_bn,
+        "freeze_bn keeps batch norm's statistics and precise_bn measures them anew; give one of them",
     ),
     (lambda r: r.patience and not r.best_by, "patience needs a best_by: the figure that has to get better"),
     (

@@ -16,7 +16,6 @@ from neocog.errors import UserError
 from neocog.evaluation.metrics import Judged
 from neocog.training.averages import Average, make_average
 from neocog.training.checkpoint import Checkpoint
-from neocog.training.freezing import freeze
 from neocog.training.optimizers.make import make_optimizer
 from neocog.training.optimizers.state import optimizer_tensors, restore_optimizer
 from neocog.training.recipe import Recipe
@@ -103,13 +102,17 @@ class State:
         if self.average:
             self.average.after_step(self.net, self.step, steps)
 
-    def after_step(self, position: Position, loss: float, pictures: int, clock: Waiting) -> None:
-        """Note what a step has done: the sum of its losses, over how many pictures, where the run is now."""
-        self.position = position
+    def after_step(self, position: Position, loss: float, pictures: int, clock: Waiting) -> int:
+        """Note what a step has done: the sum of its losses, over how many pictures, where the run is now.
+
+        Returns how many places of the epoch it took, those of pictures that cannot be read among them.
+        """
+        places, self.position = position.done - self.position.done, position
         self.step += 1
         self.loss += loss
         self.pictures += pictures
         self.waited, self.seconds = clock.waited, clock.total
+        return places
 
     def after_epoch(self, judged: Judged, recipe: Recipe) -> None:
         """End the epoch: its row, the best so far, what the schedule learns from it; the next one begins."""
@@ -175,8 +178,8 @@ class State:
 
 
 def begun(net: nn.Module, head: str, recipe: Recipe, seed: int) -> State:
-    """A run at its beginning: what the recipe freezes is frozen. `head` is the name of the last layer."""
-    freeze(net, recipe)
+    """A run at its beginning. `head` is the name of the last layer; what is not to learn is frozen already."""
+    net.zero_grad(set_to_none=True)  # of whatever was tried before
     optimizer = make_optimizer(net, recipe, head)
     return State(net, optimizer, make_average(net, recipe), Position(seed, 0))
 

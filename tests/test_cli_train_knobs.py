@@ -1,0 +1,68 @@
+"""Wrong flags of `neocog train`, typed in a shell: one line, nothing left behind."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from door import neocog, refused
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    here = tmp_path_factory.mktemp("knobs")
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (here / "photos" / name).mkdir(parents=True)
+        for i in range(8):
+            pixels = rng.integers(0, 256, (32, 32), dtype=np.uint8)
+            Image.fromarray(pixels).save(here / "photos" / name / f"{i}.png")
+    (here / "weights.csv").write_text("cat,2\ndogs,1\n")
+    return here
+
+
+SCRATCH = ("train", "photos", "-m", "lenet5_modern", "--recipe", "scratch")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--opt sdg", "unknown optimizer 'sdg'; did you mean sgd"),
+        ("--best-by accuracy", "unknown best_by 'accuracy'; did you mean"),
+        ("--class-weights weights.csv", "weights.csv: unknown class 'dogs'; did you mean dog?"),
+        ("--freeze conv9.*", "unknown parameters to freeze 'conv9.*'; did you mean conv"),
+        ("--warmup 0.1 --warmup-epochs 2", "give warmup or warmup_epochs, not both"),
+        ("--decay-milestones 5,many", "--decay-milestones must be numbers joined by commas, got '5,many'"),
+        (
+            "--sched step --decay-milestones 5,99 --epochs 10",
+            "must lie before the end of the 10 epochs, got 5, 99",
+        ),
+        (
+            "--drop-path 0.1",
+            "drop_path 0.1 needs layers that drop something, the network has none; leave it out",
+        ),
+        ("--sizes 8 --epochs 1", "an epoch for each of its sizes and one at full size"),
+        ("--sizes 8 --epochs 2", "8x8"),
+    ],
+)
+def test_a_wrong_flag_is_refused_in_a_line(place: Path, words: str, message: str) -> None:
+    assert message in refused(*SCRATCH, *words.split(), cwd=place)
+    assert not list(place.glob("runs/*"))
+
+
+def test_knobs_without_weights_to_train_are_refused(place: Path) -> None:
+    said = refused("train", "photos", "--recipe", "probe", "--lr", "0.1", cwd=place)
+    assert "the recipe probe has no lr; use --recipe scratch to train all weights" in said
+
+
+def test_a_run_of_many_knobs_is_described_by_its_card(place: Path) -> None:
+    words = (
+        "--epochs 2 -b 4 --grad-accum-steps 2 --opt sgd --lr 0.01 --flip-test --average ema --precise-bn "
+        "--aug-repeats 2"
+    )
+    neocog(*SCRATCH, *words.split(), "-o", "many", cwd=place)
+    card = (place / "many" / "model.json").read_text()
+    for text in ('"accumulate": 2', '"optimizer": "sgd"', '"repeats": 2', '"mirrored": true'):
+        assert text in card
+    assert "still computes the same" in neocog("verify", "many", cwd=place).stdout
