@@ -25,7 +25,7 @@ def predict(
         int | None, Option("-k", "--topk", help="labels per picture, 5; of several classes at once, all")
     ] = None,
     threshold: Annotated[
-        float | None, Option(help="probability that names one of several classes at once, 0.5", hidden=True)
+        float | None, Option(help="probability that names one of several classes at once, 0.5")
     ] = None,
     model: Annotated[
         str | None,

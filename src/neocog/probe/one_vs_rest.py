@@ -10,13 +10,14 @@ from neocog.probe.logistic import (
     FOLDS,
     GRID,
     MAX_ITERATIONS,
-    TOLERANCE,
     Fit,
     deal,
     folded,
     single_thread,
     standardised,
 )
+
+TOLERANCE = 1e-5  # of the gradient: that of a rare class is small from the start
 
 
 def fit_one_vs_rest(features: Floats, targets: Floats, classes: int, seed: int) -> Fit:
