@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,7 +177,7 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
         "weights": files.sha256(plan.weights) if plan.weights and plan.weights.is_file() else "",
         "classes": list(plan.dataset.classes),
         "pictures": digest({**parts, "labels": plan.dataset.answers}),
-        "preprocessing": plan.preprocess.to_json(),
+        "preprocessing": json.loads(json.dumps(plan.preprocess.to_json())),  # as a checkpoint gives it back
         "recipe": recipe_to_json(plan.recipe),
         "seed": plan.seed,
     }
