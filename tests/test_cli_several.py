@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from sklearn.metrics import average_precision_score, f1_score, hamming_loss
+from sklearn.metrics import average_precision_score, f1_score, hamming_loss, log_loss
 
 from door import neocog, refused
+from neocog.api.estimators import ImageClassifier
+from neocog.errors import UserError
+from neocog.training.judging import judged_several
 
 SHAPES = {"bar": "blue", "circle": "red", "square": "lime"}
 CLASSES = tuple(SHAPES)
@@ -235,3 +238,33 @@ def test_what_needs_several_is_refused_for_one(place: Path) -> None:
     data = place / "others" / "two.csv"
     data.write_text("path,label\n000.png,a|b\n001.png,b\n")
     assert "the model names one class per picture" in refused("eval", place / "one", data, cwd=place)
+
+
+def test_a_run_that_was_cut_short_goes_on_to_the_same_figures(place: Path) -> None:
+    data, whole, cut = place / "data" / "labels.csv", place / "whole", place / "cut"
+    words = ["-m", "lenet_caffe", "--epochs", "4", "--best-by", "map", "--precision", "float32"]
+    neocog("train", data, *words, "-o", whole, cwd=place)
+    done = neocog("train", data, *words, "-o", cut, "--time-limit", "0.001s", cwd=place, ok=False)
+    assert done.returncode == 130, done.stderr
+    neocog("train", data, *words, "-o", cut, "--resume", "auto", cwd=place)
+    figures = [[list(row.items())[:8] for row in rows_of(run / "metrics.csv")] for run in (whole, cut)]
+    assert figures[0] == figures[1]
+    assert len(figures[0]) == 4
+
+
+def test_the_estimator_says_that_it_takes_one_label() -> None:
+    with pytest.raises(UserError, match=r"y must be one label per picture, got the shape \(3, 2\)"):
+        ImageClassifier().fit(np.zeros((3, 8, 8), np.uint8), np.eye(3, 2))
+
+
+def test_the_figures_of_an_epoch_are_those_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    shown = (rng.random((40, 3)) < 0.4).astype(np.float32)
+    logits = (rng.normal(size=(40, 3)) + shown).astype(np.float32)
+    got = judged_several(logits, shown)
+    probabilities = 1 / (1 + np.exp(-logits.astype(float)))
+    losses = [log_loss(shown[:, k], probabilities[:, k]) for k in range(3)]
+    assert got.loss == pytest.approx(np.mean(losses), rel=1e-5)
+    assert got.map == pytest.approx(average_precision_score(shown, logits, average="macro"))
+    assert got.micro_f1 == pytest.approx(f1_score(shown, logits >= 0, average="micro"))
+    assert got.figure("micro-f1") == got.micro_f1
