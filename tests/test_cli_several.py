@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data, _ = table(here / "data", 100), table(here / "others", 40, seed=1)
     for name, words in {
         "probe": [],
-        "scratch": ["-m", "lenet_caffe", "--epochs", "3", "--best-by", "map", "--class-weights", "auto"],
+        "scratch": ["-m", "lenet_caffe", "--epochs", "3", "--patience", "9", "--class-weights", "auto"],
     }.items():
         done = neocog("train", data, *words, "-o", here / name, "--json", cwd=here)
         (here / f"{name}.json").write_text(done.stdout)
@@ -98,7 +98,8 @@ def test_the_figures_of_a_run_are_those_of_scikit_learn_on_its_predictions(place
 def test_a_run_says_what_was_chosen_for_such_pictures(place: Path) -> None:
     said = (place / "scratch.said").read_text()
     assert "loss: bce, a yes or no for each class" in said
-    assert json.loads((place / "scratch" / "model.json").read_text())["recipe"]["loss"] == "bce"
+    recipe = json.loads((place / "scratch" / "model.json").read_text())["recipe"]
+    assert (recipe["loss"], recipe["best_by"]) == ("bce", "map")
     shown = Counter(row["label"] for row in rows_of(place / "data" / "labels.csv"))
     assert f"{shown['']} of 101 pictures have no label: they show none of the classes" in said
 
@@ -166,6 +167,25 @@ def test_predict_names_the_classes_above_the_threshold_in_every_form(place: Path
         neocog("predict", run, picture, "--json", "--threshold", "0", "-k", "1", cwd=place).stdout
     )
     assert len(first[0]["predictions"]) == 1
+
+
+@pytest.mark.parametrize("run", ["probe", "scratch"])
+def test_predict_says_what_the_run_said_when_it_was_made(place: Path, run: str) -> None:
+    rows = rows_of(place / run / "predictions.csv")
+    pictures = [row["path"] for row in rows] + [str(place / "data" / "broken.png")]
+    text = neocog("predict", place / run, *pictures, "--csv", cwd=place).stdout
+    *found, broken = csv.DictReader(io.StringIO(text))
+    assert broken["label"] == ""
+    assert "not a picture" in broken["error"]
+    for one, row in zip(found, rows, strict=True):
+        kept, said = (
+            dict(zip(r["label"].split("|"), r["probability"].split("|"), strict=True)) for r in (row, one)
+        )
+        unsure = {name for name in {*kept, *said} - {""} if abs(float({**said, **kept}[name]) - 0.5) < 1e-3}
+        assert set(kept) - unsure - {""} == set(said) - unsure - {""}
+        both = {*kept} & {*said} - {""}
+        assert [float(said[n]) for n in both] == pytest.approx([float(kept[n]) for n in both], abs=1e-3)
+        assert one["error"] == ""
 
 
 def test_data_of_one_class_each_are_scored_as_showing_no_other(place: Path) -> None:

@@ -61,9 +61,8 @@ class Predictions(list[Prediction]):
         for one in self:
             pairs = zip(one.labels, one.probabilities, strict=True)
             said = ", ".join(f"{html.escape(label)} {p:.3f}" for label, p in pairs)
-            rows.append(
-                f"<tr><td>{html.escape(one.path)}</td><td>{said or html.escape(one.reason)}</td></tr>"
-            )
+            said = said or html.escape(one.reason) or "none of the classes"
+            rows.append(f"<tr><td>{html.escape(one.path)}</td><td>{said}</td></tr>")
         return f"<table><tr><th>picture</th><th>predictions</th></tr>{''.join(rows)}</table>"
 
 

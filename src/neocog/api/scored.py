@@ -44,6 +44,9 @@ class Scored:
     exact: Scored | None = None
     """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
 
+    without = "those pictures count as wrong"
+    """what becomes of `unknown_classes`"""
+
     @property
     def top1(self) -> float:
         return self.scores.top1

@@ -39,6 +39,9 @@ class ScoredSeveral:
     exact: ScoredSeveral | None = None
     """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
 
+    without = "it never names them, which counts as wrong"
+    """what becomes of `unknown_classes`"""
+
     @property
     def differing(self) -> int:
         """Of how many pictures other classes are named with every pixel decoded."""

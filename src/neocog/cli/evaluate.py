@@ -75,7 +75,7 @@ def _warn(scored: Scored | ScoredSeveral, told: Console) -> None:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:
         unknown = ", ".join(scored.unknown_classes)
-        told.say(f"warning: the model does not know {unknown}; those pictures count as wrong")
+        told.say(f"warning: the model does not know {unknown}; {scored.without}")
     if scored.leaked and scored.leaked.same:
         told.say(
             f"warning: {scored.leaked.same:,} of these pictures trained the model; new ones may score lower"

@@ -113,8 +113,9 @@ def _write_csv(found: Iterable[Prediction], topk: int) -> None:
 
 
 def _write_csv_of_several(found: Iterable[Prediction]) -> None:
-    """As a table of pictures has several labels: separated by | in one cell."""
+    """As a table of pictures has several labels: separated by | in one cell, empty where it shows none."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", "probability"])
+    writer.writerow(["path", "label", "probability", "error"])
     for one in found:
-        writer.writerow([one.path, "|".join(one.labels), "|".join(f"{p:.6f}" for p in one.probabilities)])
+        probabilities = "|".join(f"{p:.6f}" for p in one.probabilities)
+        writer.writerow([one.path, "|".join(one.labels), probabilities, one.reason])
