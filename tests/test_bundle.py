@@ -226,8 +226,8 @@ def test_files_of_two_bundles_do_not_mix(sound: Path, tmp_path: Path, name: str)
 
 def test_a_newer_format_is_refused_with_the_way_out(folder: Path) -> None:
     text = (folder / "model.json").read_text("utf-8")
-    (folder / "model.json").write_text(text.replace('"format": 1,', '"format": 2,'), "utf-8")
-    with pytest.raises(UserError, match="has format 2, this neocog reads up to 1; install a newer neocog"):
+    (folder / "model.json").write_text(text.replace('"format": 1,', '"format": 3,'), "utf-8")
+    with pytest.raises(UserError, match="has format 3, this neocog reads up to 2; install a newer neocog"):
         read_bundle(folder)
 
 

@@ -195,8 +195,8 @@ def test_several_labels_are_targets(tmp_path: Path, name: str, text: str) -> Non
     assert dataset.targets is not None
     assert dataset.targets.tolist() == [[True, True], [False, False], [False, True]]
     assert dataset.labels.tolist() == [-1, -1, 1]
-    with pytest.raises(UserError, match="needs one class per picture, got several"):
-        labelled(dataset)
+    assert labelled(dataset).answers.tolist() == [[1, 1], [0, 0], [0, 1]]
+    assert labelled(dataset).notes[-1] == "1 of 3 pictures have no label: they show none of the classes"
 
 
 def test_rows_without_a_label_are_kept_and_left_out_of_training_with_a_note(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def full(k: int = 12) -> Report:
         seconds=(("reading", 1.0), ("training", 7.0), ("scores", 2.0)),
         decisions=("The network is trained.", "Seed 0."),
         epochs=tuple(
-            EpochRow(epoch=e, train_loss=2 / e, eval_loss=2.5 / e, eval_top1=1 - 0.5 / e, lr=0.004 / e)
+            EpochRow(epoch=e, train_loss=2 / e, eval_loss=2.5 / e, eval_figure=1 - 0.5 / e, lr=0.004 / e)
             for e in (1, 2, 4)
         ),
         comparison=(
@@ -533,7 +533,7 @@ def test_learning_curves_hold_the_losses_and_the_accuracy() -> None:
     for drawing, css, expected in (
         (loss, "train", [row.train_loss for row in epochs]),
         (loss, "held", [row.eval_loss for row in epochs]),
-        (accuracy, "held", [100 * row.eval_top1 for row in epochs]),
+        (accuracy, "held", [100 * row.eval_figure for row in epochs]),
     ):
         read = curve(drawing, css)
         assert [x for x, _ in read] == pytest.approx([1, 2, 4], abs=0.02)

@@ -167,6 +167,18 @@ def test_soft_labels_and_a_yes_or_no_per_class_are_healthy() -> None:
     demand(found(squashed, given, replace(RECIPE, loss="bce")), "error", "sigmoid")
 
 
+def test_a_fresh_layer_may_answer_a_little_above_0_to_everything() -> None:
+    net = lenet()
+    last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.mul_(0.01)
+        last.bias.fill_(0.1)
+    targets = F.one_hot(torch.arange(16) % K, K).float()
+    bce = partial(F.binary_cross_entropy_with_logits, reduction="none")
+    given = sample(targets=targets, criterion=lambda x, t: bce(x, t).mean(1))
+    assert not [f for f in found(net, given, replace(RECIPE, loss="bce")) if "sigmoid" in f.text]
+
+
 def test_a_class_that_is_most_is_fine_where_it_counts_less() -> None:
     given = sample(labels=SKEWED)
     assert found(lenet(), given, replace(RECIPE, balanced=True)) == ()

@@ -19,8 +19,9 @@ from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.weights.published import Tensors, read_tensors
 
-FORMAT = 1
-NEWER = ("mirrored",)  # fields that cards of earlier versions lack
+FORMAT = 2
+FORMATS = {"softmax": 1, "sigmoid": 2}  # by activation: readers of format 1 know softmax alone
+NEWER = ("mirrored", "activation")  # fields that cards of earlier versions lack
 MODEL, CARD, GOLDEN = "model.safetensors", "model.json", "golden.safetensors"
 
 
@@ -45,6 +46,8 @@ class Card:
     """true where the network ended in no linear layer, so that one was put behind it"""
     mirrored: bool = False
     """whether the answer is the mean over a picture and its mirror image"""
+    activation: str = "softmax"
+    """what makes probabilities of logits: softmax, or sigmoid where a picture may show several classes"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,12 @@ def write_bundle(folder: Path, bundle: Bundle, golden: Golden) -> None:
     for name, data in contents.items():
         files.write_bytes(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    card = {"format": FORMAT, "kind": "neocog bundle", **asdict(bundle.card), "sha256": sums}
+    card = {
+        "format": FORMATS[bundle.card.activation],
+        "kind": "neocog bundle",
+        **asdict(bundle.card),
+        "sha256": sums,
+    }
     card["card_sha256"] = _card_sum(card)
     files.write_text(folder / CARD, _spelled(card))
 
@@ -135,6 +143,8 @@ def _read_card(folder: Path) -> tuple[Card, dict[str, str]]:
         }
         fields["classes"] = tuple(fields["classes"])
         fields["preprocess"] = Preprocess.from_json(fields["preprocess"])
+        if fields.get("activation", "softmax") not in FORMATS:
+            raise KeyError(f"the activation {fields['activation']}")
         return Card(**fields), stored["sha256"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no card of this neocog: {error} is missing or wrong") from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api import names
+from neocog.api.answers import BEST, most_probable, named
 from neocog.api.networks import Loaded, find_run, load_classifier
 from neocog.api.scored import Scored, score_dataset
+from neocog.api.scored_several import ScoredSeveral, score_dataset_several
 from neocog.bundle import Card
 from neocog.data.dataset import Dataset, judged_part, labelled
 from neocog.data.decoding import chosen_decoding
@@ -21,6 +24,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
 from neocog.data.source import list_pictures, open_dataset
 from neocog.errors import UserError
+from neocog.evaluation.several import THRESHOLD
 from neocog.inference.engines import Chosen, choose
 from neocog.inference.features import extract
 from neocog.inference.network import Floats
@@ -30,7 +34,10 @@ from neocog.progress import Progress, Silent
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one picture shows, most probable first; no labels and a reason where it cannot be read."""
+    """What one picture shows, most probable first; a reason where it cannot be read.
+
+    No labels where it cannot, or where it shows none of several classes that it may show.
+    """
 
     path: str
     labels: tuple[str, ...]
@@ -54,9 +61,8 @@ class Predictions(list[Prediction]):
         for one in self:
             pairs = zip(one.labels, one.probabilities, strict=True)
             said = ", ".join(f"{html.escape(label)} {p:.3f}" for label, p in pairs)
-            rows.append(
-                f"<tr><td>{html.escape(one.path)}</td><td>{said or html.escape(one.reason)}</td></tr>"
-            )
+            said = said or html.escape(one.reason) or "none of the classes"
+            rows.append(f"<tr><td>{html.escape(one.path)}</td><td>{said}</td></tr>")
         return f"<table><tr><th>picture</th><th>predictions</th></tr>{''.join(rows)}</table>"
 
 
@@ -89,16 +95,34 @@ class Classifier:
             self._chosen = choose(self.loaded.network, self.loaded.head, self.engine_name, self.device)
         return self._chosen
 
-    def predict(self, pictures: object, topk: int = 5, progress: Progress | None = None) -> Predictions:
-        """Names and probabilities of `pictures`: a path, a folder, arrays, PIL pictures, or a list of them."""
-        return Predictions(self.predict_stream(pictures, topk, progress))
+    @property
+    def several(self) -> bool:
+        """Whether a picture may show several classes at once."""
+        return self.loaded.head.activation == "sigmoid"
+
+    def predict(
+        self,
+        pictures: object,
+        topk: int | None = None,
+        progress: Progress | None = None,
+        threshold: float | None = None,
+    ) -> Predictions:
+        """Names and probabilities of `pictures`: a path, a folder, arrays, PIL pictures, or a list of them.
+
+        The `topk` most probable, 5 if not given; where a picture may show several classes, those with a probability
+        of at least `threshold`, 0.5 if not given.
+        """
+        return Predictions(self.predict_stream(pictures, topk, progress, threshold))
 
     def predict_stream(
-        self, pictures: object, topk: int = 5, progress: Progress | None = None
+        self,
+        pictures: object,
+        topk: int | None = None,
+        progress: Progress | None = None,
+        threshold: float | None = None,
     ) -> Iterator[Prediction]:
         """`predict` one by one, in order and in constant memory, for any number of pictures."""
-        if topk < 1:
-            raise UserError(f"topk must be at least 1, got {topk}")
+        choose_names = self._choice(topk, threshold)
         samples = _samples(pictures)
         with (progress or Silent()).step("pictures", len(samples)) as advance:
             for part in stream(samples, self.preprocess, self.engine.engine):
@@ -108,7 +132,7 @@ class Classifier:
                     read = dict(zip(part.indices.tolist(), rows, strict=True))
                 reasons = dict(part.skipped)
                 for i in sorted([*read, *reasons]):
-                    yield self._prediction(samples.name(i), read.get(i), reasons.get(i, ""), topk)
+                    yield self._prediction(samples.name(i), read.get(i), reasons.get(i, ""), choose_names)
                 advance(len(read) + len(reasons))
 
     def probabilities(self, pictures: object) -> Floats:
@@ -133,7 +157,7 @@ class Classifier:
         *,
         strict: bool = False,
         exact: bool = False,
-    ) -> Scored:
+    ) -> Scored | ScoredSeveral:
         """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
 
         With `strict` a picture that cannot be read is an error instead of being skipped and counted. With `exact` a
@@ -141,11 +165,21 @@ class Classifier:
         """
         dataset = labelled(judged_part(open_dataset(data), part))
         told = progress or Silent()
-        scored = score_dataset(self.loaded, self.engine.engine, dataset, told, strict)
+        scored = self._scored(dataset, told, strict)
         if not exact or self.preprocess.decoding == "exact":
             return scored
-        loaded = self._with(replace(self.preprocess, decoding="exact")).loaded
-        return replace(scored, exact=score_dataset(loaded, self.engine.engine, dataset, told, strict))
+        again = self._with(replace(self.preprocess, decoding="exact"))._scored(dataset, told, strict)
+        return replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
+
+    def _scored(self, dataset: Dataset, told: Progress, strict: bool) -> Scored | ScoredSeveral:
+        if self.several:
+            return score_dataset_several(self.loaded, self.engine.engine, dataset, told, strict)
+        if dataset.targets is not None:
+            raise UserError(
+                f"the model names one class per picture, some pictures of {dataset.name} have several; "
+                "keep one label a picture, or train on such data"
+            )
+        return score_dataset(self.loaded, self.engine.engine, dataset, told, strict)
 
     def suited_to(self, pictures: object, told: Progress, decoding: str | None = None) -> Classifier:
         """With the `decoding` asked for, or the one that suits the size of `pictures`, if this is a published model.
@@ -178,11 +212,33 @@ class Classifier:
             rebuild(self.loaded.bundle) if self.loaded.bundle else published_module(self.loaded.network.name)
         )
 
-    def _prediction(self, name: str, row: NDArray[np.float32] | None, reason: str, topk: int) -> Prediction:
+    def _choice(self, topk: int | None, threshold: float | None) -> Callable[[Floats], list[int]]:
+        """Which classes of a row of probabilities are named, most probable first."""
+        if topk is not None and topk < 1:
+            raise UserError(f"topk must be at least 1, got {topk}")
+        if not self.several:
+            if threshold is not None:
+                raise UserError(
+                    "a threshold is for runs whose pictures may show several classes at once, "
+                    f"got {threshold}; leave it out"
+                )
+            return partial(most_probable, most=topk or BEST)
+        at_least = THRESHOLD if threshold is None else threshold
+        if not 0 <= at_least <= 1:
+            raise UserError(f"the threshold must lie in 0..1, got {at_least}")
+        return lambda row: named(row, at_least)[:topk]
+
+    def _prediction(
+        self,
+        name: str,
+        row: NDArray[np.float32] | None,
+        reason: str,
+        choose_names: Callable[[Floats], list[int]],
+    ) -> Prediction:
         if row is None:
             return Prediction(name, (), (), reason)
-        best = np.argsort(-row, kind="stable")[:topk]
-        return Prediction(name, tuple(self.classes[i] for i in best), tuple(float(row[i]) for i in best))
+        said = choose_names(row)
+        return Prediction(name, tuple(self.classes[i] for i in said), tuple(float(row[i]) for i in said))
 
 
 def load(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.api.plan import Plan
 from neocog.data.dataset import PARTS, Dataset
+from neocog.data.divide import class_table
 from neocog.data.manifest import counted
 from neocog.data.quarantine import demand_readable
 from neocog.data.split import grouped, stratified, two_labels
@@ -48,10 +49,10 @@ def split_readable(
     for i, reason in skipped:
         told.say(f"skipped {dataset.samples.name(i)}: {reason}")
     trains, held_out = _sides(plan, indices, hashes, told)
-    several = two_labels(dataset.labels[indices], hashes)
+    several = two_labels(dataset.answers[indices], hashes)
     if several:
         told.say(f"warning: {counted(several, 'picture')} under two labels (neocog data check names them)")
-    _check_split(dataset, dataset.labels[indices[trains]], held_out, skipped, told)
+    _check_split(dataset, indices[trains], held_out, skipped, told)
     digests = {int(i): row.tobytes().hex() for i, row in zip(indices, hashes, strict=True)}
     split = Split(train=indices[trains], held_out=indices[held_out], hashes=digests)
     if split.leaked.any():
@@ -67,7 +68,7 @@ def _sides(
 ) -> tuple[Mask, Mask]:
     """Which pictures train and which judge: by the data's own parts where they have some, else drawn per class."""
     dataset = plan.dataset
-    labels, parts = dataset.labels[indices], dataset.parts[indices]
+    answers, parts = dataset.answers[indices], dataset.parts[indices]
     there = [part for part in PARTS if (dataset.parts == part).any()]
     if "train" not in there and not (dataset.parts == "").any():
         alone = ", ".join(there)
@@ -80,14 +81,14 @@ def _sides(
         held_out = parts == judged
         told.say(f"split: the {judged} part judges, {int(held_out.sum()):,} pictures")
     else:
-        held_out = np.zeros(len(labels), dtype=bool)
-        drawn = (labels[trains], hashes[trains])
+        held_out = np.zeros(len(indices), dtype=bool)
+        drawn = (answers[trains], hashes[trains])
         groups = dataset.columns.get("group")
-        if groups is None:
+        if groups is None and dataset.targets is None:
             held_out[trains] = stratified(*drawn, plan.val_fraction, plan.seed)
         else:
-            known = np.asarray(groups).astype(str)[indices[trains]]
-            held_out[trains] = grouped(*drawn, known, plan.val_fraction, plan.seed)
+            known = np.full(len(dataset), "") if groups is None else np.asarray(groups).astype(str)
+            held_out[trains] = grouped(*drawn, known[indices[trains]], plan.val_fraction, plan.seed)
         how = "drawn per class" if groups is None else "drawn per class, each group on one side"
         told.say(f"split: {int(held_out.sum()):,} pictures judge, {how} (val_fraction {plan.val_fraction})")
         trains &= ~held_out
@@ -96,14 +97,20 @@ def _sides(
 
 def _check_split(
     dataset: Dataset,
-    train_labels: NDArray[np.int64],
+    train: NDArray[np.int64],
     held_out: Mask,
     skipped: tuple[tuple[int, str], ...],
     told: Progress,
 ) -> None:
-    counts = np.bincount(train_labels, minlength=len(dataset.classes))
+    counts = class_table(
+        dataset.labels[train],
+        None if dataset.targets is None else dataset.targets[train],
+        len(dataset.classes),
+    ).sum(axis=0)
     empty = [dataset.classes[i] for i in np.flatnonzero(counts == 0)]
-    if empty:
+    if empty and dataset.targets is not None:
+        told.say(f"warning: no picture to train on shows {', '.join(empty)}")
+    elif empty:
         why = f" ({dataset.samples.name(skipped[0][0])}: {skipped[0][1]})" if skipped else ""
         raise UserError(
             f"each class needs a readable picture to train on, got none for {', '.join(empty)}{why}"

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neocog.api.answers import answers_of
 from neocog.api.held_out import Split, split_readable
 from neocog.api.networks import backbone_of
 from neocog.api.plan import Plan
 from neocog.inference.engines import Chosen, choose, recheck
 from neocog.inference.features import extract
 from neocog.inference.network import Floats, Head, Network
-from neocog.probe.logistic import Fit, fit_logistic
+from neocog.probe.logistic import Fit
 from neocog.progress import Progress
 from neocog.weights.published import Tensors
 
@@ -61,7 +61,7 @@ class Learned:
 
 def learn_probe(plan: Plan, told: Progress) -> Learned:
     """Features of every picture from the frozen network, then logistic regression on those that train."""
-    dataset = plan.dataset
+    dataset, answers = plan.dataset, answers_of(plan.dataset)
     with told.step("engine", 1):
         backbone = backbone_of(plan.reference, plan.preprocess, plan.weights)
         chosen = choose(backbone.network, None, plan.engine, plan.device)
@@ -76,8 +76,8 @@ def learn_probe(plan: Plan, told: Progress) -> Learned:
     rows[found.indices] = np.arange(len(found.indices))
     with told.step("fit", 1):
         train, held_out = found.matrix[rows[split.train]], found.matrix[rows[split.held_out]]
-        labels = dataset.labels[split.train]
-        fit = fit_logistic(train, labels, len(dataset.classes), plan.seed)
+        truth = dataset.answers[split.train]
+        fit = answers.fit(train, truth, len(dataset.classes), plan.seed)
     tensors: Tensors = {
         **backbone.tensors,
         f"{backbone.head}.weight": fit.head.weight,
@@ -91,7 +91,7 @@ def learn_probe(plan: Plan, told: Progress) -> Learned:
         head_added=backbone.head_added,
         engine=recheck(chosen, backbone.network, fit.head),
         split=split,
-        train_loss=log_loss(fit.head.probabilities(train), labels),
+        train_loss=answers.loss(fit.head.probabilities(train), truth),
         probabilities=fit.head.probabilities(held_out),
         skipped=found.skipped,
         license=backbone.license,
@@ -105,9 +105,3 @@ def _facts(fit: Fit) -> dict[str, Any]:
         "C": fit.C,
         "cross-validated log loss": {str(c): round(loss, 5) for c, loss in fit.losses.items()},
     }
-
-
-def log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> float:
-    """Mean negative logarithm of the true class's probability."""
-    chosen = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
-    return float(-np.log(chosen, dtype=np.float64).mean())

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from neocog.api import names
 from neocog.api.held_out import Split, split_readable
-from neocog.api.jobs import Learned, log_loss
+from neocog.api.jobs import Learned
 from neocog.api.networks import backbone_from
 from neocog.api.pixels import read_pixels
 from neocog.api.plan import Plan
 from neocog.data.decode import Pixels
 from neocog.data.loading.pictures import Labelled
+from neocog.evaluation.metrics import log_loss
 from neocog.inference.engines import Engine, choose, recheck
 from neocog.inference.network import Floats, Head
 from neocog.progress import Progress

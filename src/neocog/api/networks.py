@@ -63,7 +63,7 @@ def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
 
     version = _version(names.code_version(card.model, card.source_sha256), card.mirrored)
     network = Network(card.model, card.preprocess, digest(tensors), backbone, version)
-    return Loaded(network, Head(*bundle.head()), card.classes, bundle, folder)
+    return Loaded(network, Head(*bundle.head(), card.activation), card.classes, bundle, folder)
 
 
 def find_run(run: str | Path) -> Path | None:

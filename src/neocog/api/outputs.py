@@ -16,48 +16,44 @@ import numpy as np
 
 from neocog import files
 from neocog.api import names
-from neocog.api.jobs import Learned, log_loss
+from neocog.api.answers import AnyScores, answers_of
+from neocog.api.jobs import Learned
 from neocog.api.plan import Plan
 from neocog.api.reporting import make_report
+from neocog.api.reporting_several import make_several_report
 from neocog.bundle import Bundle, Card, Golden, write_bundle
 from neocog.data.builtin import whole_photographs
 from neocog.data.decode import Pixels
 from neocog.data.manifest import SKIPPED, Row, label_text, to_csv
-from neocog.evaluation.leakage import leaked
-from neocog.evaluation.metrics import Judged, Scores, by_class, score
+from neocog.evaluation.metrics import Scores
+from neocog.evaluation.several import SeveralScores
 from neocog.weights.digest import digest
-
-METRICS = (
-    *("epoch", "train_loss", "eval_loss", "eval_top1", "eval_top5", "eval_balanced", "eval_macro_f1"),
-    *("lr", "seconds", "data_wait"),
-)
 
 
 def write_run(
     folder: Path, plan: Plan, learned: Learned, seconds: dict[str, float], is_default: bool
 ) -> dict[str, Any]:
     """Write everything and return the run's figures; the bundle first, so that no trained weights can be lost."""
-    dataset = plan.dataset
-    truth = dataset.labels[learned.split.held_out]
-    scores = score(learned.probabilities, truth, dataset.classes)
+    dataset, answers = plan.dataset, answers_of(plan.dataset)
+    truth = dataset.answers[learned.split.held_out]
+    scores = answers.score(learned.probabilities, truth, dataset.classes)
     figures = _figures(folder, plan, learned, scores, seconds)
     start = perf_counter()
     write_bundle(
         folder, Bundle(make_card(plan, learned, scores, figures), learned.tensors), make_golden(learned)
     )
-    metrics = _metrics(learned, scores, log_loss(learned.probabilities, truth))
-    files.write_text(folder / "metrics.csv", table(METRICS, metrics))
+    files.write_text(folder / "metrics.csv", _metrics(plan, learned, scores))
     files.write_text(folder / "predictions.csv", _predictions(plan, learned))
     files.write_text(folder / "split.csv", to_csv(_manifest(plan, learned)))
     if is_default:
         _point_last(folder)
     figures["seconds"]["writing"] = round(perf_counter() - start, 3)
-    files.write_text(folder / "report.html", make_report(plan, learned, scores, figures, _facts(learned)))
+    files.write_text(folder / "report.html", _report(plan, learned, scores, figures))
     files.write_text(folder / "run.json", json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     return figures
 
 
-def make_card(plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str, Any]) -> Card:
+def make_card(plan: Plan, learned: Learned, scores: AnyScores, figures: Mapping[str, Any]) -> Card:
     dataset = plan.dataset
     recipe = {"name": plan.recipe_name, **_recipe(plan), "seed": plan.seed}
     contents = {name: np.frombuffer(bytes.fromhex(name), np.uint8) for name in learned.split.hashes.values()}
@@ -66,6 +62,7 @@ def make_card(plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str
         head=learned.head_name,
         head_added=learned.head_added,
         mirrored=learned.mirrored,
+        activation=learned.head.activation,
         classes=dataset.classes,
         preprocess=plan.preprocess,
         recipe={**recipe, **learned.facts},
@@ -77,7 +74,7 @@ def make_card(plan: Plan, learned: Learned, scores: Scores, figures: Mapping[str
             "n_val": figures["n_val"],
             "val_fraction": plan.val_fraction,
         },
-        metrics={"top1": scores.top1, "top5": scores.top5, "top1_interval": list(scores.top1_interval)},
+        metrics=scores.figures(),
         versions=versions(),
         license=learned.license,
         source_sha256=names.source_sha256(plan.reference),
@@ -133,19 +130,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _figures(
-    folder: Path, plan: Plan, learned: Learned, scores: Scores, seconds: Mapping[str, float]
+    folder: Path, plan: Plan, learned: Learned, scores: AnyScores, seconds: Mapping[str, float]
 ) -> dict[str, Any]:
-    samples, truth = plan.dataset.samples, plan.dataset.labels[learned.split.held_out]
+    samples, truth = plan.dataset.samples, plan.dataset.answers[learned.split.held_out]
+    found = answers_of(plan.dataset).leaked(learned.probabilities, truth, learned.split.leaked)
     return {
         "run": str(folder),
         "model": str(plan.reference),
         "recipe": plan.recipe_name,
         "classes": list(plan.dataset.classes),
-        "top1": scores.top1,
-        "top1_interval": list(scores.top1_interval),
+        **scores.figures(),
         "n_train": len(learned.split.train),
         "n_val": len(learned.split.held_out),
-        "leakage": asdict(leaked(learned.probabilities, truth, learned.split.leaked)),
+        "leakage": asdict(found),
         "interrupted": learned.interrupted,
         "skipped": [{"path": samples.name(i), "reason": reason} for i, reason in learned.skipped],
         "quarantined": [gone.to_json() for gone in plan.dataset.quarantined],
@@ -153,28 +150,33 @@ def _figures(
     }
 
 
-def _metrics(learned: Learned, scores: Scores, eval_loss: float) -> list[tuple[object, ...]]:
+def _metrics(plan: Plan, learned: Learned, scores: AnyScores) -> str:
+    answers = answers_of(plan.dataset)
+    judged = ("loss", *answers.judged_by)
+    header = ("epoch", "train_loss", *(f"eval_{name}" for name in judged), "lr", "seconds", "data_wait")
     if learned.epochs or learned.interrupted:
         rows = [epoch.to_json() for epoch in learned.epochs]
     else:
-        judged = Judged(eval_loss, scores.top1, scores.top5, *by_class(scores.confusion))
-        rows = [{"epoch": 1, "train_loss": learned.train_loss, **judged.to_json()}]
-    return [tuple(row.get(column, "") for column in METRICS) for row in rows]
+        loss = answers.loss(learned.probabilities, plan.dataset.answers[learned.split.held_out])
+        rows = [{"epoch": 1, "train_loss": learned.train_loss, **scores.judged(loss).to_json()}]
+    return table(header, [tuple(row.get(column, "") for column in header) for row in rows])
 
 
 def _predictions(plan: Plan, learned: Learned) -> str:
-    classes, shown = plan.dataset.classes, min(5, len(plan.dataset.classes))
-    header = [
-        "path",
-        "truth",
-        *(f"{what}{k}" for k in range(1, shown + 1) for what in ("label", "probability")),
+    dataset, answers = plan.dataset, answers_of(plan.dataset)
+    rows = [
+        [dataset.samples.name(i), label_text(dataset, i), *answers.cells(row, dataset.classes)]
+        for i, row in zip(learned.split.held_out.tolist(), learned.probabilities, strict=True)
     ]
-    rows = []
-    for i, row in zip(learned.split.held_out, learned.probabilities, strict=True):
-        best = np.argsort(-row, kind="stable")[:shown]
-        said = [cell for j in best for cell in (classes[j], f"{row[j]:.6f}")]
-        rows.append([plan.dataset.samples.name(int(i)), classes[plan.dataset.labels[i]], *said])
-    return table(header, rows)
+    return table(["path", "truth", *answers.columns(len(dataset.classes))], rows)
+
+
+def _report(plan: Plan, learned: Learned, scores: AnyScores, figures: Mapping[str, Any]) -> str:
+    facts = _facts(learned)
+    if isinstance(scores, SeveralScores):
+        return make_several_report(plan, learned, scores, figures, facts)
+    assert isinstance(scores, Scores)
+    return make_report(plan, learned, scores, figures, facts)
 
 
 def _manifest(plan: Plan, learned: Learned) -> list[Row]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from neocog.api import names
 from neocog.api.knobs import RecipeOptions, changed_recipe
+from neocog.api.suited import suited_recipe
 from neocog.api.teacher import Teacher
 from neocog.data.dataset import Dataset
 from neocog.data.loading.workers import Workers
@@ -82,6 +83,9 @@ def make_plan(
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
     chosen = None if recipe == PROBE else recipe_for(recipe, reference, changes, dataset)
+    if chosen:
+        chosen, why = suited_recipe(chosen, changes, dataset.targets is not None)
+        decisions += [why] if why else []
     if recipe == PROBE and changes:
         raise UserError(
             f"the recipe probe has no {', '.join(changes)}; use --recipe scratch to train all weights"

@@ -91,7 +91,12 @@ def _reading(options: PlanOptions) -> Reading:
 
 def _teacher(options: PlanOptions, plan: Plan) -> Teacher | None:
     given: TeacherOptions = {k: v for k, v in options.items() if k in TEACHING}  # type: ignore[assignment]
-    return make_teacher(given, plan.recipe_name, hasattr(plan.recipe, "epochs"))
+    teacher = make_teacher(given, plan.recipe_name, hasattr(plan.recipe, "epochs"))
+    if teacher and plan.dataset.targets is not None:
+        raise UserError(
+            f"a teacher names one class per picture, got several for some of {plan.dataset.name}; leave it out"
+        )
+    return teacher
 
 
 def _knobs(options: PlanOptions) -> RecipeOptions:

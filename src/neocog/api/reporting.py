@@ -26,37 +26,49 @@ def make_report(
     """The page `report.html`."""
     return render(
         Report(
-            name=plan.dataset.name,
-            model=str(plan.reference),
-            recipe=plan.recipe_name,
-            made=datetime.now(UTC).isoformat(timespec="seconds"),
-            version=version("neocog"),
-            decisions=plan.decisions,
+            **of_any_run(plan, figures, facts),
             top1=scores.top1,
             top5=scores.top5,
             interval=scores.top1_interval,
-            n_train=figures["n_train"],
-            n_val=figures["n_val"],
+            epochs=epoch_rows(learned, "top1"),
             classes=_classes(plan, learned, scores),
             confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
             mistakes=_mistakes(plan, learned),
             leaked=Leak(**figures["leakage"]),
-            skipped=tuple((row["path"], row["reason"]) for row in figures["skipped"]),
-            quarantined=tuple((row["path"], row["reason"]) for row in figures["quarantined"]),
-            seconds=tuple(figures["seconds"].items()),
-            epochs=tuple(
-                EpochRow(
-                    epoch=e.epoch,
-                    train_loss=e.train_loss,
-                    eval_loss=e.judged.loss,
-                    eval_top1=e.judged.top1,
-                    lr=e.lr,
-                )
-                for e in learned.epochs
-            ),
             comparison=_comparison(plan, learned, scores),
-            card=tuple(facts.items()),
         )
+    )
+
+
+def of_any_run(plan: Plan, figures: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of `RunPage` that do not depend on what pictures show."""
+    return {
+        "name": plan.dataset.name,
+        "model": str(plan.reference),
+        "recipe": plan.recipe_name,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": version("neocog"),
+        "decisions": plan.decisions,
+        "n_train": figures["n_train"],
+        "n_val": figures["n_val"],
+        "skipped": tuple((row["path"], row["reason"]) for row in figures["skipped"]),
+        "quarantined": tuple((row["path"], row["reason"]) for row in figures["quarantined"]),
+        "seconds": tuple(figures["seconds"].items()),
+        "card": tuple(facts.items()),
+    }
+
+
+def epoch_rows(learned: Learned, figure: str) -> tuple[EpochRow, ...]:
+    """The epochs with one figure of the held-out pictures."""
+    return tuple(
+        EpochRow(
+            epoch=e.epoch,
+            train_loss=e.train_loss,
+            eval_loss=e.judged.loss,
+            eval_figure=e.judged.figure(figure),
+            lr=e.lr,
+        )
+        for e in learned.epochs
     )
 
 
@@ -66,7 +78,7 @@ def _classes(plan: Plan, learned: Learned, scores: Scores) -> tuple[ClassRow, ..
     rows = []
     for i, name in enumerate(plan.dataset.classes):
         members = learned.split.train[labels == i]
-        pixels = tuple(_pixels(plan, int(member)) for member in members[:each])
+        pixels = tuple(shown_pixels(plan, int(member)) for member in members[:each])
         row = scores.per_class[name]
         rows.append(
             ClassRow(
@@ -92,7 +104,7 @@ def _mistakes(plan: Plan, learned: Learned) -> tuple[Mistake, ...]:
     return tuple(
         Mistake(
             path=plan.dataset.short_name(int(learned.split.held_out[k])),
-            pixels=_pixels(plan, int(learned.split.held_out[k])),
+            pixels=shown_pixels(plan, int(learned.split.held_out[k])),
             truth=classes[truth[k]],
             said=classes[said[k]],
             probability=float(sure[k]),
@@ -114,7 +126,8 @@ def _comparison(plan: Plan, learned: Learned, scores: Scores) -> tuple[Compariso
     return (own, *others)
 
 
-def _pixels(plan: Plan, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def shown_pixels(plan: Plan, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A picture as the network sees it."""
     try:
         return plan.preprocess(plan.dataset.samples.read(index))
     except Unreadable:  # it was moved away while the network was trained

@@ -44,6 +44,9 @@ class Scored:
     exact: Scored | None = None
     """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
 
+    without = "those pictures count as wrong"
+    """what becomes of `unknown_classes`"""
+
     @property
     def top1(self) -> float:
         return self.scores.top1
@@ -82,11 +85,41 @@ class Scored:
         return f"<p>{summary}</p><table>{head}{rows}</table>"
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a classifier says about the readable pictures of a data set."""
+
+    indices: NDArray[np.int64]
+    """of these pictures in the data set"""
+    probabilities: Floats
+    """(n, classes of the model)"""
+    skipped: tuple[tuple[str, str], ...]
+    """(path, reason)"""
+    known: NDArray[np.bool_] | None
+    """(n,), which of them the model was trained on, found by content; None where nobody knows"""
+
+
 def score_dataset(
     loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool = False
 ) -> Scored:
     """Every readable picture of `dataset`, in order; with `strict` an error where one cannot be read."""
     index, unknown = match_labels(loaded.classes, dataset.classes)
+    found = answered(loaded, engine, dataset, progress, strict)
+    labels = index[dataset.labels[found.indices]]
+    return Scored(
+        scores=score(found.probabilities, labels, (*loaded.classes, *unknown)),
+        probabilities=found.probabilities,
+        labels=labels,
+        paths=tuple(dataset.samples.name(i) for i in found.indices),
+        skipped=found.skipped,
+        unknown_classes=unknown,
+        leaked=None if found.known is None else leaked(found.probabilities, labels, found.known),
+        quarantined=dataset.quarantined,
+    )
+
+
+def answered(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool) -> Answered:
+    """The model's probabilities for every readable picture, in order; UserError where there is none."""
     kept: list[NDArray[np.int64]] = []
     rows: list[Floats] = []
     unread: list[tuple[int, str]] = []
@@ -109,12 +142,8 @@ def score_dataset(
         raise UserError(
             f"no picture of {dataset.name} can be read ({skipped[0][1] if skipped else 'it is empty'})"
         )
-    indices, probabilities = np.concatenate(kept), np.concatenate(rows)
-    labels = index[dataset.labels[indices]]
-    scores = score(probabilities, labels, (*loaded.classes, *unknown))
-    paths = tuple(dataset.samples.name(i) for i in indices)
-    found = leaked(probabilities, labels, np.array(seen)) if trained else None
-    return Scored(scores, probabilities, labels, paths, skipped, unknown, found, dataset.quarantined)
+    known = np.array(seen) if trained else None
+    return Answered(np.concatenate(kept), np.concatenate(rows), skipped, known)
 
 
 def training_hashes(run: Path | None) -> frozenset[str]:

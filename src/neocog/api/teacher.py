@@ -127,6 +127,10 @@ def _named(
         raise UserError(
             f"the teacher must have the classes of the data, {odd[0]!r} is in one alone; train it on these data"
         )
+    if loaded.head.activation != "softmax":
+        raise UserError(
+            f"a teacher must name one class per picture, {teacher.run} names several; take another run"
+        )
     engine = choose(loaded.network, loaded.head).engine
     found = extract(samples, loaded.network, engine, told)
     if not len(found.indices):

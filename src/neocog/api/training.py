@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from neocog import files
 from neocog.api import names
+from neocog.api.answers import answers_of
 from neocog.api.held_out import Split, split_readable
 from neocog.api.jobs import Learned, Stopped
 from neocog.api.networks import backbone_from
@@ -93,7 +95,7 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
     readable = np.flatnonzero(read.hashes.any(axis=1))
     split = split_readable(plan, readable, read.hashes[readable], read.skipped, told)
     net.to(own_device(world, plan.device))
-    train = Labelled(read.pixels, plan.dataset.labels[split.train], split.train)
+    train = Labelled(read.pixels, plan.dataset.answers[split.train], split.train)
     taught = _taught(plan, train, split, larger, told)
     task = Task(
         taught.train if taught else train,
@@ -160,7 +162,7 @@ def _shallower(net: nn.Module, plan: Plan) -> dict[str, Tensor]:
 
 def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) -> Labelled:
     """The pictures that judge, as prediction will see them; read again where training has larger ones."""
-    labels = plan.dataset.labels[split.held_out]
+    labels = plan.dataset.answers[split.held_out]
     if same:
         return Labelled(read.pixels, labels, split.held_out)
     again = read_pixels(Subset(plan.dataset.samples, split.held_out), plan.preprocess, told)
@@ -185,8 +187,8 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
         "code": names.source_sha256(plan.reference),
         "weights": files.sha256(plan.weights) if plan.weights and plan.weights.is_file() else "",
         "classes": list(plan.dataset.classes),
-        "pictures": digest({**parts, "labels": plan.dataset.labels}),
-        "preprocessing": plan.preprocess.to_json(),
+        "pictures": digest({**parts, "labels": plan.dataset.answers}),
+        "preprocessing": json.loads(json.dumps(plan.preprocess.to_json())),  # as a checkpoint gives it back
         "recipe": recipe_to_json(plan.recipe),
         "seed": plan.seed,
     }
@@ -209,7 +211,9 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
     drop_auxiliary(net)
     backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here", recipe.flip_test)
     tensors = {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
-    layer = Head(tensors[f"{ready.head}.weight"], tensors[f"{ready.head}.bias"])
+    layer = Head(
+        tensors[f"{ready.head}.weight"], tensors[f"{ready.head}.bias"], answers_of(plan.dataset).activation
+    )
     chosen = choose(backbone.network, layer, plan.engine, plan.device)
     with told.step("comparison", 1):
         comparison = _pixel_rows(plan, ready.split)

@@ -8,6 +8,7 @@ from typing import Unpack
 
 from neocog.api.classifier import Predictions, load
 from neocog.api.scored import Scored
+from neocog.api.scored_several import ScoredSeveral
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.progress import Progress, Silent
@@ -17,7 +18,8 @@ def predict(
     run: str | Path,
     pictures: object,
     *,
-    topk: int = 5,
+    topk: int | None = None,
+    threshold: float | None = None,
     model: str | None = None,
     download: bool = False,
     decoding: str | None = None,
@@ -25,12 +27,16 @@ def predict(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Predictions:
-    """Names and probabilities of `pictures` by a run's folder or a published model.
+    """Names and probabilities of `pictures` by a run's folder or a published model: the `topk` most probable (5).
+
+    Where a picture may show several classes, those with a probability of at least `threshold` (0.5).
 
     A published model decodes `exact` or `fast` as `decoding` says, or as suits the size of the pictures.
     """
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=progress)
-    return classifier.suited_to(pictures, progress or Silent(), decoding).predict(pictures, topk, progress)
+    return classifier.suited_to(pictures, progress or Silent(), decoding).predict(
+        pictures, topk, progress, threshold
+    )
 
 
 def evaluate(
@@ -47,7 +53,7 @@ def evaluate(
     device: str = "auto",
     progress: Progress | None = None,
     **reading: Unpack[ReadingOptions],
-) -> Scored:
+) -> Scored | ScoredSeveral:
     """Scores of a run on labelled `data`, labels matched by name.
 
     Where the data come in train, val and test folders, or a split gives them such parts, `part` is judged: test if

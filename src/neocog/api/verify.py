@@ -42,8 +42,8 @@ class Verdict:
 def verify(run: str | Path, *, model: str | None = None, tolerance: float = 2 * TOLERANCE) -> Verdict:
     """Replay the golden self-test of `run` on every engine that runs here; also checks each file's SHA-256.
 
-    The pictures go the whole way: decoding, resizing, network, softmax. The tolerance is twice that of an engine,
-    since the stored answers and the replayed ones may each be one engine's tolerance away from torch's.
+    The pictures go the whole way: decoding, resizing, network, softmax or sigmoid. The tolerance is twice that of an
+    engine, since the stored answers and the replayed ones may each be one engine's tolerance away from torch's.
     """
     folder = find_run(run)
     if folder is None:

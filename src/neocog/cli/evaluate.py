@@ -11,6 +11,7 @@ from neocog.cli.console import Console, out, out_json
 
 if TYPE_CHECKING:
     from neocog.api.scored import Scored
+    from neocog.api.scored_several import ScoredSeveral
 
 
 def evaluate(
@@ -42,6 +43,7 @@ def evaluate(
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Score a classifier on labelled pictures; labels are matched by name."""
+    from neocog.api.scored import Scored
     from neocog.api.verbs import evaluate as run_evaluate
 
     told = Console()
@@ -62,17 +64,18 @@ def evaluate(
     _warn(scored, told)
     if as_json:
         out_json(scored.to_json())
-    else:
+    elif isinstance(scored, Scored):
         _print(scored, exact)
+    else:
+        _print_several(scored, exact)
 
 
-def _warn(scored: Scored, told: Console) -> None:
+def _warn(scored: Scored | ScoredSeveral, told: Console) -> None:
     for path, reason in scored.skipped:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:
-        told.say(
-            f"warning: the model does not know {', '.join(scored.unknown_classes)}; those pictures count as wrong"
-        )
+        unknown = ", ".join(scored.unknown_classes)
+        told.say(f"warning: the model does not know {unknown}; {scored.without}")
     if scored.leaked and scored.leaked.same:
         told.say(
             f"warning: {scored.leaked.same:,} of these pictures trained the model; new ones may score lower"
@@ -101,3 +104,24 @@ def _print(scored: Scored, exact: bool) -> None:
         (name, row.precision, row.recall, row.f1, row.n) for name, row in scores.per_class.items() if row.n
     )
     out(Table(("class", "precision", "recall", "F1", "pictures"), tuple(rows)))
+
+
+def _print_several(scored: ScoredSeveral, exact: bool) -> None:
+    from neocog.draw.table import Table
+
+    out(scored.scores)
+    if scored.exact:
+        out(f"with every pixel decoded: {scored.exact.scores}")
+        out(f"other predictions: {scored.differing:,} of {scored.scores.n:,}")
+    elif exact:
+        out("every pixel was decoded: this run decodes exactly")
+    if scored.leaked and scored.leaked.same:
+        out(scored.leaked)
+    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
+    out(f"scored {scored.scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
+    rows = (
+        (name, row.ap, row.precision, row.recall, row.f1, row.n)
+        for name, row in scored.scores.per_class.items()
+        if row.n or row.said
+    )
+    out(Table(("class", "AP", "precision", "recall", "F1", "pictures"), tuple(rows)))

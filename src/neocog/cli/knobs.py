@@ -114,7 +114,7 @@ FLAGS = (
         "best_by",
         ("--best-by", "--eval-metric"),
         str,
-        "take the best epoch by loss, top1, top5, balanced, macro-f1",
+        "take the best epoch by loss, top1, top5, balanced, macro-f1, map",
     ),
     Flag("patience", ("--patience",), int, "epochs without a better figure after which training ends"),
     Flag("teacher", ("--teacher",), str, "a run that names the pictures of --unlabelled"),

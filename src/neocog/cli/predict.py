@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 def predict(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     pictures: Annotated[list[str], Argument(help="files, folders, or - for a list of paths on stdin")],
-    topk: Annotated[int, Option("-k", "--topk", help="labels per picture")] = 5,
+    topk: Annotated[
+        int | None, Option("-k", "--topk", help="labels per picture, 5; of several classes at once, all")
+    ] = None,
+    threshold: Annotated[
+        float | None, Option(help="probability that names one of several classes at once, 0.5")
+    ] = None,
     model: Annotated[
         str | None,
         Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
@@ -38,6 +43,7 @@ def predict(
     as_csv: Annotated[bool, Option("--csv", help="print CSV")] = False,
 ) -> None:
     """Name what pictures show, most probable first, in the order given."""
+    from neocog.api.answers import BEST
     from neocog.api.classifier import load
 
     if as_json and as_csv:
@@ -46,13 +52,20 @@ def predict(
     places = [place for place in given if place]
     if not places:
         raise UserError("there must be a picture to predict, got an empty list on stdin")
-    if topk < 1:
+    if topk is not None and topk < 1:
         raise UserError(f"topk must be at least 1, got {topk}")
     told = Console()
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
-    found = classifier.suited_to(places, told, decoding).predict_stream(places, topk, told)
-    write = _write_json if as_json else _write_csv if as_csv else _write_text
-    write(_counted(found, told), min(topk, len(classifier.classes)))
+    suited = classifier.suited_to(places, told, decoding)
+    found = _counted(suited.predict_stream(places, topk, told, threshold), told)
+    if as_json:
+        _write_json(found)
+    elif not as_csv:
+        _write_text(found)
+    elif classifier.several:
+        _write_csv_of_several(found)
+    else:
+        _write_csv(found, min(topk or BEST, len(classifier.classes)))
 
 
 def _counted(found: Iterable[Prediction], told: Console) -> Iterator[Prediction]:
@@ -69,14 +82,15 @@ def _counted(found: Iterable[Prediction], told: Console) -> Iterator[Prediction]
         raise UserError(f"no picture could be read, {skipped} skipped; give pictures in a known format")
 
 
-def _write_text(found: Iterable[Prediction], topk: int) -> None:
+def _write_text(found: Iterable[Prediction]) -> None:
     for one in found:
         pairs = zip(one.labels, one.probabilities, strict=True)
         if not one.reason:
-            out(f"{printable(one.path)}: " + ", ".join(f"{printable(label)} {p:.3f}" for label, p in pairs))
+            said = ", ".join(f"{printable(label)} {p:.3f}" for label, p in pairs)
+            out(f"{printable(one.path)}: {said or 'none of the classes'}")
 
 
-def _write_json(found: Iterable[Prediction], topk: int) -> None:
+def _write_json(found: Iterable[Prediction]) -> None:
     """A JSON list, written as it grows and closed even where an error ends it."""
     sys.stdout.write("[")
     separator = ""
@@ -96,3 +110,12 @@ def _write_csv(found: Iterable[Prediction], topk: int) -> None:
     for one in found:
         pairs = zip(one.labels, one.probabilities, strict=True)
         writer.writerow([one.path, *(cell for label, p in pairs for cell in (label, f"{p:.6f}"))])
+
+
+def _write_csv_of_several(found: Iterable[Prediction]) -> None:
+    """As a table of pictures has several labels: separated by | in one cell, empty where it shows none."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["path", "label", "probability", "error"])
+    for one in found:
+        probabilities = "|".join(f"{p:.6f}" for p in one.probabilities)
+        writer.writerow([one.path, "|".join(one.labels), probabilities, one.reason])

@@ -193,13 +193,13 @@ def _prove_resume(data: str, model: str | None, options: PlanOptions, as_json: b
 
 def _summary(run: Run) -> None:
     from neocog.evaluation.leakage import Leaked
+    from neocog.evaluation.several import LeakedSeveral
 
     figures = run.figures
-    low, high = figures["top1_interval"]
-    n = figures["n_val"]
-    out(f"accuracy {figures['top1']:.4f} on {n:,} held-out pictures (95 % interval {low:.4f} to {high:.4f})")
+    several = "map" in figures
+    out(_scores_of_several(figures) if several else _accuracy(figures))
     if figures["leakage"]["same"]:
-        out(Leaked(**figures["leakage"]))
+        out((LeakedSeveral if several else Leaked)(**figures["leakage"]))
     for line in run.comparison:
         out(f"  beside it: {line}")
     if figures["skipped"]:
@@ -208,3 +208,16 @@ def _summary(run: Run) -> None:
         out(f"in quarantine {len(figures['quarantined']):,}")
     out(f"run     {run.folder}")
     out(f"report  {run.folder / 'report.html'}")
+
+
+def _accuracy(figures: dict[str, Any]) -> str:
+    low, high = figures["top1_interval"]
+    held_out = f"{figures['n_val']:,} held-out pictures"
+    return f"accuracy {figures['top1']:.4f} on {held_out} (95 % interval {low:.4f} to {high:.4f})"
+
+
+def _scores_of_several(figures: dict[str, Any]) -> str:
+    return (
+        f"mAP {figures['map']:.4f}, micro F1 {figures['micro_f1']:.4f}, all classes of a picture right "
+        f"{figures['exact']:.4f}, on {figures['n_val']:,} held-out pictures"
+    )

@@ -58,6 +58,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.samples)
 
+    @property
+    def answers(self) -> NDArray[Any]:
+        """What is learned: `labels` (n,), or `targets` as float32 (n, classes), 1 where a picture shows the class."""
+        return self.labels if self.targets is None else self.targets.astype(np.float32)
+
     def __repr__(self) -> str:
         there = [part for part in PARTS if (self.parts == part).any()]
         return f"Dataset({self.name}: {len(self):,} pictures, {len(self.classes):,} classes, parts {there or 'none'})"
@@ -84,12 +89,14 @@ class Dataset:
 
 
 def labelled(dataset: Dataset) -> Dataset:
-    """The pictures that have their one class; an error in words where none has, or where some have several."""
+    """The pictures of which it is known what they show; an error in words where there is none.
+
+    Where pictures may show several classes, one without a label shows none of them.
+    """
     if dataset.targets is not None:
-        raise UserError(
-            f"a classifier needs one class per picture, got several for some pictures of {dataset.name}; "
-            "keep one label a picture"
-        )
+        bare = int((~dataset.targets.any(axis=1)).sum())
+        note = f"{bare:,} of {len(dataset):,} pictures have no label: they show none of the classes"
+        return replace(dataset, notes=(*dataset.notes, note)) if bare else dataset
     known = dataset.labels != UNLABELLED
     if not known.any():
         raise UserError(

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def stratified(
 
 
 def grouped(
-    labels: NDArray[np.int64],
+    answers: NDArray[Any],
     hashes: NDArray[np.uint8],
     groups: NDArray[np.str_],
     fraction: float,
@@ -60,25 +61,28 @@ def grouped(
 ) -> NDArray[np.bool_]:
     """True where a picture is held out: about `fraction` of every class, without parting a group or copies.
 
-    A picture whose group is empty stands alone. Where every group is larger than what is wanted, the smallest judges
-    that leaves its classes something to train on. As with `stratified`, names and order play no part.
+    `answers` are labels (n,), or (n, classes), 1 where a picture shows a class of which it may show several. A
+    picture whose group is empty stands alone. Where every group is larger than what is wanted, the smallest judges that
+    leaves its classes something to train on. As with `stratified`, names and order play no part.
     """
     share = Fraction(fraction).limit_denominator(FINEST)
     weights = [share.denominator - share.numerator, share.numerator]
-    classes = class_table(labels, None, int(labels.max(initial=-1)) + 1)
+    several = answers.ndim == 2
+    classes = class_table(answers, answers if several else None, int(answers.max(initial=-1)) + 1)
     unit = units_of(hashes, [groups])
     held_out: NDArray[np.bool_] = divide(classes, hashes, unit, weights, seed) == 1
     for smallest in np.argsort(np.bincount(unit), kind="stable"):
         if held_out.any():
             break
         members = unit == smallest
-        if np.isin(labels[members], labels[~members]).all():
+        if (classes[~members].sum(axis=0) >= (classes[members].sum(axis=0) > 0)).all():
             held_out = members
     return held_out
 
 
-def two_labels(labels: NDArray[np.int64], hashes: NDArray[np.uint8]) -> int:
-    """How many different pictures are there under more than one label."""
+def two_labels(answers: NDArray[Any], hashes: NDArray[np.uint8]) -> int:
+    """How many different pictures are there under more than one label, or set of labels (n, classes)."""
+    labels = np.unique(answers, axis=0, return_inverse=True)[1].reshape(-1)
     contents = np.unique(hashes, axis=0, return_inverse=True)[1]
     pairs = np.unique(np.stack([contents, labels], axis=1), axis=0)
     return int((np.bincount(pairs[:, 0]) > 1).sum()) if len(pairs) else 0

@@ -55,12 +55,13 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRow:
-    """The losses (mean per picture), the share of held-out pictures right after an epoch, its last step's rate."""
+    """The losses (mean per picture), a figure of the held-out pictures after an epoch, its last step's rate."""
 
     epoch: int
     train_loss: float
     eval_loss: float
-    eval_top1: float
+    eval_figure: float
+    """accuracy; mean average precision where pictures show several classes"""
     lr: float
 
 
@@ -85,8 +86,8 @@ class Leak:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Report:
-    """Everything the page shows. Shares and probabilities lie in 0..1, times are seconds."""
+class RunPage:
+    """What the page of any run shows. Shares and probabilities lie in 0..1, times are seconds."""
 
     name: str
     """of the data set"""
@@ -96,19 +97,8 @@ class Report:
     """ISO 8601"""
     version: str
     """of neocog"""
-    top1: float
-    top5: float
-    interval: tuple[float, float]
-    """95 %, Wilson's, of `top1`"""
     n_train: int
     n_val: int
-    classes: tuple[ClassRow, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    """pictures, [true][predicted], in the order of `classes`"""
-    mistakes: tuple[Mistake, ...] = ()
-    """most confident first"""
-    leaked: Leak | None = None
-    """None where nobody looked"""
     skipped: tuple[tuple[str, str], ...] = ()
     """path, reason"""
     quarantined: tuple[tuple[str, str], ...] = ()
@@ -119,10 +109,27 @@ class Report:
     """what was chosen automatically and why, a sentence each"""
     epochs: tuple[EpochRow, ...] = ()
     """empty for a frozen network"""
-    comparison: tuple[ComparisonRow, ...] = ()
-    """this model and the others beside it; the row whose name is `model` is set off"""
     card: tuple[tuple[str, str], ...] = ()
     """further facts: name, value"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report(RunPage):
+    """A run on pictures that show one class each."""
+
+    top1: float
+    top5: float
+    interval: tuple[float, float]
+    """95 %, Wilson's, of `top1`"""
+    classes: tuple[ClassRow, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """pictures, [true][predicted], in the order of `classes`"""
+    mistakes: tuple[Mistake, ...] = ()
+    """most confident first"""
+    leaked: Leak | None = None
+    """None where nobody looked"""
+    comparison: tuple[ComparisonRow, ...] = ()
+    """this model and the others beside it; the row whose name is `model` is set off"""
 
     def __post_init__(self) -> None:
         n = len(self.classes)
@@ -133,15 +140,31 @@ class Report:
 
 def render(report: Report) -> str:
     """The whole page. Names, paths and reasons are untrusted: the template escapes each of them."""
-    words = _derived(report) | _drawings(report) | {"r": report, "headline": headline(report)}
-    words |= {"bar": svg.bar, "dot": partial(svg.dot, scale=_scale(report))}
-    filters: dict[str, Callable[..., str]] = {
-        "percent": percent,
-        "count": count,
-        "duration": duration,
-        "uri": data_uri,
+    words = of_any(report, len(report.classes)) | _derived(report) | _drawings(report)
+    words |= {"headline": headline(report), "dot": partial(svg.dot, scale=_scale(report))}
+    return filled("report.html", words, filters=FILTERS)
+
+
+def of_any(page: RunPage, classes: int) -> dict[str, object]:
+    """What the template needs of any run beside the page's own fields."""
+    steps = ", ".join(f"{step} {duration(seconds)}" for step, seconds in page.seconds)
+    return {
+        "r": page,
+        "bar": svg.bar,
+        "per_class": max(1, THUMBNAILS // classes),
+        "table": classes <= LARGEST_TABLE,
+        "left_out": (
+            ("could not be read", _by_reason(page.skipped)),
+            ("left out by the quarantine list", _by_reason(page.quarantined)),
+        ),
+        "listed": LISTED,
+        "total": sum(seconds for _, seconds in page.seconds),
+        "colours": COLOURS,
+        "times": svg.stacked(str(readable(steps)), [seconds for _, seconds in page.seconds], COLOURS),
+        "loss": _loss_curves(page.epochs) if page.epochs else "",
+        "rates": _rate_curve(page.epochs) if page.epochs else "",
+        "rate_unit": f"1e{_exponent(page.epochs)}" if page.epochs else "",
     }
-    return filled("report.html", words, filters=filters)
 
 
 def headline(report: Report) -> str:
@@ -197,32 +220,18 @@ def _derived(report: Report) -> dict[str, object]:
         "guess": _largest_share(report),
         "wrong": report.n_val - round(report.n_val * report.top1),
         "ranked": ranked,
-        "per_class": max(1, THUMBNAILS // len(report.classes)),
         "gallery": report.mistakes[:GALLERY],
-        "table": len(report.classes) <= LARGEST_TABLE,
         "pairs": confused_pairs(report.confusion),
-        "left_out": (
-            ("could not be read", _by_reason(report.skipped)),
-            ("left out by the quarantine list", _by_reason(report.quarantined)),
-        ),
         "leak": report.leaked if report.leaked and report.leaked.same else None,
-        "listed": LISTED,
-        "total": sum(seconds for _, seconds in report.seconds),
-        "colours": COLOURS,
         "scale": _scale(report),
     }
 
 
 def _drawings(report: Report) -> dict[str, str]:
-    steps = ", ".join(f"{step} {duration(seconds)}" for step, seconds in report.seconds)
     return {
         "accuracy": svg.accuracy_bar(report.top1, report.interval, _largest_share(report)),
         "heat": svg.heat_map("Confusion matrix, true classes from top to bottom", report.confusion),
-        "times": svg.stacked(str(readable(steps)), [seconds for _, seconds in report.seconds], COLOURS),
-        "loss": _loss_curves(report.epochs) if report.epochs else "",
-        "learned": _accuracy_curve(report.epochs) if report.epochs else "",
-        "rates": _rate_curve(report.epochs) if report.epochs else "",
-        "rate_unit": f"1e{_exponent(report.epochs)}" if report.epochs else "",
+        "learned": held_out_curve("Accuracy on held-out pictures", report.epochs) if report.epochs else "",
     }
 
 
@@ -233,11 +242,12 @@ def _loss_curves(epochs: Sequence[EpochRow]) -> str:
     return svg.curves("Loss by epoch", (train, held_out), (0.0, max(finite, default=0.0) or 1.0))
 
 
-def _accuracy_curve(epochs: Sequence[EpochRow]) -> str:
-    curve = svg.Curve("held", tuple((row.epoch, 100 * row.eval_top1) for row in epochs))
+def held_out_curve(what: str, epochs: Sequence[EpochRow]) -> str:
+    """A figure of held-out pictures after each epoch."""
+    curve = svg.Curve("held", tuple((row.epoch, 100 * row.eval_figure) for row in epochs))
     best = max(y for _, y in curve.points)
     extent = (min(min(y for _, y in curve.points), best - 1), best)
-    return svg.curves("Accuracy on held-out pictures by epoch, in percent", (curve,), extent)
+    return svg.curves(f"{what} by epoch, in percent", (curve,), extent)
 
 
 def _rate_curve(epochs: Sequence[EpochRow]) -> str:
@@ -270,3 +280,12 @@ def _by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     for path, reason in skipped:
         paths.setdefault(reason, []).append(path)
     return dict(sorted(paths.items(), key=lambda item: -len(item[1])))
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "percent": percent,
+    "count": count,
+    "duration": duration,
+    "uri": data_uri,
+}
+"""of the templates"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +33,20 @@ class Scores:
     per_class: dict[str, ClassScore]
     confusion: NDArray[np.int64]
 
+    def figures(self) -> dict[str, Any]:
+        """Those of all classes together."""
+        return {"top1": self.top1, "top5": self.top5, "top1_interval": list(self.top1_interval)}
+
+    def judged(self, loss: float) -> Judged:
+        return Judged(loss, self.top1, self.top5, *by_class(self.confusion))
+
 
 @dataclass(frozen=True)
-class Judged:
-    """Figures of held-out pictures."""
+class Figures:
+    """Figures of held-out pictures, whatever they show."""
 
     loss: float
-    """mean cross-entropy"""
-    top1: float
-    top5: float
-    balanced: float
-    """mean recall of the classes"""
-    macro_f1: float
-    """mean F1 of the classes"""
+    """mean per picture"""
 
     def figure(self, name: str) -> float:
         """By the name that a recipe's `best_by` has for it."""
@@ -53,6 +55,18 @@ class Judged:
     def to_json(self) -> dict[str, float]:
         """As columns of metrics.csv."""
         return {f"eval_{name}": value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Judged(Figures):
+    """Figures of held-out pictures that show one class each; the loss is the cross-entropy."""
+
+    top1: float
+    top5: float
+    balanced: float
+    """mean recall of the classes"""
+    macro_f1: float
+    """mean F1 of the classes"""
 
     def __str__(self) -> str:
         return f"loss {self.loss:.4f}, top-1 {self.top1:.4f}"
@@ -76,6 +90,12 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes
         per_class={name: _class_score(confusion, i) for i, name in enumerate(classes)},
         confusion=confusion,
     )
+
+
+def log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Mean negative logarithm of the true class's probability."""
+    chosen = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
+    return float(-np.log(chosen, dtype=np.float64).mean())
 
 
 def best(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -22,19 +22,36 @@ DECODING = 2  # counted up when decoding or resizing changes, so that older feat
 
 @dataclass(frozen=True)
 class Head:
-    """The last linear layer: logits = features @ weight.T + bias."""
+    """The last linear layer: logits = features @ weight.T + bias; and what makes probabilities of them."""
 
     weight: Floats
     bias: Floats
+    activation: str = "softmax"
+    """of `ACTIVATIONS`"""
 
     def logits(self, features: Floats) -> Floats:
         return np.asarray(features @ self.weight.T + self.bias, np.float32)
 
     def probabilities(self, features: Floats) -> Floats:
-        """Softmax of the logits, (n, classes)."""
-        logits = self.logits(features).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+        """(n, classes)"""
+        return ACTIVATIONS[self.activation](self.logits(features))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Of classes that exclude each other: (n, classes), each row sums to 1."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Of classes of which a picture may show several: each is answered by itself."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(-np.abs(wide))
+    return np.asarray(np.where(wide < 0, powers, 1) / (1 + powers), np.float32)
+
+
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {"softmax": softmax, "sigmoid": sigmoid}
 
 
 @dataclass(frozen=True)

@@ -38,15 +38,25 @@ def fit_logistic(features: Floats, labels: NDArray[np.int64], classes: int, seed
 
 
 def _fit(features: Floats, labels: NDArray[np.int64], classes: int, seed: int) -> Fit:
-    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    spread = features.std(axis=0, dtype=np.float64).astype(np.float32)
-    spread[spread < 1e-6 * max(float(spread.max()), 1e-30)] = np.inf  # a constant feature tells nothing
-    standard = np.ascontiguousarray((features - mean) / spread)
+    standard, mean, spread = standardised(features)
     losses = cross_validate(standard, labels, classes, seed)
     strength = min(losses, key=lambda c: losses[c]) if losses else GRID[2]
     weight, bias = solve(standard, labels, classes, strength)
+    return Fit(folded(weight, bias, mean, spread), strength, losses)
+
+
+def standardised(features: Floats) -> tuple[Floats, Floats, Floats]:
+    """Features of mean 0 and deviation 1 over the pictures; and what was subtracted, and divided by."""
+    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    spread = features.std(axis=0, dtype=np.float64).astype(np.float32)
+    spread[spread < 1e-6 * max(float(spread.max()), 1e-30)] = np.inf  # a constant feature tells nothing
+    return np.ascontiguousarray((features - mean) / spread), mean, spread
+
+
+def folded(weight: Floats, bias: Floats, mean: Floats, spread: Floats) -> Head:
+    """The layer on raw features that says what `weight` and `bias` say of standardised ones."""
     weight = weight / spread
-    return Fit(Head(weight, (bias - weight @ mean).astype(np.float32)), strength, losses)
+    return Head(weight, (bias - weight @ mean).astype(np.float32))
 
 
 @contextmanager

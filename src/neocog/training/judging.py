@@ -14,7 +14,9 @@ from neocog.data.loading.loader import Loader
 from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.data.loading.workers import Workers
-from neocog.evaluation.metrics import Judged, best, by_class, confusion_matrix, rank_of_truth
+from neocog.evaluation.metrics import Figures, Judged, best, by_class, confusion_matrix, rank_of_truth
+from neocog.evaluation.several import JudgedSeveral, score_several
+from neocog.inference.network import sigmoid
 from neocog.training.distributed import World
 from neocog.training.exchange import ALONE, rows_of_all
 
@@ -30,10 +32,14 @@ def judge(
     workers: Workers | None = None,
     mirrored: bool = False,
     world: World = ALONE,
-) -> Judged:
+) -> Figures:
     """The figures of `part`, each picture counted once over all processes; the network is left in evaluation mode."""
     logits = predict_logits(net, part, normalise, workers, mirrored, world)
-    labels = part.labels
+    return (judged_several if part.labels.ndim == 2 else judged_one)(logits, part.labels)
+
+
+def judged_one(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Judged:
+    """The figures of pictures that show one class each."""
     ranks = rank_of_truth(logits, labels)
     loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
     confusion = confusion_matrix(best(logits), labels, logits.shape[1])
@@ -43,6 +49,13 @@ def judge(
         float((ranks < min(5, logits.shape[1])).mean()),
         *by_class(confusion),
     )
+
+
+def judged_several(logits: NDArray[np.float32], shown: NDArray[np.float32]) -> JudgedSeveral:
+    """The figures of pictures that may show several classes: `shown` (n, classes)."""
+    loss = F.binary_cross_entropy_with_logits(torch.from_numpy(logits), torch.from_numpy(shown)).item()
+    classes = tuple(map(str, range(shown.shape[1])))
+    return score_several(sigmoid(logits), shown, classes).judged(loss)
 
 
 def predict_logits(
@@ -79,8 +92,10 @@ def probabilities_of(
     workers: Workers | None = None,
     mirrored: bool = False,
 ) -> NDArray[np.float32]:
-    """Softmax of the logits, (n, classes)."""
+    """(n, classes): softmax of the logits, or the sigmoid of each where pictures may show several classes."""
     logits = predict_logits(net, part, normalise, workers, mirrored)
+    if part.labels.ndim == 2:
+        return sigmoid(logits)
     probabilities: NDArray[np.float32] = torch.from_numpy(logits).softmax(1).numpy()
     return probabilities
 

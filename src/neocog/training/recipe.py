@@ -13,7 +13,9 @@ OPTIMIZERS = ("sgd", "nesterov", "krizhevsky", "rmsprop-tf", "adam", "adamw", "l
 SCHEDULES = ("constant", "cosine", "linear", "step", "exponential", "plateau", "one-cycle")
 LOSSES = ("cross-entropy", "bce", "lenet-map")
 AVERAGES = ("none", "ema", "polyak", "lookahead")
-METRICS = ("loss", "top1", "top5", "balanced", "macro-f1", "map")
+OF_ONE = ("loss", "top1", "top5", "balanced", "macro-f1")
+OF_SEVERAL = ("loss", "map", "micro-f1", "macro-f1", "exact")
+METRICS = tuple(dict.fromkeys(OF_ONE + OF_SEVERAL))
 WEIGHTINGS = ("none", "auto", "sqrt")
 
 
@@ -108,8 +110,8 @@ class Recipe:
     """a picture's logits are the mean over it and its mirror image"""
 
     best_by: str | None = None
-    """loss, top1, top5, balanced, macro-f1 or map of held-out pictures: the best epoch's weights are taken, not the
-    last's"""
+    """the figure of held-out pictures by which the best epoch's weights are taken, not the last's: loss, top1, top5,
+    balanced or macro-f1; where pictures show several classes loss, map, micro-f1, macro-f1 or exact"""
     patience: int | None = None
     """epochs without a better `best_by` after which training ends"""
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from neocog.data.loading.arrival import Waiting
 from neocog.data.loading.order import Position
 from neocog.errors import UserError
-from neocog.evaluation.metrics import Judged
+from neocog.evaluation.metrics import Figures
+from neocog.evaluation.several import judged_again
 from neocog.training.averages import Average, make_average
 from neocog.training.checkpoint import Checkpoint
 from neocog.training.optimizers.make import make_optimizer
@@ -28,7 +29,7 @@ class Epoch:
 
     epoch: int
     train_loss: float
-    judged: Judged
+    judged: Figures
     lr: float
     seconds: float = field(compare=False)
     """that the epoch's training took, without judging"""
@@ -114,7 +115,7 @@ class State:
         self.waited, self.seconds = clock.waited, clock.total
         return places
 
-    def after_epoch(self, judged: Judged, recipe: Recipe) -> None:
+    def after_epoch(self, judged: Figures, recipe: Recipe) -> None:
         """End the epoch: its row, the best so far, what the schedule learns from it; the next one begins."""
         epoch, mean = self.position.epoch + 1, self.loss / max(1, self.pictures)
         share = self.waited / self.seconds if self.seconds else 0.0
@@ -171,7 +172,7 @@ class State:
         self.position = Position.from_json(facts["position"])
         self.step = facts["step"]
         self.plateau = Plateau.from_json(facts["plateau"])
-        self.rows = [Epoch(**{**row, "judged": Judged(**row["judged"])}) for row in facts["rows"]]
+        self.rows = [Epoch(**{**row, "judged": judged_again(row["judged"])}) for row in facts["rows"]]
         self.best = Best(**facts["best"], tensors=_part(stored.tensors, "best.")) if facts["best"] else None
         for name in ("loss", "pictures", "lr", "seconds", "waited"):
             setattr(self, name, facts[name])

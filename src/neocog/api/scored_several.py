@@ -1,0 +1,102 @@
+"""A classifier against pictures that may show several classes at once, labels matched by name."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.networks import Loaded
+from neocog.api.scored import answered, match_labels
+from neocog.data.dataset import Dataset, LeftOut
+from neocog.evaluation.several import LeakedSeveral, SeveralScores, leaked_several, score_several
+from neocog.inference.engines import Engine
+from neocog.inference.network import Floats
+from neocog.progress import Progress
+
+
+@dataclass(frozen=True)
+class ScoredSeveral:
+    """Scores with what they were computed from; columns are the model's classes, then `unknown_classes`."""
+
+    scores: SeveralScores
+    probabilities: Floats
+    """(n, columns), 0 of classes that the model does not know"""
+    truth: NDArray[np.bool_]
+    """(n, columns), whether a picture shows the class; False of classes that the data never name"""
+    paths: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    """(path, reason)"""
+    unknown_classes: tuple[str, ...]
+    """classes of the data that the model does not know"""
+    leaked: LeakedSeveral | None = None
+    """how many of the pictures the model was trained on, found by content; None where nobody knows"""
+    quarantined: tuple[LeftOut, ...] = ()
+    """pictures that a quarantine list left out"""
+    exact: ScoredSeveral | None = None
+    """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
+
+    without = "it never names them, which counts as wrong"
+    """what becomes of `unknown_classes`"""
+
+    @property
+    def differing(self) -> int:
+        """Of how many pictures other classes are named with every pixel decoded."""
+        if self.exact is None:
+            return 0
+        fast, exact = (scored.probabilities >= scored.scores.threshold for scored in (self, self.exact))
+        return int((fast != exact).any(axis=1).sum())
+
+    def to_json(self) -> dict[str, Any]:
+        exact = {"exact": {"map": self.exact.scores.map, "differing": self.differing}} if self.exact else {}
+        return {
+            **self.scores.figures(),
+            "n": self.scores.n,
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "quarantined": [gone.to_json() for gone in self.quarantined],
+            "leakage": asdict(self.leaked) if self.leaked else None,
+            "per_class": {name: asdict(row) for name, row in self.scores.per_class.items()},
+            **exact,
+        }
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{'' if row.ap is None else f'{row.ap:.3f}'}</td>"
+            f"<td>{row.precision:.3f}</td><td>{row.recall:.3f}</td><td>{row.f1:.3f}</td><td>{row.n}</td></tr>"
+            for name, row in self.scores.per_class.items()
+        )
+        titles = ("class", "AP", "precision", "recall", "F1", "n")
+        head = "".join(f"<th>{title}</th>" for title in titles)
+        return f"<p>{self.scores}</p><table><tr>{head}</tr>{rows}</table>"
+
+
+def score_dataset_several(
+    loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool = False
+) -> ScoredSeveral:
+    """Every readable picture of `dataset`, in order; with `strict` an error where one cannot be read.
+
+    Where the data have one class per picture, it shows that one and no other.
+    """
+    index, unknown = match_labels(loaded.classes, dataset.classes)
+    found = answered(loaded, engine, dataset, progress, strict)
+    classes = (*loaded.classes, *unknown)
+    truth = np.zeros((len(found.indices), len(classes)), dtype=bool)
+    if dataset.targets is None:
+        truth[np.arange(len(truth)), index[dataset.labels[found.indices]]] = True
+    else:
+        truth[:, index] = dataset.targets[found.indices]
+    never = np.zeros((len(truth), len(unknown)), np.float32)
+    probabilities = np.concatenate([found.probabilities, never], axis=1)
+    return ScoredSeveral(
+        scores=score_several(probabilities, truth, classes),
+        probabilities=probabilities,
+        truth=truth,
+        paths=tuple(dataset.samples.name(i) for i in found.indices),
+        skipped=found.skipped,
+        unknown_classes=unknown,
+        leaked=None if found.known is None else leaked_several(probabilities, truth, found.known),
+        quarantined=dataset.quarantined,
+    )

@@ -1,0 +1,170 @@
+"""Scores of pictures that may show several classes at once: each class is a yes or no of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.errors import UserError
+from neocog.evaluation.metrics import Figures, Judged
+
+THRESHOLD = 0.5  # a class is named where its probability is at least this
+Truth = NDArray[Any]
+"""(n, classes), 1 or True where a picture shows the class"""
+
+
+@dataclass(frozen=True)
+class AnswerScore:
+    """How well one class is told; `n` pictures show it, of `said` pictures it was named."""
+
+    ap: float | None
+    """average precision; None where no picture shows the class"""
+    precision: float
+    recall: float
+    f1: float
+    n: int
+    said: int
+
+
+@dataclass(frozen=True)
+class SeveralScores:
+    """How right the answers are. F1, `exact` and `hamming` are of the classes named at `threshold`."""
+
+    map: float
+    """mean average precision of the classes that some picture shows; 0 where there is none"""
+    micro_f1: float
+    """of all answers together"""
+    macro_f1: float
+    """mean F1 of the classes that are shown or named"""
+    exact: float
+    """share of pictures with every answer right"""
+    hamming: float
+    """share of answers that are wrong"""
+    n: int
+    per_class: dict[str, AnswerScore]
+    threshold: float
+
+    def figures(self) -> dict[str, Any]:
+        """Those of all classes together."""
+        names = ("map", "micro_f1", "macro_f1", "exact", "hamming", "threshold")
+        return {name: getattr(self, name) for name in names}
+
+    def __str__(self) -> str:
+        return (
+            f"mAP {self.map:.4f}, F1 {self.micro_f1:.4f} (micro) and {self.macro_f1:.4f} (macro), "
+            f"every class of a picture right {self.exact:.4f}, answers wrong {self.hamming:.4f}"
+        )
+
+    def judged(self, loss: float) -> JudgedSeveral:
+        return JudgedSeveral(loss, self.map, self.micro_f1, self.macro_f1, self.exact, self.hamming)
+
+
+@dataclass(frozen=True)
+class JudgedSeveral(Figures):
+    """Figures of held-out pictures that may show several classes; the loss is binary cross-entropy, the mean over
+    classes. The others as in `SeveralScores`."""
+
+    map: float
+    micro_f1: float
+    macro_f1: float
+    exact: float
+    hamming: float
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.4f}, mAP {self.map:.4f}, micro F1 {self.micro_f1:.4f}"
+
+
+@dataclass(frozen=True)
+class LeakedSeveral:
+    """Judged pictures that are in the training part, too, byte for byte."""
+
+    same: int
+    of: int
+    """all judged pictures"""
+    map_without: float | None
+    """mean average precision on the others; None where there is no other"""
+
+    def __str__(self) -> str:
+        if self.map_without is None:
+            return "every judged picture was trained on: nothing says how new ones fare"
+        rest = self.of - self.same
+        return f"without the {self.same:,} that were trained on: mAP {self.map_without:.4f} on {rest:,}"
+
+
+def judged_again(stored: Mapping[str, Any]) -> Figures:
+    """What a checkpoint kept of an epoch's figures."""
+    return JudgedSeveral(**stored) if "map" in stored else Judged(**stored)
+
+
+def score_several(
+    probabilities: NDArray[np.float32],
+    truth: Truth,
+    classes: tuple[str, ...],
+    threshold: float = THRESHOLD,
+) -> SeveralScores:
+    """Scores of `probabilities` (n, classes), each in 0..1, against `truth`."""
+    if not len(truth):
+        raise UserError("there must be a picture to score, got none")
+    if not np.isfinite(probabilities).all():
+        raise UserError("probabilities must be finite numbers, got NaN or infinity: the model is damaged")
+    shown, said = truth > 0, probabilities >= threshold
+    per_class = {
+        name: _class_score(probabilities[:, i], shown[:, i], said[:, i]) for i, name in enumerate(classes)
+    }
+    rows = per_class.values()
+    precisions = [row.ap for row in rows if row.ap is not None]
+    f1s = [row.f1 for row in rows if row.n + row.said]
+    return SeveralScores(
+        map=float(np.mean(precisions)) if precisions else 0.0,
+        micro_f1=_f1(int((shown & said).sum()), int(shown.sum()), int(said.sum())),
+        macro_f1=float(np.mean(f1s)) if f1s else 0.0,
+        exact=float((shown == said).all(axis=1).mean()),
+        hamming=float((shown != said).mean()),
+        n=len(truth),
+        per_class=per_class,
+        threshold=threshold,
+    )
+
+
+def average_precision(scores: NDArray[np.float32], shown: NDArray[np.bool_]) -> float | None:
+    """The sum over falling thresholds of precision times the recall gained; None where nothing is shown.
+
+    Equal scores pass a threshold together, as in scikit-learn: no interpolation.
+    """
+    if not shown.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    hits = np.cumsum(shown[order])[ends]
+    return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / hits[-1])
+
+
+def leaked_several(
+    probabilities: NDArray[np.float32], truth: Truth, known: NDArray[np.bool_]
+) -> LeakedSeveral:
+    """`probabilities` (n, classes) against `truth`; `known` (n,) says which pictures were trained on."""
+    found = [average_precision(probabilities[~known, i], truth[~known, i] > 0) for i in range(truth.shape[1])]
+    there = [ap for ap in found if ap is not None]
+    return LeakedSeveral(int(known.sum()), len(known), float(np.mean(there)) if there else None)
+
+
+def binary_log_loss(probabilities: NDArray[np.float32], truth: Truth) -> float:
+    """Binary cross-entropy, the mean over pictures and classes."""
+    right = np.where(truth > 0, probabilities, 1 - probabilities.astype(np.float64))
+    return float(-np.log(np.maximum(right, 1e-12)).mean())
+
+
+def _class_score(
+    scores: NDArray[np.float32], shown: NDArray[np.bool_], said: NDArray[np.bool_]
+) -> AnswerScore:
+    hits, n, named = int((shown & said).sum()), int(shown.sum()), int(said.sum())
+    precision, recall = (hits / named if named else 0.0), (hits / n if n else 0.0)
+    return AnswerScore(average_precision(scores, shown), precision, recall, _f1(hits, n, named), n, named)
+
+
+def _f1(hits: int, shown: int, said: int) -> float:
+    return 2 * hits / (shown + said) if shown + said else 0.0
