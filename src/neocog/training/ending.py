@@ -27,7 +27,8 @@ def end_of_run(
 ) -> int | None:
     """Put the best epoch's weights, else the average, into the network; the epoch, where `best_by` chose one.
 
-    `whole` makes of training pictures what the network is judged on. Where the run was `interrupted` by one who kills it soon, there is no time, and nothing is done.
+    `whole` makes of training pictures what the network is judged on. Where the run was `interrupted` by one who kills
+    it soon, there is no time, and nothing is done.
     """
     chosen = None
     if interrupted in SOON_KILLED:
