@@ -17,7 +17,7 @@ from neocog.runtime import pages_kept
 from neocog.training.recomputing import recomputed
 
 PRECISIONS = ("float32", "bfloat16")
-WORTH = 1.1  # how many times faster bfloat16 has to be
+WORTH = 1.3  # how many times faster bfloat16 has to be, since it rounds to 8 bits
 WORTH_THREADS = 1.25  # clocks of a busy machine scatter more than processor time
 SHORT = 0.1  # seconds of a step from which on one is enough to tell
 PROBED = 2**18  # values of a batch that a probe reads at most, if these make two pictures
