@@ -73,15 +73,7 @@ def train(
     in the newest run of these data that is not done, a folder in that one; where there is none, it starts anew.
     """
     told = Timed(progress or Silent())
-
-    def begin(told: Timed) -> tuple[Plan, Callable[[], Place]]:
-        plan = planned(data, model, options, told)
-        plan = replace(plan, saving=replace(plan.saving, resume=resume is not None))
-        dataset = plan.dataset
-        return plan, partial(
-            run_place, output, resume, dataset.name, None if dataset.listed else dataset.root
-        )
-
+    begin = partial(_begin, data, model, output, resume, options)
     if runtime.launched():
         return _together(begin, options.get("device", "auto"), told)
     plan, where = begin(told)
@@ -100,6 +92,21 @@ def find_lr(
     return find_lr_for(planned(data, model, options, told), told)
 
 
+def _begin(
+    data: object,
+    model: str | None,
+    output: str | Path | None,
+    resume: str | Path | None,
+    options: PlanOptions,
+    told: Timed,
+) -> tuple[Plan, Callable[[], Place]]:
+    """The plan, and what finds the run's folder."""
+    plan = planned(data, model, options, told)
+    plan = replace(plan, saving=replace(plan.saving, resume=resume is not None))
+    dataset = plan.dataset
+    return plan, partial(run_place, output, resume, dataset.name, None if dataset.listed else dataset.root)
+
+
 def _together(begin: Callable[[Timed], tuple[Plan, Callable[[], Place]]], device: str, told: Timed) -> Run:
     """One of several processes: the first finds the folder, speaks and writes."""
     from neocog.training.distributed import joined
@@ -108,6 +115,7 @@ def _together(begin: Callable[[Timed], tuple[Plan, Callable[[], Place]]], device
     with joined(runtime.device(device)) as world:
         heard = told if world.first else Timed(Silent())
         plan, where = begin(heard)  # in here, so that what is wrong in several processes is told once
+        world.barrier()  # no folder is made where one of them has no plan
         place = Place.from_text(word_of_first(world, str(where()) if world.first else ""))
         return _run(plan, place, heard, world)
 

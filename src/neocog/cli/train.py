@@ -154,7 +154,11 @@ def train(
         return
     from neocog.api.train import train as run_train
 
-    run = run_train(data, model, output=output, resume=resume, progress=Console(), **options)
+    _tell(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
+
+
+def _tell(run: Run, as_json: bool) -> None:
+    """The run's figures; it ends the command where the run was interrupted."""
     if not run.figures and not run.interrupted:  # one of several processes, which the first speaks for
         return
     if as_json:

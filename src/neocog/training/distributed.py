@@ -92,7 +92,7 @@ def joined(device: torch.device) -> Iterator[World]:
     if cuda:
         torch.cuda.set_device(world.local_rank)
     store = _meeting(world)
-    with _share_of_cores(), _told_once(store), _lost_is_told():
+    with _share_of_cores(), _lost_is_told():
         dist.init_process_group(
             "nccl" if cuda else "gloo",
             store=store,
@@ -102,7 +102,8 @@ def joined(device: torch.device) -> Iterator[World]:
             device_id=torch.device("cuda", world.local_rank) if cuda else None,
         )
         try:
-            yield world
+            with _told_once(store), _lost_is_told():
+                yield world
         except BaseException:
             _leave(cuda)
             raise
@@ -249,7 +250,10 @@ def _lost_is_told() -> Iterator[None]:
 
 @contextmanager
 def _told_once(store: Store) -> Iterator[None]:
-    """Of the processes that end with an error, the first keeps it; those that end for its sake have another one."""
+    """Of the processes that end with an error, the first keeps it; those that end for its sake have another one.
+
+    To be left before the group is, or the others hear of that before they hear of the error.
+    """
     try:
         yield
     except BaseException as error:
