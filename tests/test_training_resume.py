@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 SHORT = ("--best-by", "top1", "--average", "ema", "--epochs", 4)
 SAVING = ("--save-every", 0, "--resume", "auto")
 LEARNERS = {
-    "ema, plateau, patience": "--average ema --sched plateau --decay-epochs 1 --best-by loss --patience 3 --epochs 8",
+    "plateau, patient": "--average ema --lr .3 --sched plateau --decay-epochs 1 --best-by loss --patience 3 --epochs 8",
     "mixup, one-cycle, two passes": "--mixup .4 --sched one-cycle --opt nesterov --grad-accum-steps 2 --epochs 8",
     "balanced, repeats, lookahead": "--balanced --aug-repeats 2 --average lookahead --ema-decay .5 --epochs 4",
     "whitened, shifted, polyak": "--whiten --shift .1 --flip --average polyak --epochs 5",
-    "sdlm": "-m net.py:plain --opt sdlm --lr .001 --best-by top1 --epochs 4",
+    "sdlm": "-m net.py:plain --opt sdlm --lr .001 --best-by top5 --epochs 4",
 }
 
 
