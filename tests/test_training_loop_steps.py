@@ -14,6 +14,7 @@ from sklearn.metrics import log_loss
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from neocog.data.augment.policy import Augment
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
 from neocog.training.loop import Setting
@@ -367,3 +368,41 @@ def test_gradients_of_whatever_was_tried_before_do_not_count() -> None:
         parameter.grad = torch.ones_like(parameter)
     run(net, FULL, task(bright_quarters(40)))
     assert bits(net) == bits(learned(FULL))
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixed_pictures_have_mixed_targets(kind: str) -> None:
+    """Pictures are black or white, classes 0 and 1: with any mix the share of white is the share of class 1.
+
+    Both a label's row and a soft target's say the same, and the loss by hand follows from the pictures that were seen.
+    """
+    labels = np.arange(40) % 2
+    part = Labelled((255 * labels).astype(np.uint8).repeat(48).reshape(-1, 6, 8, 1), labels)
+    told = replace(FULL, lr=1e-12, augment=Augment(**{kind: 1.0}))
+    seen = []
+    for targets in (labels, np.eye(4, dtype=np.float32)[labels]):
+        spy = Mixed()
+        row = run(spy, told, replace(task(Labelled(part.pixels, targets)), classes=4)).epochs[0]
+        white = spy.white
+        assert np.mean((white > 0.1) & (white < 0.9)) > 0.05
+        x = (white - 0.3) / 0.4
+        logits = x[:, None] * np.array([1.0, 2.0, 0.5, -1.0])
+        p = log_softmax(logits, axis=1)
+        assert row.train_loss == pytest.approx(-((1 - white) * p[:, 0] + white * p[:, 1]).mean(), rel=1e-4)
+        seen.append(white)
+    np.testing.assert_array_equal(*seen)
+
+
+class Mixed(nn.Module):
+    """Notes how white the pictures are that it learns from; its logits are multiples of that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, 2.0, 0.5, -1.0]))
+        self.white = np.zeros(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((1, 2, 3))
+        if self.training:
+            self.white = (mean * 0.4 + 0.3).double().numpy()
+        return mean[:, None] * self.weight
