@@ -93,11 +93,11 @@ def told_to_optimizers() -> Iterator[list[list[dict[str, float]]]]:
         handle.remove()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_one_cycle_tells_the_optimizer_what_torchs_would(optimizer: str) -> None:
-    told = replace(
-        STILL, epochs=5, batch_size=20, optimizer=optimizer, schedule="one-cycle", warmup=0.3, lr=0.2
-    )
+@pytest.mark.parametrize(("optimizer", "accumulate"), [("sgd", 1), ("adamw", 2)])
+def test_one_cycle_tells_the_optimizer_what_torchs_would(optimizer: str, accumulate: int) -> None:
+    """Twenty steps of 20 pictures each, in one pass or two."""
+    told = replace(STILL, epochs=5, batch_size=20 // accumulate, accumulate=accumulate)
+    told = replace(told, optimizer=optimizer, schedule="one-cycle", warmup=0.3, lr=0.2)
     with told_to_optimizers() as seen:
         run(linear(), told)
     weights = [nn.Parameter(torch.zeros(1))]
