@@ -17,13 +17,14 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from neocog.data.augment.policy import Augment
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
-from neocog.training.loop import Setting
+from neocog.training.loop import Setting, train_loop
 from neocog.training.machine import Machine
 from neocog.training.recipe import Recipe
 from quarters import (
     SGD,
     STILL,
     Doubles,
+    Watching,
     batches,
     bits,
     bright_quarters,
@@ -350,8 +351,9 @@ def test_pictures_that_cannot_be_read_are_left_out_of_step_and_loss() -> None:
     part = bright_quarters(50)
     readable = np.flatnonzero(np.arange(50) % 7)
     steps = [np.intersect1d(rows, readable) for rows in batches(part, 10, 2)]
-    net = linear()
-    rows = run(net, replace(SGD, epochs=2, batch_size=10), task(Labelled(Torn(part), part.labels))).epochs
+    net, told, given = linear(), Watching(), task(Labelled(Torn(part), part.labels))
+    rows = train_loop(net, given, replace(SGD, epochs=2, batch_size=10), 0, told).epochs
+    assert told.done == told.total == 100
     weights = [matrices(linear()), *descent(linear(), part, steps, 0.5)]
     assert_is(net, weights[-1])
     x = inputs(part)
