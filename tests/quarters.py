@@ -1,5 +1,6 @@
 """A separable problem of four classes, small networks for it, and what one of them does written out in numpy."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from neocog.data.augment.policy import Augment
 from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
-from neocog.progress import Silent
+from neocog.progress import Advance, Silent
 from neocog.training.loop import ALONE_HERE, Setting, Task, Trained, train_loop
 from neocog.training.recipe import Recipe
 
@@ -38,6 +39,20 @@ def task(train: Labelled | None = None, held_out: Labelled | None = None) -> Tas
 
 def run(net: nn.Module, recipe: Recipe, given: Task | None = None, setting: Setting = ALONE_HERE) -> Trained:
     return train_loop(net, given or task(), recipe, 0, Silent(), setting)
+
+
+class Watching(Silent):
+    """Counts the pictures."""
+
+    def __init__(self) -> None:
+        self.total, self.done = 0, 0
+
+    def step(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        self.total = total
+        return nullcontext(self.advance)
+
+    def advance(self, done: int, note: str = "") -> None:
+        self.done += done
 
 
 def drawn(*layers: nn.Module) -> nn.Sequential:

@@ -1,4 +1,3 @@
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import cos, pi
 
@@ -16,13 +15,13 @@ from neocog.data.loading.order import Order, Position
 from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
-from neocog.progress import Advance, Silent
+from neocog.progress import Silent
 from neocog.training.loop import Setting, Task, changed, train_loop
 from neocog.training.recipe import Recipe
 from neocog.training.recipes import RECIPES, recipe
 from neocog.training.saving import Saving
 from neocog.training.state import Epoch
-from quarters import STILL, Doubles, bits, bright_quarters, drawn, inputs, linear, matrices, task
+from quarters import STILL, Doubles, Watching, bits, bright_quarters, drawn, inputs, linear, matrices, task
 
 
 def noise(n: int, classes: int) -> Labelled:
@@ -216,20 +215,6 @@ def test_the_training_loss_is_the_mean_over_pictures_not_over_batches() -> None:
     assert rows[0].train_loss == pytest.approx(
         expected, rel=1e-5
     )  # single precision; the weights hardly move
-
-
-class Watching(Silent):
-    """Counts the pictures."""
-
-    def __init__(self) -> None:
-        self.total, self.done = 0, 0
-
-    def step(self, name: str, total: int) -> AbstractContextManager[Advance]:
-        self.total = total
-        return nullcontext(self.advance)
-
-    def advance(self, done: int, note: str = "") -> None:
-        self.done += done
 
 
 def test_the_progress_counts_every_picture() -> None:

@@ -158,6 +158,17 @@ def test_a_network_that_draws_random_numbers_goes_on_as_if_nothing_had_happened(
     assert bits(going) == bits(whole)
 
 
+def test_every_step_draws_anew() -> None:
+    net, seen = linear(), list[tuple[float, float]]()
+    net.register_forward_pre_hook(
+        lambda net, _: seen.append((random.random(), torch.rand(()).item())) if net.training else None  # noqa: S311
+    )
+    run(net, replace(STILL, epochs=2, batch_size=16))
+    assert len(seen) == 10
+    for kind in zip(*seen, strict=True):
+        assert len(set(kind)) == 10
+
+
 def test_the_generators_of_the_process_are_left_alone() -> None:
     random.seed(3)
     np.random.seed(3)  # noqa: NPY002

@@ -14,15 +14,17 @@ from sklearn.metrics import log_loss
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from neocog.data.augment.policy import Augment
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
-from neocog.training.loop import Setting
+from neocog.training.loop import Setting, train_loop
 from neocog.training.machine import Machine
 from neocog.training.recipe import Recipe
 from quarters import (
     SGD,
     STILL,
     Doubles,
+    Watching,
     batches,
     bits,
     bright_quarters,
@@ -92,11 +94,11 @@ def told_to_optimizers() -> Iterator[list[list[dict[str, float]]]]:
         handle.remove()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_one_cycle_tells_the_optimizer_what_torchs_would(optimizer: str) -> None:
-    told = replace(
-        STILL, epochs=5, batch_size=20, optimizer=optimizer, schedule="one-cycle", warmup=0.3, lr=0.2
-    )
+@pytest.mark.parametrize(("optimizer", "accumulate"), [("sgd", 1), ("adamw", 2)])
+def test_one_cycle_tells_the_optimizer_what_torchs_would(optimizer: str, accumulate: int) -> None:
+    """Twenty steps of 20 pictures each, in one pass or two."""
+    told = replace(STILL, epochs=5, batch_size=20 // accumulate, accumulate=accumulate)
+    told = replace(told, optimizer=optimizer, schedule="one-cycle", warmup=0.3, lr=0.2)
     with told_to_optimizers() as seen:
         run(linear(), told)
     weights = [nn.Parameter(torch.zeros(1))]
@@ -349,8 +351,9 @@ def test_pictures_that_cannot_be_read_are_left_out_of_step_and_loss() -> None:
     part = bright_quarters(50)
     readable = np.flatnonzero(np.arange(50) % 7)
     steps = [np.intersect1d(rows, readable) for rows in batches(part, 10, 2)]
-    net = linear()
-    rows = run(net, replace(SGD, epochs=2, batch_size=10), task(Labelled(Torn(part), part.labels))).epochs
+    net, told, given = linear(), Watching(), task(Labelled(Torn(part), part.labels))
+    rows = train_loop(net, given, replace(SGD, epochs=2, batch_size=10), 0, told).epochs
+    assert told.done == told.total == 100
     weights = [matrices(linear()), *descent(linear(), part, steps, 0.5)]
     assert_is(net, weights[-1])
     x = inputs(part)
@@ -367,3 +370,41 @@ def test_gradients_of_whatever_was_tried_before_do_not_count() -> None:
         parameter.grad = torch.ones_like(parameter)
     run(net, FULL, task(bright_quarters(40)))
     assert bits(net) == bits(learned(FULL))
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixed_pictures_have_mixed_targets(kind: str) -> None:
+    """Pictures are black or white, classes 0 and 1: with any mix the share of white is the share of class 1.
+
+    Both a label's row and a soft target's say the same, and the loss by hand follows from the pictures that were seen.
+    """
+    labels = np.arange(40) % 2
+    part = Labelled((255 * labels).astype(np.uint8).repeat(48).reshape(-1, 6, 8, 1), labels)
+    told = replace(FULL, lr=1e-12, augment=Augment(**{kind: 1.0}))
+    seen = []
+    for targets in (labels, np.eye(4, dtype=np.float32)[labels]):
+        spy = Mixed()
+        row = run(spy, told, replace(task(Labelled(part.pixels, targets)), classes=4)).epochs[0]
+        white = spy.white
+        assert np.mean((white > 0.1) & (white < 0.9)) > 0.05
+        x = (white - 0.3) / 0.4
+        logits = x[:, None] * np.array([1.0, 2.0, 0.5, -1.0])
+        p = log_softmax(logits, axis=1)
+        assert row.train_loss == pytest.approx(-((1 - white) * p[:, 0] + white * p[:, 1]).mean(), rel=1e-4)
+        seen.append(white)
+    np.testing.assert_array_equal(*seen)
+
+
+class Mixed(nn.Module):
+    """Notes how white the pictures are that it learns from; its logits are multiples of that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, 2.0, 0.5, -1.0]))
+        self.white = np.zeros(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = x.mean((1, 2, 3))
+        if self.training:
+            self.white = (mean * 0.4 + 0.3).double().numpy()
+        return mean[:, None] * self.weight
