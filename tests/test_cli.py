@@ -55,6 +55,7 @@ def test_train_reports_its_figures_as_json(place: Path) -> None:
         "recipe",
         "classes",
         "top1",
+        "top5",
         "top1_interval",
         "n_train",
         "n_val",

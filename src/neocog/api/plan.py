@@ -82,14 +82,8 @@ def make_plan(
     if recipe is None:
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
-    chosen = None if recipe == PROBE else recipe_for(recipe, reference, changes, dataset)
-    if chosen:
-        chosen, why = suited_recipe(chosen, changes, dataset.targets is not None)
-        decisions += [why] if why else []
-    if recipe == PROBE and changes:
-        raise UserError(
-            f"the recipe probe has no {', '.join(changes)}; use --recipe scratch to train all weights"
-        )
+    chosen, reasons = _suited(recipe, reference, changes, dataset)
+    decisions += reasons
     trained = Path(weights).expanduser() if weights is not None else None
     if recipe in FROM_TRAINED and trained is None:
         trained = _published(reference, str(recipe))
@@ -109,6 +103,21 @@ def make_plan(
         compare_pixels=digits and model is None,
         decisions=tuple(decisions),
     )
+
+
+def _suited(
+    recipe: str | Recipe, reference: names.Reference, changes: RecipeOptions, dataset: Dataset
+) -> tuple[AnyRecipe | None, list[str]]:
+    """The recipe for the network and for what the pictures show, None for `probe`; and what became other in it."""
+    if recipe != PROBE:
+        found = recipe_for(recipe, reference, changes, dataset)
+        chosen, why = suited_recipe(found, changes, dataset.targets is not None)
+        return chosen, [why] if why else []
+    if changes:
+        raise UserError(
+            f"the recipe probe has no {', '.join(changes)}; use --recipe scratch to train all weights"
+        )
+    return None, []
 
 
 def recipe_for(

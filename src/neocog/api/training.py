@@ -211,9 +211,8 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
     drop_auxiliary(net)
     backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here", recipe.flip_test)
     tensors = {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
-    layer = Head(
-        tensors[f"{ready.head}.weight"], tensors[f"{ready.head}.bias"], answers_of(plan.dataset).activation
-    )
+    weight, bias = (tensors[f"{ready.head}.{name}"] for name in ("weight", "bias"))
+    layer = Head(weight, bias, answers_of(plan.dataset).activation)
     chosen = choose(backbone.network, layer, plan.engine, plan.device)
     with told.step("comparison", 1):
         comparison = _pixel_rows(plan, ready.split)
