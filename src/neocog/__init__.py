@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from neocog.api.listing import models_table as models_table
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
+    from neocog.api.seeds import SeedRuns as SeedRuns
+    from neocog.api.seeds import train_seeds as train_seeds
     from neocog.api.summary import ModelSummary as ModelSummary
     from neocog.api.summary import summary as summary
     from neocog.api.train import Run as Run
     from neocog.api.train import train as train
+    from neocog.api.train import train_config as train_config
     from neocog.api.verbs import evaluate as evaluate
     from neocog.api.verbs import predict as predict
     from neocog.api.verify import verify as verify
@@ -58,6 +61,8 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
+    "SeedRuns": "api.seeds",
+    "train_seeds": "api.seeds",
     "ModelSummary": "api.summary",
     "summary": "api.summary",
     "receptive_fields": "analysis.receptive_field",
@@ -67,6 +72,7 @@ _PLACES = {
     "reproduce": "api.reproduce",
     "Run": "api.train",
     "train": "api.train",
+    "train_config": "api.train",
     "evaluate": "api.verbs",
     "predict": "api.verbs",
     "verify": "api.verify",

@@ -17,6 +17,7 @@ import numpy as np
 from neocog import files
 from neocog.api import names
 from neocog.api.answers import AnyScores, answers_of
+from neocog.api.config import initial_weights
 from neocog.api.jobs import Learned
 from neocog.api.plan import Plan
 from neocog.api.reporting import make_report
@@ -56,6 +57,7 @@ def write_run(
 def make_card(plan: Plan, learned: Learned, scores: AnyScores, figures: Mapping[str, Any]) -> Card:
     dataset = plan.dataset
     recipe = {"name": plan.recipe_name, **_recipe(plan), "seed": plan.seed}
+    recipe["initial weights"] = initial_weights(plan)
     contents = {name: np.frombuffer(bytes.fromhex(name), np.uint8) for name in learned.split.hashes.values()}
     return Card(
         model=str(plan.reference),

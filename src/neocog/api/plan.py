@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from neocog.api import names
@@ -13,6 +14,7 @@ from neocog.api.teacher import Teacher
 from neocog.data.dataset import Dataset
 from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
+from neocog.data.reading import Reading
 from neocog.data.sources.folders import ignored_files
 from neocog.errors import UserError, unknown
 from neocog.training.saving import Saving
@@ -28,6 +30,22 @@ FROM_TRAINED = ("finetune", "vit-finetune", "bit-hyperrule")
 """recipes that begin with trained weights"""
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """When a run must be over."""
+
+    at: float
+    """on the monotonic clock"""
+    closing: float
+    """seconds to allow for what comes after training"""
+    given: str
+    """the time as the user gave it"""
+
+    def left(self) -> float:
+        """Seconds from now in which training may go on; above 0, since a step is always made."""
+        return max(0.001, self.at - self.closing - monotonic())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What will be done."""
@@ -39,6 +57,10 @@ class Plan:
     recipe: AnyRecipe | None
     """None for the frozen network with a linear classifier"""
     weights: Path | None = None
+    reading: Reading = field(default_factory=Reading)
+    """how the data were read"""
+    deadline: Deadline | None = None
+    """when the run must be over; training ends before it with the weights that it has"""
     teacher: Teacher | None = None
     """who names further pictures to learn from"""
     val_fraction: float = 0.2
@@ -68,8 +90,9 @@ def make_plan(
     recipe: str | Recipe | None,
     weights: str | Path | None,
     changes: RecipeOptions,
+    called: str = "own",
 ) -> Plan:
-    """The plan for `dataset`; `changes` of the recipe are what the user gave."""
+    """The plan for `dataset`; `changes` of the recipe are what the user gave, `called` the name of one given whole."""
     digits = dataset.name == "digits" and dataset.root is None
     decisions = _about(dataset)
     named = model or _own_model(recipe) or ("lenet5_modern" if digits else DEFAULT_MODEL)
@@ -97,7 +120,7 @@ def make_plan(
         dataset=dataset,
         reference=reference,
         preprocess=names.default_preprocess(reference),
-        recipe_name=recipe if isinstance(recipe, str) else "own",
+        recipe_name=recipe if isinstance(recipe, str) else called,
         recipe=chosen,
         weights=trained,
         compare_pixels=digits and model is None,

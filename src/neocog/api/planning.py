@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any
 
 from neocog import runtime
 from neocog.api import names
-from neocog.api.knobs import KNOBS, RecipeOptions
-from neocog.api.plan import DEFAULT_MODEL, Plan, make_plan
+from neocog.api.choosing import chosen
+from neocog.api.config import with_config
+from neocog.api.knobs import RecipeOptions
+from neocog.api.plan import DEFAULT_MODEL, Plan
 from neocog.api.running import RunOptions, run_options
 from neocog.api.teacher import Teacher, TeacherOptions, make_teacher
+from neocog.api.within_time import within_time
 from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
-from neocog.data.decoding import chosen_decoding
-from neocog.data.preprocess import Preprocess
 from neocog.data.reading import Reading, ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
@@ -44,10 +45,14 @@ class PlanOptions(ReadingOptions, RecipeOptions, RunOptions, TeacherOptions, tot
     """crop, pad or squash pictures that are not square"""
     decoding: str | None
     """exact or fast; by the size of the pictures where None"""
-    val_fraction: float
+    val_fraction: float | None
     """share held out where the data have no part that judges; 0.2"""
-    seed: int
-    """of the split, the first weights and the order"""
+    seed: int | None
+    """of the split, the first weights and the order; 0"""
+    config: str | Path | Mapping[str, Any] | None
+    """a configuration's file or fields, or a run whose card has one: decides what is not given"""
+    time: str | float | None
+    """seconds, or 90s, 10m, 1h30m: recipe, size and epochs are chosen so that the run ends within it"""
 
 
 TEACHING = tuple(TeacherOptions.__annotations__)
@@ -56,51 +61,52 @@ KNOWN = tuple(PlanOptions.__annotations__)
 
 def planned(data: object, model: str | None, options: PlanOptions, told: Timed) -> Plan:
     """The plan of a run, every choice of which is made."""
+    began = monotonic()
     wrong = next((name for name in options if name not in KNOWN), None)
     if wrong is not None:
         raise TypeError(f"train() has no argument {wrong!r}")
-    val_fraction, weights = options.get("val_fraction", 0.2), options.get("weights")
+    base = with_config({"model": model, **options})
+    given = base.asked
+    val_fraction, weights = given.get("val_fraction", 0.2), given.get("weights")
     if not 0 < val_fraction < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {val_fraction}")
-    run, download = run_options(options), options.get("download", False)
+    run, download, reading = run_options(given), given.get("download", False), _reading(given)
     with told.timing("looking"):
-        dataset = _learnable(data, replace(_reading(options), download=download, progress=told))
+        dataset = _learnable(data, replace(reading, download=download, progress=told))
         if download:
-            _fetch(model or DEFAULT_MODEL, weights, told, needed=not fetched(data))
-        plan = make_plan(dataset, model, options.get("recipe"), weights, _knobs(options))
-        preprocess = names.resized(plan.preprocess, options.get("img_size"), options.get("resize_mode"))
-        preprocess, why = _decoded(preprocess, options.get("decoding"), dataset)
+            _fetch(given.get("model") or DEFAULT_MODEL, weights, told, needed=not fetched(data))
+        deadline = None
+        if "time" in given:
+            base, deadline = within_time(dataset, base, began, told)
+        plan = chosen(dataset, base)
     if runtime.launched() and not hasattr(plan.recipe, "epochs"):
         raise UserError(
             f"the recipe {plan.recipe_name} runs in one process; leave torchrun out, or give --recipe scratch"
         )
     return replace(
         plan,
-        preprocess=preprocess,
-        decisions=(*plan.decisions, *why),
         val_fraction=val_fraction,
-        seed=options.get("seed", 0),
-        teacher=_teacher(options, plan),
+        seed=given.get("seed", 0),
+        reading=reading,
+        deadline=deadline,
+        teacher=_teacher(given, plan),
+        compare_pixels=plan.compare_pixels or base.compare_pixels,
         **run,
     )
 
 
-def _reading(options: PlanOptions) -> Reading:
-    return make_reading(**{k: v for k, v in options.items() if k in READING})  # type: ignore[arg-type]
+def _reading(given: Mapping[str, Any]) -> Reading:
+    return make_reading(**{k: v for k, v in given.items() if k in READING})
 
 
-def _teacher(options: PlanOptions, plan: Plan) -> Teacher | None:
-    given: TeacherOptions = {k: v for k, v in options.items() if k in TEACHING}  # type: ignore[assignment]
-    teacher = make_teacher(given, plan.recipe_name, hasattr(plan.recipe, "epochs"))
+def _teacher(given: Mapping[str, Any], plan: Plan) -> Teacher | None:
+    options: TeacherOptions = {k: v for k, v in given.items() if k in TEACHING}  # type: ignore[assignment]
+    teacher = make_teacher(options, plan.recipe_name, hasattr(plan.recipe, "epochs"))
     if teacher and plan.dataset.targets is not None:
         raise UserError(
             f"a teacher names one class per picture, got several for some of {plan.dataset.name}; leave it out"
         )
     return teacher
-
-
-def _knobs(options: PlanOptions) -> RecipeOptions:
-    return {k: v for k, v in options.items() if k in KNOBS and v is not None}  # type: ignore[return-value]
 
 
 def _learnable(data: object, reading: Reading) -> Dataset:
@@ -111,14 +117,6 @@ def _learnable(data: object, reading: Reading) -> Dataset:
             f"a classifier needs two classes or more, got {dataset.classes[0]!r} in {dataset.name}"
         )
     return dataset
-
-
-def _decoded(preprocess: Preprocess, decoding: str | None, dataset: Dataset) -> tuple[Preprocess, list[str]]:
-    """With the decoding asked for, or the one that suits the pictures; and a sentence where that is `fast`."""
-    if decoding is not None:
-        return replace(preprocess, decoding=decoding), []  # type: ignore[arg-type]  # checked there
-    preprocess, why = chosen_decoding(preprocess, dataset.samples)
-    return preprocess, [why] if why else []
 
 
 def _fetch(model: str, weights: str | Path | None, told: Progress, needed: bool) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from neocog.api.wording import seconds
 from neocog.data.loading.workers import parse_workers
 from neocog.training.saving import Saving
+
+if TYPE_CHECKING:
+    from neocog.api.plan import Plan
 
 
 class RunOptions(TypedDict, total=False):
@@ -51,3 +54,16 @@ def run_options(options: Mapping[str, Any]) -> dict[str, Any]:
     )
     given = {name: options[name] for name in AS_GIVEN if name in options}
     return {**given, "saving": saving, "workers": parse_workers(options.get("workers", "auto"))}
+
+
+def running_json(plan: Plan) -> dict[str, Any]:
+    """The options of a plan as `run_options` takes them."""
+    saving, workers = plan.saving, plan.workers
+    return {
+        **{name: getattr(plan, name) for name in AS_GIVEN},
+        "workers": f"{workers.kind}:{workers.count}" if workers else "auto",
+        "keep": saving.keep,
+        "save_every": saving.every,
+        "time_limit": saving.limit,
+        "tensorboard": saving.tensorboard,
+    }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from neocog import runtime
 from neocog.api.classifier import Classifier, load
+from neocog.api.config import config_of
 from neocog.api.find_lr import find_lr_for
 from neocog.api.jobs import Learned, Stopped, learn_probe
 from neocog.api.jobs_neocognitron import learn_neocognitron
@@ -73,11 +74,44 @@ def train(
     in the newest run of these data that is not done, a folder in that one; where there is none, it starts anew.
     """
     told = Timed(progress or Silent())
-    begin = partial(_begin, data, model, output, resume, options)
+    if resume is not None and options.get("time") is not None:
+        raise UserError("--time plans anew, and a run that goes on has its plan; give --time-limit to end it")
     if runtime.launched():
-        return _together(begin, options.get("device", "auto"), told)
-    plan, where = begin(told)
+        return _together(
+            lambda told: _placed(planned(data, model, options, told), output, resume),
+            options.get("device") or "auto",
+            told,
+        )
+    return carried_out(planned(data, model, options, told), output, resume, told)
+
+
+def carried_out(plan: Plan, output: str | Path | None, resume: str | Path | None, told: Timed) -> Run:
+    """The run that is planned, in its folder."""
+    plan, where = _placed(plan, output, resume)
     return _run(plan, where(), told)
+
+
+def _placed(
+    plan: Plan, output: str | Path | None, resume: str | Path | None
+) -> tuple[Plan, Callable[[], Place]]:
+    """The plan, and what finds its folder."""
+    plan = replace(plan, saving=replace(plan.saving, resume=resume is not None))
+    dataset = plan.dataset
+    return plan, partial(run_place, output, resume, dataset.name, None if dataset.listed else dataset.root)
+
+
+def train_config(
+    data: object,
+    model: str | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[PlanOptions],
+) -> dict[str, Any]:
+    """Everything that `train` would do with the same arguments, as plain values; it takes them as `config`.
+
+    Nothing is trained; the pictures are looked for, not decoded. Raises `UserError` in words, as `train` does.
+    """
+    return config_of(planned(data, model, options, Timed(progress or Silent())))
 
 
 def find_lr(
@@ -90,21 +124,6 @@ def find_lr(
     """The learning-rate range test of the run that `train` would make of the same arguments; nothing is written."""
     told = Timed(progress or Silent())
     return find_lr_for(planned(data, model, options, told), told)
-
-
-def _begin(
-    data: object,
-    model: str | None,
-    output: str | Path | None,
-    resume: str | Path | None,
-    options: PlanOptions,
-    told: Timed,
-) -> tuple[Plan, Callable[[], Place]]:
-    """The plan, and what finds the run's folder."""
-    plan = planned(data, model, options, told)
-    plan = replace(plan, saving=replace(plan.saving, resume=resume is not None))
-    dataset = plan.dataset
-    return plan, partial(run_place, output, resume, dataset.name, None if dataset.listed else dataset.root)
 
 
 def _together(begin: Callable[[Timed], tuple[Plan, Callable[[], Place]]], device: str, told: Timed) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.api import names
 from neocog.api.answers import answers_of
+from neocog.api.config import plain
 from neocog.api.held_out import Split, split_readable
 from neocog.api.jobs import Learned, Stopped
 from neocog.api.networks import backbone_from
@@ -27,6 +27,7 @@ from neocog.data.samples import Subset
 from neocog.inference.engines import choose
 from neocog.inference.network import Head
 from neocog.progress import Progress
+from neocog.training.interruption import is_time_over
 from neocog.weights.digest import digest
 
 if TYPE_CHECKING:
@@ -75,8 +76,14 @@ def run_loop(plan: Plan, told: Progress, folder: Path, world: World) -> tuple[Re
     assert isinstance(recipe, Recipe)
     ready = get_ready(plan, told, folder, world)
     saving = replace(plan.saving, folder=folder, identity=identity(plan, ready))
+    if plan.deadline:
+        saving = replace(saving, limit=plan.deadline.left())
     setting = Setting(saving, ready.machine, world)
-    return ready, train_loop(ready.net, ready.task, recipe, plan.seed, told, setting)
+    trained = train_loop(ready.net, ready.task, recipe, plan.seed, told, setting)
+    if plan.deadline and is_time_over(trained.interrupted):
+        told.say(f"the time of {plan.deadline.given} is nearly over: the weights so far are taken")
+        trained = replace(trained, interrupted="")
+    return ready, trained
 
 
 def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
@@ -188,7 +195,7 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
         "weights": files.sha256(plan.weights) if plan.weights and plan.weights.is_file() else "",
         "classes": list(plan.dataset.classes),
         "pictures": digest({**parts, "labels": plan.dataset.answers}),
-        "preprocessing": json.loads(json.dumps(plan.preprocess.to_json())),  # as a checkpoint gives it back
+        "preprocessing": plain(plan.preprocess.to_json()),
         "recipe": recipe_to_json(plan.recipe),
         "seed": plan.seed,
     }

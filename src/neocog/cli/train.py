@@ -55,29 +55,47 @@ def train(
         str | None,
         Option(help="exact, or fast (large JPEGs at a smaller scale); chosen if not given", hidden=True),
     ] = None,
-    val_fraction: Annotated[float, Option(help="share held out where there is no val folder")] = 0.2,
+    val_fraction: Annotated[
+        float | None, Option(help="share held out where there is no val folder; 0.2 if not given")
+    ] = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
     resume: Annotated[
         str | None, Option(help="go on from the last checkpoint: auto, or the folder of a run")
     ] = None,
-    seed: Annotated[int, Option(help="of the split, the first weights and the order")] = 0,
+    seed: Annotated[
+        int | None, Option(help="of the split, the first weights and the order; 0 if not given")
+    ] = None,
+    time: Annotated[
+        str | None,
+        Option(help="plan a run that ends within it, such as 90s or 10m: recipe, size, epochs", hidden=True),
+    ] = None,
+    seeds: Annotated[
+        int | None, Option(help="runs with as many seeds: mean and spread of the accuracy", hidden=True)
+    ] = None,
+    config: Annotated[
+        str | None,
+        Option(help="file of --print-config, or a run: decides what is not given here", hidden=True),
+    ] = None,
+    print_config: Annotated[
+        bool, Option("--print-config", help="print all that the run would do as JSON and stop", hidden=True)
+    ] = False,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
-    engine: Annotated[str, Option(help="auto, openvino or torch", hidden=True)] = "auto",
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    engine: Annotated[str | None, Option(help="auto, openvino or torch", hidden=True)] = None,
+    device: Annotated[str | None, Option(help="auto, cpu, cuda or mps")] = None,
     workers: Annotated[
-        str,
+        str | None,
         Option(
             "-j",
             "--workers",
             help="N threads that load pictures, processes:N or auto (all weights)",
             hidden=True,
         ),
-    ] = "auto",
+    ] = None,
     precision: Annotated[
         str | None,
         Option(
@@ -97,9 +115,14 @@ def train(
         ),
     ] = False,
     keep: Annotated[
-        int, Option("--keep", "--checkpoint-hist", help="newest checkpoints that stay", hidden=True)
-    ] = 2,
-    save_every: Annotated[float, Option(help="seconds between checkpoints", hidden=True)] = 120.0,
+        int | None,
+        Option(
+            "--keep", "--checkpoint-hist", help="newest checkpoints that stay; 2 if not given", hidden=True
+        ),
+    ] = None,
+    save_every: Annotated[
+        float | None, Option(help="seconds between checkpoints; 120 if not given", hidden=True)
+    ] = None,
     time_limit: Annotated[
         str | None, Option(help="save and end after this time, such as 90s, 10m or 8h", hidden=True)
     ] = None,
@@ -131,34 +154,45 @@ def train(
         decoding=decoding,
         val_fraction=val_fraction,
         seed=seed,
-        strict=strict,
+        config=config,
+        time=time,
+        strict=strict or None,
         engine=engine,
         device=device,
         workers=workers,
         precision=precision,
-        compile=compile,
-        recompute=recompute,
+        compile=compile or None,
+        recompute=recompute or None,
         keep=keep,
         save_every=save_every,
         time_limit=time_limit,
-        tensorboard=tensorboard,
+        tensorboard=tensorboard or None,
         **(knobs or {}),
         **reading.options(columns, classes, consensus, quarantine, split, fold),
     )
     options: PlanOptions = given  # type: ignore[assignment]
-    if find_lr:
+    if print_config:
+        _print_config(data, model, options)
+    elif seeds is not None:
+        _seeds(data, model, seeds, (output, resume), options, as_json)
+    elif find_lr:
         _find_lr(data, model, output, options, as_json)
-        return
-    if prove_resume:
+    elif prove_resume:
         _prove_resume(data, model, options, as_json)
-        return
-    from neocog.api.train import train as run_train
+    else:
+        from neocog.api.train import train as run_train
 
-    _tell(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
+        _told(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
 
 
-def _tell(run: Run, as_json: bool) -> None:
-    """The run's figures; it ends the command where the run was interrupted."""
+def _print_config(data: str, model: str | None, options: PlanOptions) -> None:
+    from neocog.api.train import train_config
+
+    out_json(train_config(data, model, progress=Console(), **options))
+
+
+def _told(run: Run, as_json: bool) -> None:
+    """The figures on stdout; exit code 130 where the run was interrupted."""
     if not run.figures and not run.interrupted:  # one of several processes, which the first speaks for
         return
     if as_json:
@@ -167,6 +201,28 @@ def _tell(run: Run, as_json: bool) -> None:
         _summary(run)
     if run.interrupted:
         Console().say(f"{run.interrupted}: saved; --resume {run.folder} goes on from there")
+        sys.exit(130)
+
+
+def _seeds(
+    data: str,
+    model: str | None,
+    seeds: int,
+    where: tuple[Path | None, str | None],
+    options: PlanOptions,
+    as_json: bool,
+) -> None:
+    from neocog.api.seeds import train_seeds
+
+    output, resume = where
+    found = train_seeds(data, model, seeds=seeds, output=output, resume=resume, progress=Console(), **options)
+    if as_json:
+        out_json(found.to_json())
+    else:
+        out(found)
+        out(f"runs    {found.folder}")
+    if found.interrupted:
+        Console().say(f"{found.interrupted}: saved; --resume {found.folder} goes on from there")
         sys.exit(130)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, fields, is_dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from neocog.data.augment.erase import Erasing
 from neocog.data.augment.jitter import Jitter
 from neocog.data.augment.policy import Augment, RandomCrop, ScaleJitter
 from neocog.errors import UserError, unknown
+from neocog.training.organised import NeocognitronRecipe
 from neocog.training.recipe import Recipe
+from neocog.training.recipes import RECIPES, AnyRecipe
 
 TUPLES = {"crop": (RandomCrop, ScaleJitter), "jitter": (Jitter,), "erasing": (Erasing,)}
 """of the fields of `Augment` that hold several values, which kinds of them there are"""
@@ -33,39 +35,50 @@ def recipe_facts(recipe: object) -> dict[str, Any]:
     return asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else {}
 
 
+def fields_of(name: str) -> tuple[str, ...]:
+    """The fields of the recipe called so, or of a user's own; the frozen network's has none."""
+    kind = type(RECIPES.get(name, Recipe()))
+    return () if name == "probe" else tuple(field.name for field in fields(kind))
+
+
+def organised_from_json(base: NeocognitronRecipe, stored: Mapping[str, Any]) -> AnyRecipe:
+    """A recipe of the Neocognitron's own, with other values in some fields."""
+    _demand_kinds(type(base), stored, "the recipe")
+    return base.changed(stored)
+
+
 def recipe_from_json(stored: Mapping[str, Any]) -> Recipe:
     """The recipe that `recipe_to_json` wrote; what is missing is as by default. Errors name the field."""
     given = _known(stored, Recipe)
+    _demand_kinds(Recipe, {name: value for name, value in given.items() if name != "augment"}, "the recipe")
     augment = given.pop("augment", None)
     changes = {name: _tupled(value) for name, value in given.items()}
     if augment is not None:
         changes["augment"] = augment_from_json(augment)
-    with _right_kinds("the recipe"):
-        return Recipe(**changes)
+    return Recipe(**changes)
 
 
 def augment_from_json(stored: Mapping[str, Any]) -> Augment:
-    """The augmentation of a recipe in JSON; what is missing does nothing."""
     changes = _known(stored, Augment)
-    with _right_kinds("the augmentation"):
-        for name, kinds in TUPLES.items():
-            if isinstance(changes.get(name), Mapping):
-                changes[name] = _of_kind(name, changes[name], kinds)
-        return Augment(**{name: _tupled(value) for name, value in changes.items()})
-
-
-@contextmanager
-def _right_kinds(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (TypeError, AttributeError) as error:
-        raise UserError(f"a field of {what} has a value of the wrong kind: {error}") from error
+    _demand_kinds(Augment, {name: value for name, value in changes.items() if name not in TUPLES})
+    for name, kinds in TUPLES.items():
+        what = f"a field of the augmentation has a value of the wrong kind: {name}"
+        demand_kind(what, changes.get(name), Mapping | None)
+        if changes.get(name) is not None:
+            changes[name] = _of_kind(name, changes[name], kinds)
+    return replace(Augment(), **{name: _tupled(value) for name, value in changes.items()})
 
 
 def _of_kind(name: str, given: Mapping[str, Any], kinds: tuple[Any, ...]) -> Any:
     for kind in kinds:
         if set(given) <= set(kind._fields):
-            return kind(**{key: _tupled(value) for key, value in given.items()})
+            _demand_kinds(kind, given)
+            try:
+                return kind(**{key: _tupled(value) for key, value in given.items()})
+            except TypeError as error:  # something has no default
+                raise UserError(
+                    f"a field of the augmentation has a value of the wrong kind: {error}"
+                ) from error
     known = sorted({field for kind in kinds for field in kind._fields})
     raise unknown(f"field of {name}", next(iter(given)), known)
 
@@ -94,3 +107,55 @@ def _listed(value: Any) -> Any:
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _demand_kinds(kind: type, stored: Mapping[str, Any], what: str = "the augmentation") -> None:
+    hints = get_type_hints(kind)
+    for name, value in stored.items():
+        if name in hints:
+            demand_kind(f"a field of {what} has a value of the wrong kind: {name}", value, hints[name])
+
+
+def demand_kind(what: str, value: object, hint: Any) -> None:
+    """Raise unless `value` is of the annotated kind; a list may stand for a tuple, a whole number for a float."""
+    if not _fits(value, hint):
+        raise UserError(f"{what} must be {_words(hint)}, got {value!r}")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, kind) for kind in inside)
+    if origin is tuple:
+        return isinstance(value, list | tuple) and _all_fit(value, inside)
+    if hint in (int, float):
+        numbers = int if hint is int else (int, float)
+        return isinstance(value, numbers) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _all_fit(values: Sequence[object], kinds: tuple[Any, ...]) -> bool:
+    if kinds[-1] is Ellipsis:
+        return all(_fits(value, kinds[0]) for value in values)
+    return len(values) == len(kinds) and all(map(_fits, values, kinds))
+
+
+WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    Mapping: "an object of named fields",
+    type(None): "null",
+}
+
+
+def _words(hint: Any) -> str:
+    """What an annotation allows."""
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_words, inside))
+    if origin is tuple:
+        several = inside[-1] is Ellipsis
+        return f"a list of {'' if several else f'{len(inside)} '}{_words(inside[0]).removeprefix('a ')}s"
+    return WORDS.get(hint, getattr(hint, "__name__", str(hint)))

@@ -15,6 +15,7 @@ REASONS = {
 }
 SOON_KILLED = frozenset({REASONS["SIGTERM"], REASONS["SIGUSR1"]})
 """reasons of those who do not wait: there is time for a checkpoint, not for a report"""
+TIME_OVER = "the time limit"
 Handler = Callable[[int, FrameType | None], object] | int | None
 
 
@@ -36,7 +37,7 @@ class Interruption:
     def asked(self) -> str:
         """Why the run should end now, as in "interrupted"; empty while it should go on."""
         if not self._reason and self.limit is not None and monotonic() - self._began >= self.limit:
-            self._reason = f"the time limit of {_duration(self.limit)} is over"
+            self._reason = f"{TIME_OVER} of {_duration(self.limit)} is over"
         return self._reason
 
     def __enter__(self) -> Interruption:
@@ -66,6 +67,11 @@ class Interruption:
         if number == signal.SIGINT and self._reason:
             raise KeyboardInterrupt
         self._reason = self._reason or REASONS[signal.Signals(number).name]
+
+
+def is_time_over(reason: str) -> bool:
+    """Whether a run ended because of its time limit."""
+    return reason.startswith(TIME_OVER)
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,188 @@
+"""What is planned for a time fits into it, by sums done here; and the command keeps to its plan."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from door import neocog, refused
+from neocog.api.budget import Budget, Counts, Kind, Speed, plan_for
+from neocog.api.plan import Deadline
+from neocog.api.planning import Timed, planned
+from neocog.api.train import carried_out
+from neocog.errors import UserError
+from neocog.progress import Silent
+
+rates = st.floats(0.5, 5000)
+kinds: st.SearchStrategy[Kind] = st.sampled_from(["probe", "partial", "full"])
+speeds = st.builds(
+    Speed,
+    kinds,
+    st.sampled_from([128, 224]),
+    rates,
+    rates,
+    st.none() | rates,
+    st.floats(0, 50),
+    st.floats(0, 20),
+)
+several = st.lists(speeds, min_size=1, max_size=6, unique_by=lambda s: (s.kind, s.size))
+counts = st.builds(
+    Counts, st.integers(1, 10**5), st.integers(1, 10**4), st.integers(1, 512), st.integers(1, 90)
+)
+times = st.floats(1, 10**5)
+
+
+def plan_in(left: float, known: Sequence[Speed], pictures: Counts) -> Budget | None:
+    try:
+        return plan_for(left, known, pictures)
+    except UserError as error:
+        assert "give more --time" in str(error)
+        return None
+
+
+def work(speed: Speed, epochs: int, pictures: Counts) -> float:
+    """Seconds of reading, learning and judging, written out."""
+    everything = pictures.train + pictures.held_out
+    if speed.kind == "probe":
+        return everything * (1 / speed.read + 1 / speed.judge) + speed.fit + speed.closing
+    assert speed.learn
+    epoch = pictures.train / speed.learn + pictures.held_out / speed.judge
+    return everything / speed.read + epochs * epoch + speed.closing
+
+
+@given(times, several, counts)
+def test_what_is_planned_fits(left: float, known: list[Speed], pictures: Counts) -> None:
+    budget = plan_in(left, known, pictures)
+    assume(budget)
+    assert budget
+    best = budget.chosen
+    assert best.seconds <= left
+    assert work(best.speed, best.epochs, pictures) <= best.seconds * (1 + 1e-9)
+    assert (best.epochs == 0) == (best.speed.kind == "probe")
+
+
+@given(times, times, several, counts)
+def test_more_time_is_never_worse(a: float, b: float, known: list[Speed], pictures: Counts) -> None:
+    """Not fewer epochs of the same way at the same size, and nothing planned for the shorter time is lost."""
+    short, long = (plan_in(left, known, pictures) for left in sorted((a, b)))
+    assume(short)
+    assert short
+    assert long
+    if short.chosen.speed == long.chosen.speed:
+        assert long.chosen.epochs >= short.chosen.epochs
+    rank = [choice.speed for choice in long.choices]
+    assert rank.index(long.chosen.speed) <= rank.index(short.chosen.speed)
+
+
+@given(times, several, counts, st.integers(1, 50))
+def test_epochs_that_were_given_are_kept(left: float, known: list[Speed], pictures: Counts, n: int) -> None:
+    try:
+        best = plan_for(left, known, pictures, epochs=n).chosen
+    except UserError:
+        return
+    assert best.epochs in (0, n)
+    assert best.epochs == n or best.speed.kind == "probe"
+
+
+MANY = Counts(train=9600, held_out=2400, batch=64, epochs=15)
+AT_224 = [
+    Speed("probe", 224, read=1000, judge=100, fit=10, closing=5),
+    Speed("partial", 224, read=1000, judge=50, learn=40, closing=10),
+    Speed("full", 224, read=1000, judge=50, learn=20, closing=10),
+]
+AT_128 = [
+    Speed("probe", 128, read=2000, judge=300, fit=10, closing=5),
+    Speed("partial", 128, read=2000, judge=150, learn=120, closing=10),
+    Speed("full", 128, read=2000, judge=150, learn=60, closing=10),
+]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "kind", "size", "epochs"),
+    [
+        # 12,000 pictures: probe at 224 in 147 s; an epoch of all weights at 224 takes 528 s, at 128 px 176 s
+        (1.5, "probe", 128, 0),
+        (4, "probe", 224, 0),
+        (11, "probe", 224, 0),
+        (32, "partial", 224, 5),
+        (60, "full", 224, 5),
+        (1000, "full", 224, 15),
+    ],
+)
+def test_the_way_for_a_time(minutes: float, kind: str, size: int, epochs: int) -> None:
+    best = plan_for(60 * minutes, [*AT_224, *AT_128], MANY).chosen
+    assert (best.speed.kind, best.speed.size, best.epochs) == (kind, size, epochs)
+
+
+def test_few_pictures_are_not_fine_tuned_on() -> None:
+    few = Counts(train=120, held_out=24, batch=64, epochs=15)
+    best = plan_for(10**5, AT_224, few)
+    assert best.chosen.speed.kind == "probe"
+    assert "too few pictures: 30 steps in 15 epochs" in str(best.table())
+    assert ceil(120 / 64) * 15 == 30
+
+
+def test_from_random_weights_as_many_epochs_as_fit() -> None:
+    scratch = Speed("scratch", 32, read=10**6, judge=10**6, learn=1000, closing=10)
+    pictures = Counts(train=1000, held_out=100, batch=100, epochs=20)
+    assert plan_for(20, [scratch], pictures).chosen.epochs == 6  # 20 * .85 - 10 - 4 * 100 / 1000
+    assert plan_for(10**4, [scratch], pictures).chosen.epochs == 200  # 10 steps an epoch
+
+
+def test_what_fits_nowhere_is_said() -> None:
+    with pytest.raises(
+        UserError, match="linear classifier on the frozen network at 128 px, takes about 72 s of"
+    ):
+        plan_for(20, [*AT_224, *AT_128], MANY)
+
+
+def test_the_command_ends_within_its_time(tmp_path: Path) -> None:
+    """A generous time, so that it holds on a busy machine; without --time these are 40 epochs."""
+    began = time.monotonic()
+    done = neocog(
+        "train", "builtin/digits", "--time", "60s", "-b", "256", "-o", "out", "--json", cwd=tmp_path
+    )
+    assert time.monotonic() - began < 60
+    assert "*  all weights from random ones" in done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["interrupted"] == ""
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_epochs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    said = refused("train", "builtin/digits", "--time", "15s", "--epochs", "100000", cwd=tmp_path)
+    assert "all weights from random ones at 32 px, takes about" in said
+
+
+def test_a_run_that_takes_longer_than_planned_is_finished_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a run whose speed was measured far too high: ended by the clock in its first epochs, with a whole bundle."""
+    monkeypatch.chdir(tmp_path)
+    told = Timed(Silent())
+    plan = planned("builtin/digits", None, {"recipe": "digits", "epochs": 10**6}, told)
+    late = replace(plan, deadline=Deadline(time.monotonic() + 2, closing=0.5, given="2s"))
+    run = carried_out(late, "out", None, told)
+    assert run.interrupted == run.figures["interrupted"] == ""
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    assert neocog("verify", "out", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--time-limit", "5m"), "give --time, which plans a run and ends it, or --time-limit"),
+        (("--resume", "auto"), "--time plans anew"),
+        (("--seeds", "3"), "--time plans one run"),
+        (("--recipe", "neocognitron-1980"), "cannot plan the Neocognitron's own rules"),
+        (("--time", "soon"), "a time is a number above 0 with a unit"),
+    ],
+)
+def test_contradictions_are_refused_in_words(flags: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    assert words in refused("train", "builtin/digits", "--time", "1m", *flags, cwd=tmp_path)
