@@ -22,7 +22,7 @@ from neocog.models import build
 from neocog.progress import Silent
 from neocog.training.loop import Setting, Task, normaliser, train_loop
 from neocog.training.machine import chosen_machine
-from neocog.training.recipes import recipe
+from neocog.training.recipes.named import recipe
 
 MEAN, STD = 0.2860, 0.3530  # of Fashion-MNIST's training pixels
 LOOKED_AT = 64  # pictures of the batch that the machine is chosen by, as `neocog train` does

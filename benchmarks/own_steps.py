@@ -24,7 +24,7 @@ from neocog.models import MODELS, build
 from neocog.progress import Advance
 from neocog.training.loop import Setting, Task, normaliser, train_loop
 from neocog.training.machine import chosen_machine
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 
 class Clock:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from neocog.draw.palette import style
-from neocog.training.recipe import SCHEDULES, Recipe
+from neocog.training.recipes.recipe import SCHEDULES, Recipe
 from neocog.training.schedule import Plateau, Rate, rate
 
 EPOCHS, PER_EPOCH = 30, 8

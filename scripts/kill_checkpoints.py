@@ -28,7 +28,7 @@ from pathlib import Path
 import torch
 
 from neocog.errors import UserError
-from neocog.training.checkpoint import Checkpoint, latest, write_checkpoint
+from neocog.training.resume.checkpoint import Checkpoint, latest, write_checkpoint
 
 RESULT = Path(__file__).parents[1] / "benchmarks" / "results" / "kill-checkpoints.csv"
 ALL = "%file,%desc"

@@ -156,7 +156,7 @@ def work(folder: Path) -> None:
     from safetensors.torch import load_file, save_file
     from torch import nn
 
-    from neocog.training.distributed import distributed, joined
+    from neocog.training.processes.distributed import distributed, joined
 
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from neocog import create_model
 from neocog.training.preflight import Finding, Sample, preflight
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 K = 10
 CLASSES = tuple(f"kind {i}" for i in range(K))

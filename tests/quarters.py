@@ -15,7 +15,7 @@ from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
 from neocog.progress import Advance, Silent
 from neocog.training.loop import ALONE_HERE, Setting, Task, Trained, train_loop
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 Doubles = NDArray[np.float64]
 GREY = Preprocess(size=(6, 8), channels=1, mean=(0.3,), std=(0.4,))

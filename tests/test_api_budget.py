@@ -12,10 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from door import neocog, refused
-from neocog.api.budget import Budget, Counts, Kind, Speed, plan_for
-from neocog.api.plan import Deadline
-from neocog.api.planning import Timed, planned
-from neocog.api.train import carried_out
+from neocog.api.training.budget import Budget, Counts, Kind, Speed, plan_for
+from neocog.api.training.plan import Deadline
+from neocog.api.training.planning import Timed, planned
+from neocog.api.training.train import carried_out
 from neocog.errors import UserError
 from neocog.progress import Silent
 

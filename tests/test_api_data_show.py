@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 
 import door
-from neocog.api.data_show import show_data
+from neocog.api.data.show import show_data
 from neocog.data.augment.draws import Draws
 from neocog.data.augment.policy import Augment, RandomCrop
 from neocog.data.builtin import HERE

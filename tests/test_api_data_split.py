@@ -14,7 +14,7 @@ from PIL import Image
 
 import neocog as nc
 from door import neocog, refused
-from neocog.api.data_split import manifest_place
+from neocog.api.data.split import manifest_place
 from neocog.data.builtin import HERE
 from neocog.data.dataset import Dataset
 from neocog.data.reading import Reading

@@ -5,8 +5,8 @@ from math import log
 import pytest
 import torch
 
-from neocog.api.find_lr import find_lr_for
-from neocog.api.plan import make_plan
+from neocog.api.training.find_lr import find_lr_for
+from neocog.api.training.plan import make_plan
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Silent

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from neocog.api.knobs import KNOBS, RecipeOptions, changed_recipe
+from neocog.api.training.knobs import KNOBS, RecipeOptions, changed_recipe
 from neocog.cli.knobs import FLAGS
 from neocog.cli.main import app
 from neocog.data.augment.erase import Erasing
 from neocog.data.augment.jitter import Jitter
 from neocog.data.augment.policy import POLICIES, Augment
 from neocog.errors import UserError
-from neocog.training.recipe import Recipe
-from neocog.training.recipes import RECIPES
+from neocog.training.recipes.named import RECIPES
+from neocog.training.recipes.recipe import Recipe
 
 BASE = Recipe(epochs=20)
 CLASSES = ("cat", "dog")

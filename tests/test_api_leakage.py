@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import neocog
-from neocog.api.train import Run
+from neocog.api.training.train import Run
 from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
 from neocog.errors import UserError

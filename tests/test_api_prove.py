@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from door import neocog, refused
-from neocog.api.prove import differences
-from neocog.training.checkpoint import Checkpoint
+from neocog.api.training.prove import differences
+from neocog.training.resume.checkpoint import Checkpoint
 from runs import WORDS, make_data
 
 

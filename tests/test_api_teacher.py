@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 import neocog
 from door import neocog as run
 from door import refused
-from neocog.api.teacher import Teacher, make_teacher, taught_by
+from neocog.api.training.teacher import Teacher, make_teacher, taught_by
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
 from neocog.progress import Silent

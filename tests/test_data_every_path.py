@@ -101,7 +101,7 @@ def test_prediction_estimators_and_training_see_the_same_pixels(
 
 
 def test_what_training_evaluates_on_is_what_prediction_sees(paths: list[Path], factory: str) -> None:
-    from neocog.api.pixels import read_pixels
+    from neocog.api.training.pixels import read_pixels
     from neocog.data.source import open_dataset
     from neocog.progress import Silent
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 import neocog
-from neocog.api import pixels
+from neocog.api.training import pixels
 from neocog.data.augment.policy import Augment
 from neocog.data.loading.pictures import Decoded, Labelled
 from neocog.data.loading.workers import Workers
@@ -22,7 +22,7 @@ from neocog.data.samples import Arrays
 from neocog.errors import UserError
 from neocog.progress import Silent
 from neocog.training.loop import Task, train_loop
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 from odd_samples import FILES, PIXELS, N
 
 PLAIN = Preprocess(size=(12, 10))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.layers.batch_norm import BatchNorm2d
 from neocog.layers.sync_batch_norm import synchronised, unsynchronised
-from neocog.training.distributed import World
+from neocog.training.processes.distributed import World
 from worlds import in_world
 
 LAYERS: dict[str, tuple[type[nn.Module], tuple[int, ...]]] = {

@@ -11,8 +11,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from neocog.errors import UserError
 from neocog.layers.chain import chain
-from neocog.training.averages import make_average
-from neocog.training.recipe import Recipe
+from neocog.training.network.averages import make_average
+from neocog.training.recipes.recipe import Recipe
 
 STEPS = 20
 State = dict[str, np.ndarray]

@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from neocog.errors import UserError
-from neocog.training.checkpoint import (
+from neocog.training.resume.checkpoint import (
     Checkpoint,
     NotFinite,
     latest,
@@ -458,7 +458,7 @@ def test_contents_are_on_the_disk_before_their_names_and_tensors_before_the_card
     code = f"""
 import sys; sys.path.insert(0, {str(ROOT / "src")!r})
 import torch; from pathlib import Path
-from neocog.training.checkpoint import Checkpoint, write_checkpoint
+from neocog.training.resume.checkpoint import Checkpoint, write_checkpoint
 write_checkpoint(Path({str(tmp_path)!r}), Checkpoint(1, {{"w": torch.ones(9)}}, {{}}))
 """
     log = tmp_path.with_suffix(".calls")

@@ -7,8 +7,8 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from neocog.errors import UserError
-from neocog.training.class_weights import class_weights_from, weights_of
-from neocog.training.recipe import Recipe
+from neocog.training.objective.class_weights import class_weights_from, weights_of
+from neocog.training.recipes.recipe import Recipe
 
 CLASSES = ["cat", "dog", "owl, snowy"]
 COUNTS = np.array([50, 30, 15, 5])

@@ -12,9 +12,9 @@ from neocog.data.augment.erase import Erasing
 from neocog.data.augment.jitter import Jitter
 from neocog.data.augment.policy import POLICIES, Augment, RandomCrop, ScaleJitter
 from neocog.errors import UserError
-from neocog.training.config import recipe_facts, recipe_from_json, recipe_to_json
-from neocog.training.recipe import AVERAGES, LOSSES, METRICS, OPTIMIZERS, Recipe
-from neocog.training.recipes import RECIPES
+from neocog.training.recipes.config import recipe_facts, recipe_from_json, recipe_to_json
+from neocog.training.recipes.named import RECIPES
+from neocog.training.recipes.recipe import AVERAGES, LOSSES, METRICS, OPTIMIZERS, Recipe
 
 SHARES = st.floats(0, 0.9)
 AUGMENTS = st.builds(

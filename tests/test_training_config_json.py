@@ -12,10 +12,10 @@ from neocog.data.augment.erase import Erasing
 from neocog.data.augment.jitter import Jitter
 from neocog.data.augment.policy import Augment, RandomCrop, ScaleJitter
 from neocog.errors import UserError
-from neocog.training.config import organised_from_json, recipe_facts, recipe_from_json, recipe_to_json
 from neocog.training.organised import SelfOrganisation, Teaching
-from neocog.training.recipe import AVERAGES, METRICS, OPTIMIZERS, Recipe
-from neocog.training.recipes import RECIPES
+from neocog.training.recipes.config import organised_from_json, recipe_facts, recipe_from_json, recipe_to_json
+from neocog.training.recipes.named import RECIPES
+from neocog.training.recipes.recipe import AVERAGES, METRICS, OPTIMIZERS, Recipe
 
 count = st.integers(1, 10**6)
 above_0 = st.floats(1e-12, 1e12)

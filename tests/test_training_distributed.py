@@ -27,9 +27,9 @@ from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.progress import Silent
-from neocog.training.distributed import World, distributed, joined, left_out
 from neocog.training.loop import Setting, Task, train_loop
-from neocog.training.recipe import Recipe
+from neocog.training.processes.distributed import World, distributed, joined, left_out
+from neocog.training.recipes.recipe import Recipe
 from worlds import LIMIT, free_port, in_world, neocog_in_world, variables
 
 CPU = torch.device("cpu")
@@ -315,7 +315,7 @@ def two_hosts() -> Iterator[list[str]]:
 
 SCRIPT = """
 import torch
-from neocog.training.distributed import joined
+from neocog.training.processes.distributed import joined
 from test_training_distributed import trained
 with joined(torch.device("cpu")) as world:
     print(trained(world, torch.float32, False)[1])

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neocog.errors import UserError
-from neocog.training.events import Events, read_events, scalars_to
+from neocog.training.resume.events import Events, read_events, scalars_to
 
 ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
@@ -128,7 +128,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     code = f"""
 import resource, signal
 from pathlib import Path
-from neocog.training.events import Events
+from neocog.training.resume.events import Events
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 with Events(Path({str(tmp_path)!r})) as events:
@@ -147,7 +147,7 @@ with Events(Path({str(tmp_path)!r})) as events:
 def test_a_killed_writer_leaves_all_that_it_had_told(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from neocog.training.events import Events
+from neocog.training.resume.events import Events
 events = Events(Path({str(tmp_path)!r}))
 for step in range(10**9):
     events.add("epoch", step=step)
@@ -197,7 +197,7 @@ def test_without_the_package_the_way_to_it_is_told(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 sys.modules["tensorboard"] = sys.modules["tensorboardX"] = None
-from neocog.training.events import scalars_to
+from neocog.training.resume.events import scalars_to
 with scalars_to(Path({str(tmp_path)!r})):
     pass
 """

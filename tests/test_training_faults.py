@@ -14,14 +14,14 @@ import pytest
 import neocog
 from neocog.errors import UserError
 from neocog.training.faults import explained
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory hold on Linux")
 UNDER_A_LIMIT = """
 import resource
 import numpy as np, torch
 from neocog.training.faults import explained
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 room = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + 200 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (room, room))
 for fault in (
@@ -82,7 +82,7 @@ from neocog.data.loading.processes import Processes
 from neocog.data.preprocess import Preprocess
 from neocog.data.source import open_dataset
 from neocog.training.faults import explained
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 if __name__ == "__main__":
     samples = open_dataset("builtin/photos").samples

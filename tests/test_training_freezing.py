@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.layers.batch_norm import BatchNorm2d
 from neocog.layers.chain import chain
-from neocog.training.freezing import freeze, held_still
-from neocog.training.recipe import Recipe
+from neocog.training.network.freezing import freeze, held_still
+from neocog.training.recipes.recipe import Recipe
 
 
 def network(norm: type[nn.Module] = nn.BatchNorm2d) -> nn.Sequential:

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 import neocog
-from neocog.training.interruption import Interruption
+from neocog.training.resume.interruption import Interruption
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 STEPS = """
 import signal, sys, time
-from neocog.training.interruption import Interruption
+from neocog.training.resume.interruption import Interruption
 with Interruption({limit}) as interruption:
     print("stepping", flush=True)
     while not interruption.asked:

@@ -17,9 +17,9 @@ from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.progress import Silent
 from neocog.training.loop import Setting, Task, changed, train_loop
-from neocog.training.recipe import Recipe
-from neocog.training.recipes import RECIPES, recipe
-from neocog.training.saving import Saving
+from neocog.training.recipes.named import RECIPES, recipe
+from neocog.training.recipes.recipe import Recipe
+from neocog.training.resume.saving import Saving
 from neocog.training.state import Epoch
 from quarters import STILL, Doubles, Watching, bits, bright_quarters, drawn, inputs, linear, matrices, task
 

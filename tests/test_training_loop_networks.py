@@ -19,7 +19,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.models.googlenet import forward_auxiliary, googlenet
 from neocog.training.loop import Setting, Task
 from neocog.training.machine import Machine, chosen_machine
-from neocog.training.saving import Saving
+from neocog.training.resume.saving import Saving
 from quarters import GREY, SGD, STILL, bits, bright_quarters, drawn, inputs, linear, run, task
 
 COLOUR = Preprocess(size=(8, 8), channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))

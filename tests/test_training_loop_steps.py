@@ -19,7 +19,7 @@ from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
 from neocog.training.loop import Setting, train_loop
 from neocog.training.machine import Machine
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 from quarters import (
     SGD,
     STILL,

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.layers.chain import chain
 from neocog.models.classifier import Classifier, classifier
-from neocog.training.losses import forward_and_loss, make_criterion, with_auxiliary
-from neocog.training.recipe import Recipe
+from neocog.training.objective.losses import forward_and_loss, make_criterion, with_auxiliary
+from neocog.training.recipes.recipe import Recipe
 
 COUNTS = np.array([50, 30, 15, 5])
 

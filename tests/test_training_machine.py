@@ -16,7 +16,7 @@ from neocog.errors import UserError
 from neocog.models import build
 from neocog.runtime import pages_kept
 from neocog.training.machine import PLAIN, Machine, chosen_machine, prepared
-from neocog.training.recomputing import blocks, recomputed
+from neocog.training.network.recomputing import blocks, recomputed
 
 CPU = torch.device("cpu")
 

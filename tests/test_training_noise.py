@@ -10,9 +10,9 @@ from torch import nn
 from neocog import create_model
 from neocog.errors import UserError
 from neocog.layers.dropout import Dropout
-from neocog.training.noise import set_noise
+from neocog.training.network.noise import set_noise
 from neocog.training.randomness import as_before, seed_step
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 from neocog.training.threads import threads_for
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from neocog.training.optimizers.krizhevsky import Krizhevsky
 from neocog.training.optimizers.lamb import Lamb
 from neocog.training.optimizers.make import make_optimizer
 from neocog.training.optimizers.rmsprop_tf import RMSPropTF
-from neocog.training.recipe import OPTIMIZERS, Recipe
+from neocog.training.recipes.recipe import OPTIMIZERS, Recipe
 
 Vector = NDArray[np.float64]
 RATES = (0.1, 0.1, 0.05, 0.2, 0.01, 0.01)

@@ -11,7 +11,7 @@ from neocog.errors import UserError
 from neocog.layers.chain import chain
 from neocog.models import build
 from neocog.training.optimizers.groups import layer_blocks, parameter_groups
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 with (Path(__file__).parent / "golden" / "layer_decay.csv").open(encoding="utf-8") as file:
     TIMM = list(csv.DictReader(line for line in file if not line.startswith("#")))

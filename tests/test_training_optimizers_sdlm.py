@@ -18,7 +18,7 @@ from neocog.models.lenet import lenet5
 from neocog.training.optimizers.curvature import curvature, loss_curvature
 from neocog.training.optimizers.make import Measures, make_optimizer
 from neocog.training.optimizers.sdlm import SDLM
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 
 @pytest.fixture(autouse=True)

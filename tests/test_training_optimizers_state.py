@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.training.optimizers.make import Measures, make_optimizer
 from neocog.training.optimizers.state import optimizer_tensors, restore_optimizer
-from neocog.training.recipe import OPTIMIZERS, Recipe
+from neocog.training.recipes.recipe import OPTIMIZERS, Recipe
 
 PLAIN = Recipe(lr=0.01)
 GROUPED = Recipe(lr=0.01, layer_decay=0.5, head_lr=3.0)

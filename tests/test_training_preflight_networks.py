@@ -14,7 +14,7 @@ from healthy import CLASSES, RECIPE, K, demand, drawn, found, lenet, normalise, 
 from neocog import create_model
 from neocog.layers.batch_norm import BatchNorm2d
 from neocog.training.preflight import Sample, preflight
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 
 def tiny(*layers: nn.Module) -> nn.Sequential:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.models.classifier import Classifier
 from neocog.models.vgg import vgg
-from neocog.training.progressive import initialise_from, is_shallower
+from neocog.training.network.progressive import initialise_from, is_shallower
 
 # torchvision's names: convolutions of A and where their copies stand in B, C, D and E (conv1_1, 2_1, 3_1 and 3_2)
 A = ("features.0", "features.3", "features.6", "features.8")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from neocog.api.names import parse
-from neocog.api.plan import recipe_for
+from neocog.api.training.plan import recipe_for
 from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
-from neocog.training.eras import ERAS, bit_hyperrule
-from neocog.training.recipe import Recipe
-from neocog.training.recipes import RECIPES, recipe
+from neocog.training.recipes.eras import ERAS, bit_hyperrule
+from neocog.training.recipes.named import RECIPES, recipe
+from neocog.training.recipes.recipe import Recipe
 from neocog.training.schedule import rate
 
 LINES = (Path(__file__).parent / "golden/recipes.csv").read_text().splitlines()

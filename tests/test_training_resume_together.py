@@ -15,11 +15,11 @@ from neocog.data.augment.policy import Augment
 from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
 from neocog.progress import Silent
-from neocog.training.checkpoint import read_checkpoint, steps
-from neocog.training.distributed import World
 from neocog.training.loop import Setting, Task, train_loop
-from neocog.training.recipe import Recipe
-from neocog.training.saving import Saving
+from neocog.training.processes.distributed import World
+from neocog.training.recipes.recipe import Recipe
+from neocog.training.resume.checkpoint import read_checkpoint, steps
+from neocog.training.resume.saving import Saving
 from runs import WORDS, Going, make_data, newest, without_clock
 from worlds import free_port, in_world, variables
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler as torchs
 
-from neocog.training.recipe import SCHEDULES, Recipe
+from neocog.training.recipes.recipe import SCHEDULES, Recipe
 from neocog.training.schedule import Plateau, rate
 
 STEPS = 40

@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
 from neocog.errors import UserError
-from neocog.training.whitening import EPS, whiten_first
+from neocog.training.network.whitening import EPS, whiten_first
 
 
 def pictures(n: int = 600, channels: int = 2, side: int = 9) -> Tensor:
@@ -27,7 +27,7 @@ def patches_of(pixels: Tensor, kernel: int) -> np.ndarray:
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_what_comes_out_is_white(bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neocog.training.whitening.AT_ONCE", 100_000)  # 68 pictures at a time
+    monkeypatch.setattr("neocog.training.network.whitening.AT_ONCE", 100_000)  # 68 pictures at a time
     pixels = pictures()
     conv = nn.Conv2d(2, 36, 3, bias=bias)
     whiten_first(nn.Sequential(nn.Identity(), conv), pixels)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from door import PROCESSES, _command
-from neocog.training.distributed import joined
+from neocog.training.processes.distributed import joined
 
 LIMIT = 200  # seconds
 

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from neocog.api.bench import bench as bench
     from neocog.api.classifier import Classifier as Classifier
     from neocog.api.classifier import load as load
-    from neocog.api.data_check import DataCheck as DataCheck
-    from neocog.api.data_check import check_data as check_data
-    from neocog.api.data_show import show_data as show_data
-    from neocog.api.data_split import split_data as split_data
-    from neocog.api.data_stats import data_stats as data_stats
+    from neocog.api.data.check import DataCheck as DataCheck
+    from neocog.api.data.check import check_data as check_data
+    from neocog.api.data.show import show_data as show_data
+    from neocog.api.data.split import split_data as split_data
+    from neocog.api.data.stats import data_stats as data_stats
     from neocog.api.doctor import doctor as doctor
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from neocog.api.listing import models_table as models_table
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
-    from neocog.api.seeds import SeedRuns as SeedRuns
-    from neocog.api.seeds import train_seeds as train_seeds
     from neocog.api.summary import ModelSummary as ModelSummary
     from neocog.api.summary import summary as summary
-    from neocog.api.train import Run as Run
-    from neocog.api.train import train as train
-    from neocog.api.train import train_config as train_config
+    from neocog.api.training.seeds import SeedRuns as SeedRuns
+    from neocog.api.training.seeds import train_seeds as train_seeds
+    from neocog.api.training.train import Run as Run
+    from neocog.api.training.train import train as train
+    from neocog.api.training.train import train_config as train_config
     from neocog.api.verbs import evaluate as evaluate
     from neocog.api.verbs import predict as predict
     from neocog.api.verify import verify as verify
@@ -48,11 +48,11 @@ _PLACES = {
     "bench": "api.bench",
     "Classifier": "api.classifier",
     "load": "api.classifier",
-    "DataCheck": "api.data_check",
-    "check_data": "api.data_check",
-    "split_data": "api.data_split",
-    "show_data": "api.data_show",
-    "data_stats": "api.data_stats",
+    "DataCheck": "api.data.check",
+    "check_data": "api.data.check",
+    "split_data": "api.data.split",
+    "show_data": "api.data.show",
+    "data_stats": "api.data.stats",
     "doctor": "api.doctor",
     "ImageClassifier": "api.estimators",
     "ImageEmbedder": "api.estimators",
@@ -61,8 +61,8 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
-    "SeedRuns": "api.seeds",
-    "train_seeds": "api.seeds",
+    "SeedRuns": "api.training.seeds",
+    "train_seeds": "api.training.seeds",
     "ModelSummary": "api.summary",
     "summary": "api.summary",
     "receptive_fields": "analysis.receptive_field",
@@ -70,9 +70,9 @@ _PLACES = {
     "trace": "analysis.trace",
     "Reproduction": "api.reproduce",
     "reproduce": "api.reproduce",
-    "Run": "api.train",
-    "train": "api.train",
-    "train_config": "api.train",
+    "Run": "api.training.train",
+    "train": "api.training.train",
+    "train_config": "api.training.train",
     "evaluate": "api.verbs",
     "predict": "api.verbs",
     "verify": "api.verify",

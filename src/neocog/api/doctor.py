@@ -8,7 +8,7 @@ import platform
 from typing import Any
 
 from neocog import runtime
-from neocog.api.outputs import versions
+from neocog.api.training.outputs import versions
 from neocog.data.builtin.published import PUBLISHED as DATA
 from neocog.data.builtin.published import Published
 from neocog.draw.table import Table

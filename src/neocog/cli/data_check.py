@@ -35,7 +35,7 @@ def data_check(
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Find unreadable pictures, copies, leaks between parts, wrong labels and odd ones; change nothing."""
-    from neocog.api.data_check import check_data
+    from neocog.api.data.check import check_data
 
     told = Console()
     found = check_data(

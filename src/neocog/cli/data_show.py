@@ -37,7 +37,7 @@ def show(
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Draw pictures of DATA as they are and as an augmentation changes them."""
-    from neocog.api.data_show import show_data
+    from neocog.api.data.show import show_data
     from neocog.data.reading import make_reading
     from neocog.data.source import open_dataset
 

@@ -34,7 +34,7 @@ def split(
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Divide pictures into train, val and test, or into folds: every class in its share, nothing torn apart."""
-    from neocog.api.data_split import manifest_place, split_data
+    from neocog.api.data.split import manifest_place, split_data
 
     told = Console()
     place = manifest_place(data, output)

@@ -36,7 +36,7 @@ def stats(
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print how many pictures each class has, how large they are, and mean and std of their pixels."""
-    from neocog.api.data_stats import data_stats, writable
+    from neocog.api.data.stats import data_stats, writable
 
     told = Console()
     place = writable(output) if output else None  # before the work, which may take minutes

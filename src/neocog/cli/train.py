@@ -13,8 +13,8 @@ from neocog.cli.console import Console, out, out_json
 from neocog.cli.knobs import with_knobs
 
 if TYPE_CHECKING:
-    from neocog.api.planning import PlanOptions
-    from neocog.api.train import Run
+    from neocog.api.training.planning import PlanOptions
+    from neocog.api.training.train import Run
 
 
 @with_knobs
@@ -180,13 +180,13 @@ def train(
     elif prove_resume:
         _prove_resume(data, model, options, as_json)
     else:
-        from neocog.api.train import train as run_train
+        from neocog.api.training.train import train as run_train
 
         _told(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
 
 
 def _print_config(data: str, model: str | None, options: PlanOptions) -> None:
-    from neocog.api.train import train_config
+    from neocog.api.training.train import train_config
 
     out_json(train_config(data, model, progress=Console(), **options))
 
@@ -212,7 +212,7 @@ def _seeds(
     options: PlanOptions,
     as_json: bool,
 ) -> None:
-    from neocog.api.seeds import train_seeds
+    from neocog.api.training.seeds import train_seeds
 
     output, resume = where
     found = train_seeds(data, model, seeds=seeds, output=output, resume=resume, progress=Console(), **options)
@@ -227,7 +227,7 @@ def _seeds(
 
 
 def _find_lr(data: str, model: str | None, output: Path | None, options: PlanOptions, as_json: bool) -> None:
-    from neocog.api.train import find_lr
+    from neocog.api.training.train import find_lr
     from neocog.files import write_text
 
     curve = find_lr(data, model, progress=Console(), **options)
@@ -241,7 +241,7 @@ def _find_lr(data: str, model: str | None, output: Path | None, options: PlanOpt
 
 
 def _prove_resume(data: str, model: str | None, options: PlanOptions, as_json: bool) -> None:
-    from neocog.api.prove import prove_resume
+    from neocog.api.training.prove import prove_resume
 
     proof = prove_resume(data, model, progress=Console(), **options)
     if as_json:

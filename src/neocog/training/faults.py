@@ -9,7 +9,7 @@ import torch
 from neocog.data.loading.processes import WorkerLost
 from neocog.errors import UserError
 from neocog.files import FULL
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 OUT_OF_MEMORY = (  # what torch and the libraries below it say in a plain RuntimeError
     "can't allocate memory",  # DefaultCPUAllocator

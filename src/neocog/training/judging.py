@@ -17,8 +17,8 @@ from neocog.data.loading.workers import Workers
 from neocog.evaluation.metrics import Figures, Judged, best, by_class, confusion_matrix, rank_of_truth
 from neocog.evaluation.several import JudgedSeveral, score_several
 from neocog.inference.network import sigmoid
-from neocog.training.distributed import World
-from neocog.training.exchange import ALONE, rows_of_all
+from neocog.training.processes.distributed import World
+from neocog.training.processes.exchange import ALONE, rows_of_all
 
 AT_ONCE = 64  # pictures of a forward pass
 

@@ -25,23 +25,23 @@ from neocog.data.loading.workers import Workers
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.progress import Progress
-from neocog.training.averages import Average
-from neocog.training.distributed import World, distributed, left_out
-from neocog.training.ending import end_of_run
-from neocog.training.exchange import ALONE
-from neocog.training.freezing import freeze, held_still
 from neocog.training.judging import Normalise, judge
-from neocog.training.keeping import Keeping
-from neocog.training.losses import Criterion, forward_and_loss, make_criterion, with_auxiliary
 from neocog.training.machine import PLAIN, Machine, prepared
+from neocog.training.network.averages import Average
+from neocog.training.network.ending import end_of_run
+from neocog.training.network.freezing import freeze, held_still
+from neocog.training.network.whitening import whiten_first
+from neocog.training.objective.losses import Criterion, forward_and_loss, make_criterion, with_auxiliary
 from neocog.training.optimizers.make import Measures
+from neocog.training.processes.distributed import World, distributed, left_out
+from neocog.training.processes.exchange import ALONE
 from neocog.training.randomness import as_before, seed_step
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
+from neocog.training.resume.keeping import Keeping
+from neocog.training.resume.saving import Saving
 from neocog.training.sampling import first_pictures
-from neocog.training.saving import Saving
 from neocog.training.schedule import rate
 from neocog.training.state import Epoch, State, begun
-from neocog.training.whitening import whiten_first
 
 
 @dataclass(frozen=True)

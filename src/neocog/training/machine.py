@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from neocog.errors import UserError, unknown
 from neocog.runtime import pages_kept
-from neocog.training.recomputing import recomputed
+from neocog.training.network.recomputing import recomputed
 
 PRECISIONS = ("float32", "bfloat16")
 WORTH = 1.3  # how many times faster bfloat16 has to be, since it rounds to 8 bits

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from math import cos, floor, isfinite, pi
 from typing import Any, NamedTuple
 
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 
 class Rate(NamedTuple):

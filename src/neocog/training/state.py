@@ -15,11 +15,11 @@ from neocog.data.loading.order import Position
 from neocog.errors import UserError
 from neocog.evaluation.metrics import Figures
 from neocog.evaluation.several import judged_again
-from neocog.training.averages import Average, make_average
-from neocog.training.checkpoint import Checkpoint
+from neocog.training.network.averages import Average, make_average
 from neocog.training.optimizers.make import make_optimizer
 from neocog.training.optimizers.state import optimizer_tensors, restore_optimizer
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
+from neocog.training.resume.checkpoint import Checkpoint
 from neocog.training.schedule import Plateau, Rate
 
 

@@ -10,7 +10,7 @@ from neocog.data.augment.policy import Augment
 from neocog.experiments.training.fit import History, fit, initialised
 from neocog.experiments.training.pictures import Pictures
 from neocog.experiments.training.study import Arm, Point, Record
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 SGD = Recipe(
     batch_size=64,

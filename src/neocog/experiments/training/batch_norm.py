@@ -17,7 +17,7 @@ from neocog.experiments.training.pictures import Pictures
 from neocog.experiments.training.scale import Scale
 from neocog.experiments.training.study import Arm, Contrast, Plot, Point, Record, Study
 from neocog.models.classifier import Classifier
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 RATE, LARGE = 0.1, 3.0
 BAD = 0.1  # factor of the first weights

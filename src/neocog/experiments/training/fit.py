@@ -15,10 +15,10 @@ from neocog.data.loading.pictures import Labelled
 from neocog.data.loading.workers import Workers
 from neocog.experiments.training.pictures import Pictures
 from neocog.progress import Advance
-from neocog.training.keeping import Diverged
 from neocog.training.loop import Setting, Task, train_loop
 from neocog.training.machine import PLAIN, SMALL, Machine
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
+from neocog.training.resume.keeping import Diverged
 
 PART = 2000  # training pictures that the training error is measured on: always the same ones of a trial
 Watch = Callable[[int], None]

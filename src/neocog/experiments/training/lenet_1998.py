@@ -14,7 +14,7 @@ from neocog.experiments.training.pictures import Pictures, handwritten
 from neocog.experiments.training.scale import Scale
 from neocog.experiments.training.study import Arm, Contrast, Record, Study
 from neocog.models.lenet import lenet5
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 RECIPE = Recipe(
     batch_size=16,

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from neocog.errors import UserError, unknown
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 LISTS = (nn.Sequential, nn.ModuleList)
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)

@@ -16,7 +16,7 @@ from neocog.training.optimizers.krizhevsky import Krizhevsky
 from neocog.training.optimizers.lamb import Lamb
 from neocog.training.optimizers.rmsprop_tf import RMSPropTF
 from neocog.training.optimizers.sdlm import SDLM
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 FUSED = {"cpu", "cuda", "xpu", "mps"}
 """devices for which torch has SGD, Adam and AdamW as one kernel each"""

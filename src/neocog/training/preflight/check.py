@@ -8,11 +8,11 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from neocog.training.apart import NotCopied, apart
-from neocog.training.freezing import freeze
+from neocog.training.network.freezing import freeze
 from neocog.training.preflight import batch_norm, gradients, labels, memory, outputs, pixels
 from neocog.training.preflight.finding import Check, Finding, Sample, Subject, warning
 from neocog.training.preflight.trial import Fails, Trial, put_in_training, trial
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 FEW = 16  # pictures of the batch that are tried out
 FIRST: tuple[Check, ...] = (

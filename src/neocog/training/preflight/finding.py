@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 from neocog.analysis.memory import constant_bytes, largest_batch, saved_for_backward
 from neocog.errors import UserError
 from neocog.training.preflight.finding import Finding, Subject, error, warning
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 NEARLY = 0.8  # share of the free memory above which other programs may take what is missing
 ONE_NUMBER = ("sgd", "nesterov", "krizhevsky", "sdlm")

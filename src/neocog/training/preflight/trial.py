@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from neocog.layers.batch_norm import Layer as BatchNorm
-from neocog.training.freezing import held_still
+from neocog.training.network.freezing import held_still
 from neocog.training.preflight.finding import Subject
 from neocog.training.randomness import seed_step
-from neocog.training.recipe import Recipe
+from neocog.training.recipes.recipe import Recipe
 
 RELUS = (nn.ReLU, nn.ReLU6)
 

@@ -1,0 +1,1 @@
+"""The verb `train`: from what a user says to a finished run."""

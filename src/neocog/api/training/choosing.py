@@ -1,0 +1,34 @@
+"""Model, recipe and inputs of a run, from what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from neocog.api import names
+from neocog.api.training.config import Base
+from neocog.api.training.knobs import KNOBS, RecipeOptions
+from neocog.api.training.plan import Plan, make_plan
+from neocog.data.dataset import Dataset
+from neocog.data.decoding import chosen_decoding
+from neocog.data.preprocess import Preprocess
+
+
+def chosen(dataset: Dataset, base: Base) -> Plan:
+    """The plan's model, recipe, weights and preprocessing."""
+    given = base.asked
+    changes: RecipeOptions = {k: v for k, v in given.items() if k in KNOBS}  # type: ignore[assignment]
+    own = given.get("model"), given.get("recipe"), given.get("weights")
+    plan = make_plan(dataset, *own, changes, base.recipe_name)
+    preprocess, why = _prepared(plan, base)
+    return replace(plan, preprocess=preprocess, decisions=(*plan.decisions, *why))
+
+
+def _prepared(plan: Plan, base: Base) -> tuple[Preprocess, list[str]]:
+    """How pictures become inputs, and what was decided about it."""
+    given, stored = base.asked, base.preprocess
+    preprocess = names.resized(stored or plan.preprocess, given.get("img_size"), given.get("resize_mode"))
+    decoding = given.get("decoding") or (stored.decoding if stored else None)
+    if decoding is not None:
+        return replace(preprocess, decoding=decoding), []
+    preprocess, why = chosen_decoding(preprocess, plan.dataset.samples)
+    return preprocess, [why] if why else []
