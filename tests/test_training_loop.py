@@ -207,10 +207,12 @@ def test_metrics_are_those_of_scikit_learn(classes: int) -> None:
     )
 
 
-def test_the_training_loss_is_the_mean_over_pictures_not_over_batches() -> None:
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_training_loss_is_the_mean_over_pictures_not_over_batches(accumulate: int) -> None:
     net, part = linear(), bright_quarters(51)
     weight, bias = matrices(net)
-    rows = train_loop(net, task(part), replace(STILL, lr=1e-12, batch_size=33), 0, Silent()).epochs
+    told = replace(STILL, lr=1e-12, batch_size=33, accumulate=accumulate)
+    rows = train_loop(net, task(part), told, 0, Silent()).epochs
     expected = -log_softmax(inputs(part) @ weight.T + bias, axis=1)[np.arange(51), part.labels].mean()
     assert rows[0].train_loss == pytest.approx(
         expected, rel=1e-5
