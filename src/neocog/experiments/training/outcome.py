@@ -167,9 +167,13 @@ class Outcome:
         )
 
     def _band(self, arm: str, curve: str, factor: float) -> Band:
-        """(x, mean, low, high) wherever every seed that has the curve has a point."""
+        """(x, mean, low, high) wherever every seed that has the curve has a point.
+
+        Errors begin with the first epoch: those of an untrained network would press all others together.
+        """
         runs = [r.curves[curve] for (a, _), r in self.records.items() if a == arm and curve in r.curves]
-        return tuple(_across(points, factor) for points in zip(*runs, strict=False))
+        bands = (_across(points, factor) for points in zip(*runs, strict=False))
+        return tuple(band for band in bands if band[0] > 0 or not curve.endswith("error"))
 
     def _edged(self, arm: str, plot: Plot) -> Band:
         """A curve of the first seed between two others."""
