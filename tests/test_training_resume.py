@@ -162,7 +162,7 @@ def test_a_finished_run_says_so(place: Path, whole: Path) -> None:
         (("-m", "net.py:plain"), "net.py:plain; give what it was made with"),
         (("--lr", 0.003), "made with recipe lr 0.002, got lr 0.003"),
         (("--mixup", 0.2), "made with recipe augment"),
-        (("--seed", 1), "made with pictures"),
+        (("--seed", 1), "made with seed 0, got 1"),
         (("--resize-mode", "pad"), "made with preprocessing resize_mode crop, got resize_mode pad"),
     ],
 )

@@ -190,13 +190,13 @@ def better(value: float, than: float, figure: str) -> bool:
     return value < than if figure == "loss" else value > than
 
 
-def demand_same(stored: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
-    """Raise in words where a checkpoint belongs to a run of another network, recipe or data set."""
+def demand_same(stored: Mapping[str, Any], identity: Mapping[str, Any], what: str = "the checkpoint") -> None:
+    """Raise in words where a checkpoint, or `what` else it is, is of another network, recipe or data set."""
     for name, now in json.loads(json.dumps(dict(identity))).items():  # tuples come back from a card as lists
         then = stored.get(name)
         if then != now:
             raise UserError(
-                f"the checkpoint was made with {name} {_shown(then, now)}, got {_shown(now, then)}; "
+                f"{what} was made with {name} {_shown(then, now)}, got {_shown(now, then)}; "
                 "give what it was made with, or another --output to start anew"
             )
 

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog import files
 from neocog.api import names
 from neocog.api.answers import answers_of
 from neocog.api.networks import backbone_from
-from neocog.api.training.config import plain
 from neocog.api.training.held_out import Split, split_readable
 from neocog.api.training.learned import Learned, Stopped
 from neocog.api.training.pixels import Read, for_crops, read_pixels
 from neocog.api.training.plan import Plan
 from neocog.api.training.readiness import ready_machine
+from neocog.api.training.same import known_before
 from neocog.api.training.teacher import Taught, taught_by
 from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
@@ -70,16 +69,13 @@ def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Lea
 def run_loop(plan: Plan, told: Progress, folder: Path, world: World) -> tuple[Ready, Trained]:
     """What the training began with, and what became of it."""
     from neocog.training.loop import Setting, train_loop
-    from neocog.training.recipes.recipe import Recipe
 
-    recipe = plan.recipe
-    assert isinstance(recipe, Recipe)
     ready = get_ready(plan, told, folder, world)
     saving = replace(plan.saving, folder=folder, identity=identity(plan, ready))
     if plan.deadline:
         saving = replace(saving, limit=plan.deadline.left())
     setting = Setting(saving, ready.machine, world)
-    trained = train_loop(ready.net, ready.task, recipe, plan.seed, told, setting)
+    trained = train_loop(ready.net, ready.task, plan.loop_recipe, plan.seed, told, setting)
     if plan.deadline and is_time_over(trained.interrupted):
         told.say(f"the time of {plan.deadline.given} is nearly over: the weights so far are taken")
         trained = replace(trained, interrupted="")
@@ -90,10 +86,8 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
     """The network, the pictures and the machine; what would go wrong is said before anything is spent."""
     from neocog.training.loop import Task
     from neocog.training.processes.exchange import own_device
-    from neocog.training.recipes.recipe import Recipe
 
-    recipe = plan.recipe
-    assert isinstance(recipe, Recipe)
+    recipe = plan.loop_recipe
     net, head, added = fresh(plan, recipe)
     if recipe.aux_weight and not getattr(net, "aside", ()):
         told.say(f"no auxiliary heads in {plan.reference}: aux_weight counts for nothing")
@@ -178,10 +172,6 @@ def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) 
 
 def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
     """What a checkpoint must have been made with to go on from it."""
-    from neocog.training.recipes.config import recipe_to_json
-    from neocog.training.recipes.recipe import Recipe
-
-    assert isinstance(plan.recipe, Recipe)
     hashes = ready.split.hashes
     parts: dict[str, NDArray[Any]] = {
         name: np.frombuffer(bytes.fromhex("".join(hashes[int(i)] for i in rows)), np.uint8)
@@ -189,16 +179,7 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
     }
     if ready.taught:
         parts |= {"taught": ready.taught.hashes, "targets": ready.taught.targets}
-    return {
-        "model": str(plan.reference),
-        "code": names.source_sha256(plan.reference),
-        "weights": files.sha256(plan.weights) if plan.weights and plan.weights.is_file() else "",
-        "classes": list(plan.dataset.classes),
-        "pictures": digest({**parts, "labels": plan.dataset.answers}),
-        "preprocessing": plain(plan.preprocess.to_json()),
-        "recipe": recipe_to_json(plan.recipe),
-        "seed": plan.seed,
-    }
+    return {**known_before(plan), "pictures": digest({**parts, "labels": plan.dataset.answers})}
 
 
 def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Learned:
@@ -206,10 +187,8 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
     from neocog.models.classifier import drop_auxiliary
     from neocog.training.judging import probabilities_of
     from neocog.training.loop import normaliser
-    from neocog.training.recipes.recipe import Recipe
 
-    recipe, device = plan.recipe, next(ready.net.parameters()).device
-    assert isinstance(recipe, Recipe)
+    recipe, device = plan.loop_recipe, next(ready.net.parameters()).device
     normalise = normaliser(plan.preprocess, device)
     probabilities = probabilities_of(
         ready.net, ready.task.held_out, normalise, plan.workers, recipe.flip_test

@@ -34,10 +34,9 @@ def find_lr_for(plan: Plan, told: Progress) -> LrCurve:
     from neocog.training.find_lr import Sweep, find_lr
     from neocog.training.loop import Setting, augmentation, learner_of, order_of
     from neocog.training.processes.exchange import ALONE
-    from neocog.training.recipes.recipe import Recipe
 
-    recipe = plan.recipe
-    if not isinstance(recipe, Recipe):
+    recipe = plan.by_gradient
+    if recipe is None:
         raise UserError(
             f"the recipe {plan.recipe_name} has no learning rate to find; take one that trains weights"
         )

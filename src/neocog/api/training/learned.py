@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from neocog.experiments.digits import Row
     from neocog.training.state import Epoch
 
-IN_MEMORY = 4 << 30  # bytes of pixels above which they lie in a temporary file
-
 
 @dataclass(frozen=True)
 class Stopped:

@@ -73,7 +73,7 @@ def step_speed(kind: Kind, plan: Plan) -> Speed:
     from neocog.training.processes.exchange import ALONE, own_device
     from neocog.training.randomness import as_before
 
-    recipe = _recipe(plan)
+    recipe = plan.loop_recipe
     recipe = replace(recipe, batch_size=_at_once(plan, recipe), accumulate=1, sizes=())
     net, head, _ = fresh(plan, recipe)
     device = own_device(ALONE, plan.device)
@@ -143,7 +143,7 @@ def _task(plan: Plan, recipe: Recipe, head: str) -> tuple[Task, float]:
         read = read_pixels(
             Subset(plan.dataset.samples, places), for_crops(plan.preprocess, recipe.augment), Silent()
         )
-    pictures = Labelled(read.pixels, plan.dataset.labels[places])
+    pictures = Labelled(read.pixels, plan.dataset.answers[places])
     task = Task(pictures, pictures, plan.preprocess, Workers(0), classes=len(plan.dataset.classes), head=head)
     return task, len(places) / took[0]
 
@@ -178,10 +178,3 @@ def _first(task: Task, plan: Plan) -> Pixels:
     """Pixels of the network's size, whatever they show: the time to judge them is the same."""
     count = min(LEARNED, len(task.train))
     return np.zeros((count, *plan.preprocess.size, plan.preprocess.channels), np.uint8)
-
-
-def _recipe(plan: Plan) -> Recipe:
-    from neocog.training.recipes.recipe import Recipe
-
-    assert isinstance(plan.recipe, Recipe)
-    return plan.recipe

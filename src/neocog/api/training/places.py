@@ -6,14 +6,18 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from neocog import files
+from neocog.api.training.plan import Plan
+from neocog.api.training.same import demand_finished, demand_unfinished, difference
 from neocog.bundle import is_bundle
 from neocog.errors import UserError
+from neocog.progress import Progress
+from neocog.training.resume.saving import CHECKPOINTS
 
-CHECKPOINTS = "checkpoints"
 FIGURES = "run.json"
 MACHINE = "machine.json"  # written before the first step
 RUNS = Path("runs")
@@ -39,22 +43,23 @@ class Place:
         return cls(Path(folder), is_default, done)
 
 
-def run_place(output: str | Path | None, resume: str | Path | None, name: str, data: Path | None) -> Place:
-    """The folder of the run on the data set `name` in the folder `data`, made if it is not there."""
+def run_place(output: str | Path | None, resume: str | Path | None, plan: Plan, told: Progress) -> Place:
+    """The folder of the planned run, made if it is not there."""
+    data = None if plan.dataset.listed else plan.dataset.root
     place = Path(RUNS if output is None else os.path.expanduser(output)).resolve()  # noqa: PTH111
     if data is not None and place.is_relative_to(data.resolve()):
         raise UserError(
             f"a run may not lie among the pictures of {data.resolve()}; give --output elsewhere, or cd .."
         )
     if resume is not None:
-        going = _going(output, str(resume), name)
+        going = _going(output, str(resume), plan, told)
         if going:
             return going
-    return _named(Path(output).expanduser()) if output is not None else _numbered(name)
+    return _named(Path(output).expanduser()) if output is not None else _numbered(plan.dataset.name)
 
 
-def _going(output: str | Path | None, resume: str, name: str) -> Place | None:
-    """The run that is to go on; None where `auto` finds none."""
+def _going(output: str | Path | None, resume: str, plan: Plan, told: Progress) -> Place | None:
+    """The run that is to go on; None where `auto` finds none. UserError where a folder that was named has another."""
     if resume != "auto":
         folder = Path(resume).expanduser()
         if output is not None and Path(output).expanduser().resolve() != folder.resolve():
@@ -63,12 +68,54 @@ def _going(output: str | Path | None, resume: str, name: str) -> Place | None:
             )
         if not (folder / CHECKPOINTS).is_dir() and not is_done(folder):
             raise UserError(f"{folder} has no checkpoints to go on from; give the folder of a run, or auto")
-        return Place(folder, False, is_done(folder))
+        return _demanded(folder, plan)
     if output is not None:
         folder = Path(output).expanduser()
-        going = is_done(folder) or _begun(folder)
-        return Place(folder, False, is_done(folder)) if going else None
-    return next((Place(folder, True) for folder in _newest(name) if not is_done(folder)), None)
+        return _demanded(folder, plan) if is_done(folder) or _begun(folder) else None
+    return _newest_same(plan, told)
+
+
+def _demanded(folder: Path, plan: Plan) -> Place:
+    done = is_done(folder)
+    (demand_finished if done else demand_unfinished)(plan, folder)
+    return Place(folder, False, done)
+
+
+def _newest_same(plan: Plan, told: Progress) -> Place | None:
+    """The newest unfinished run that the plan can go on with; another one is named and left alone."""
+    for folder in _unfinished(plan.dataset.name):
+        why = difference(plan, folder)
+        if not why:
+            return Place(folder, True)
+        told.say(f"{folder} is another run and stays as it is: {why}")
+    return None
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Holds the folder of a run; UserError where another process holds it.
+
+    The hold ends with the process, however that ends. Systems and disks without such locks hold nothing.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"one process at a time trains in a folder, another one is at work in {folder}; "
+                "wait for it, or give another --output"
+            ) from error
+        except OSError:  # some network disks
+            pass
+        yield
+    finally:
+        os.close(opened)
 
 
 def is_done(folder: Path) -> bool:
@@ -85,12 +132,14 @@ def _begun(folder: Path) -> bool:
     return (folder / CHECKPOINTS).is_dir() or (folder / MACHINE).is_file()
 
 
-def _newest(name: str) -> Iterator[Path]:
-    """Folders of runs on the data set that train all weights, the last one first."""
+def _unfinished(name: str) -> Iterator[Path]:
+    """Folders of runs on the data set that have checkpoints and are not done, the last one first."""
     pattern = re.compile(re.escape(_stem(name)) + r"-(\d+)")
     there = RUNS.iterdir() if RUNS.is_dir() else ()
     numbers = {int(found[1]): folder for folder in there if (found := pattern.fullmatch(folder.name))}
-    return (numbers[i] for i in sorted(numbers, reverse=True) if _begun(numbers[i]))
+    for _, folder in sorted(numbers.items(), reverse=True):
+        if (folder / CHECKPOINTS).is_dir() and not is_done(folder):
+            yield folder
 
 
 def _named(folder: Path) -> Place:

@@ -83,6 +83,20 @@ class Plan:
     decisions: tuple[str, ...] = ()
     """what was chosen for the user, a sentence each"""
 
+    @property
+    def by_gradient(self) -> Recipe | None:
+        """The recipe, where it is one of the training loop's."""
+        from neocog.training.recipes.recipe import Recipe
+
+        return self.recipe if isinstance(self.recipe, Recipe) else None
+
+    @property
+    def loop_recipe(self) -> Recipe:
+        """The training loop's recipe, of a plan that has one."""
+        recipe = self.by_gradient
+        assert recipe is not None
+        return recipe
+
 
 def make_plan(
     dataset: Dataset,

@@ -13,11 +13,12 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, Unpack
 
 from neocog import runtime
-from neocog.api.training.places import CHECKPOINTS, MACHINE
+from neocog.api.training.places import MACHINE
 from neocog.api.training.plan import Plan
 from neocog.api.training.planning import PlanOptions, Timed, planned
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
+from neocog.training.resume.saving import CHECKPOINTS
 
 if TYPE_CHECKING:
     from neocog.training.resume.checkpoint import Checkpoint
@@ -87,9 +88,7 @@ def prove_resume(
 
 def _demand_steps(plan: Plan) -> None:
     """Raise where the run cannot be stopped in this way."""
-    from neocog.training.recipes.recipe import Recipe
-
-    if not isinstance(plan.recipe, Recipe):
+    if not plan.by_gradient:
         raise UserError(
             f"the recipe {plan.recipe_name} has no steps to stop between; take one that trains all weights"
         )

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from neocog.training.machine import Machine
     from neocog.training.preflight import Sample
     from neocog.training.processes.distributed import World
-    from neocog.training.recipes.recipe import Recipe
 
 LOOKED_AT = 64  # pictures of the batch that the machine is measured with and that is tried
 
@@ -96,7 +95,7 @@ def look_over(plan: Plan, net: nn.Module, task: Task, sample: Sample, told: Prog
     from neocog.training.network.freezing import freeze
     from neocog.training.preflight import preflight
 
-    recipe = _recipe(plan)
+    recipe = plan.loop_recipe
     freeze(net, recipe)
     for finding in preflight(net, sample, recipe, plan.dataset.classes, task.head):
         if finding.kind == "error":
@@ -115,7 +114,7 @@ def _sample(plan: Plan, net: nn.Module, task: Task) -> Sample:
     from neocog.training.processes.exchange import ALONE
     from neocog.training.sampling import first_pictures
 
-    recipe, classes = _recipe(plan), len(plan.dataset.classes)
+    recipe, classes = plan.loop_recipe, len(plan.dataset.classes)
     order = order_of(task, recipe, plan.seed, ALONE)
     pixels, targets = first_pictures(task.train, order, 0, min(LOOKED_AT, order.largest_batch))
     augment = augmentation(recipe, 0, task.preprocess.size)
@@ -129,10 +128,3 @@ def _sample(plan: Plan, net: nn.Module, task: Task) -> Sample:
         held_out=len(task.held_out),
         pretrained=plan.weights is not None,
     )
-
-
-def _recipe(plan: Plan) -> Recipe:
-    from neocog.training.recipes.recipe import Recipe
-
-    assert isinstance(plan.recipe, Recipe)
-    return plan.recipe

@@ -93,7 +93,7 @@ def train_seeds(
         )
     told = Timed(progress or Silent())
     plan = planned(data, model, options, told)
-    folder = _folder(plan, output, resume)
+    folder = _folder(plan, output, resume, told)
     _demand_same(folder, plan)
     done: dict[int, Run] = {}
     for seed, run in _each(plan, folder, range(plan.seed, plan.seed + seeds), resume is not None, told):
@@ -112,11 +112,10 @@ def _each(plan: Plan, folder: Path, seeds: range, resume: bool, told: Timed) -> 
         yield seed, carried_out(here, own, goes_on, Timed(told))
 
 
-def _folder(plan: Plan, output: str | Path | None, resume: str | Path | None) -> Path:
+def _folder(plan: Plan, output: str | Path | None, resume: str | Path | None, told: Progress) -> Path:
     """The folder of all runs."""
     if resume is None:
-        data = None if plan.dataset.listed else plan.dataset.root
-        return run_place(output, None, plan.dataset.name, data).folder
+        return run_place(output, None, plan, told).folder
     if resume == "auto" and output is None:
         raise UserError("--seeds with --resume auto needs --output, the folder that the runs are in")
     folder = Path(output if resume == "auto" and output is not None else resume).expanduser()

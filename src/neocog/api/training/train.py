@@ -6,6 +6,7 @@ import html
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,12 +20,13 @@ from neocog.api.training.config import config_of
 from neocog.api.training.find_lr import find_lr_for
 from neocog.api.training.learned import Learned, Stopped, learn_probe
 from neocog.api.training.outputs import write_run
-from neocog.api.training.places import CHECKPOINTS, FIGURES, MACHINE, Place, run_place
+from neocog.api.training.places import FIGURES, MACHINE, Place, alone_in, run_place
 from neocog.api.training.plan import Plan
 from neocog.api.training.planning import PlanOptions, Timed, planned
 from neocog.bundle import is_bundle
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
+from neocog.training.resume.saving import CHECKPOINTS
 
 if TYPE_CHECKING:
     from neocog.training.find_lr import LrCurve
@@ -71,14 +73,14 @@ def train(
     read, which recipe, what is different from it, how the run is carried out. Raises `UserError` in words.
 
     A run that trains all weights keeps checkpoints until it is done. `resume` goes on from them: `auto` in `output` or
-    in the newest run of these data that is not done, a folder in that one; where there is none, it starts anew.
+    in the newest unfinished one of the same arguments, a folder in that one; where `auto` finds none, it starts anew.
     """
     told = Timed(progress or Silent())
     if resume is not None and options.get("time") is not None:
         raise UserError("--time plans anew, and a run that goes on has its plan; give --time-limit to end it")
     if runtime.launched():
         return _together(
-            lambda told: _placed(planned(data, model, options, told), output, resume),
+            lambda told: _placed(planned(data, model, options, told), output, resume, told),
             options.get("device") or "auto",
             told,
         )
@@ -87,17 +89,16 @@ def train(
 
 def carried_out(plan: Plan, output: str | Path | None, resume: str | Path | None, told: Timed) -> Run:
     """The run that is planned, in its folder."""
-    plan, where = _placed(plan, output, resume)
+    plan, where = _placed(plan, output, resume, told)
     return _run(plan, where(), told)
 
 
 def _placed(
-    plan: Plan, output: str | Path | None, resume: str | Path | None
+    plan: Plan, output: str | Path | None, resume: str | Path | None, told: Progress
 ) -> tuple[Plan, Callable[[], Place]]:
     """The plan, and what finds its folder."""
     plan = replace(plan, saving=replace(plan.saving, resume=resume is not None))
-    dataset = plan.dataset
-    return plan, partial(run_place, output, resume, dataset.name, None if dataset.listed else dataset.root)
+    return plan, partial(run_place, output, resume, plan, told)
 
 
 def train_config(
@@ -140,10 +141,17 @@ def _together(begin: Callable[[Timed], tuple[Plan, Callable[[], Place]]], device
 
 
 def _run(plan: Plan, place: Place, told: Timed, world: World | None = None) -> Run:
-    """Say what was decided, learn, and write it all down; a folder that nothing came into is removed again."""
+    """The run in its place, which no other run uses meanwhile."""
+    first = world is None or world.first
     if place.done:
         told.say(f"{place.folder} is done: there is nothing left to train")
-        return finished(place.folder) if world is None or world.first else Run(place.folder, {})
+        return finished(place.folder) if first else Run(place.folder, {})
+    with alone_in(place.folder) if first else nullcontext():
+        return _worked(plan, place, told, world)
+
+
+def _worked(plan: Plan, place: Place, told: Timed, world: World | None) -> Run:
+    """Say what was decided, learn, and write it all down; a folder that nothing came into is removed again."""
     for line in plan.decisions:
         told.say(line)
     try:
@@ -182,16 +190,14 @@ def finished(folder: Path) -> Run:
 
 def explained(error: BaseException, plan: Plan, folder: Path) -> UserError | None:
     """In words what no memory, no space or a killed loading process did; None where it was something else."""
-    if plan.recipe is None or isinstance(error, KeyboardInterrupt):
+    recipe = plan.by_gradient
+    if recipe is None or isinstance(error, KeyboardInterrupt):
         return None
     from neocog.training import faults
-    from neocog.training.recipes.recipe import Recipe
     from neocog.training.resume.checkpoint import steps
 
-    if not isinstance(plan.recipe, Recipe):
-        return None
     kept = steps(folder / CHECKPOINTS)
-    return faults.explained(error, "training", plan.recipe, kept[-1] if kept else None)
+    return faults.explained(error, "training", recipe, kept[-1] if kept else None)
 
 
 def forget_beginning(folder: Path) -> None:

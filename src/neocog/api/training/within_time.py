@@ -114,10 +114,8 @@ def lower_blocks(plan: Plan) -> tuple[str, ...]:
     """Patterns of the parameters below the upper third of the network's blocks."""
     from neocog.api.training.by_gradient import fresh
     from neocog.training.optimizers.groups import layer_blocks
-    from neocog.training.recipes.recipe import Recipe
 
-    assert isinstance(plan.recipe, Recipe)
-    net, head, _ = fresh(plan, plan.recipe)
+    net, head, _ = fresh(plan, plan.loop_recipe)
     blocks = layer_blocks(net, head)
     count = min(len(blocks) - 1, round(len(blocks) * FROZEN))
     above = [name for block in blocks[count:] for name in block]

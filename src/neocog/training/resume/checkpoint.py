@@ -116,6 +116,15 @@ def read_checkpoint(folder: Path, step: int) -> Checkpoint:
         raise UserError(f"{error}; take the checkpoint of another step") from error
 
 
+def newest_facts(folder: Path) -> dict[str, Any] | None:
+    """The facts of the newest checkpoint whose card is whole, without its tensors; None where there is none."""
+    for step in reversed(steps(folder)):
+        with suppress(Damaged):
+            facts: dict[str, Any] = _opened(_card(folder, step))["facts"]
+            return facts
+    return None
+
+
 def steps(folder: Path) -> list[int]:
     """Steps of which there is a checkpoint, damaged or not, ascending."""
     return sorted(int(found[1]) for found in _matches(folder, CARD))

@@ -18,10 +18,9 @@ from neocog.training.processes.exchange import ALONE, word_of_first, words_of_al
 from neocog.training.resume.checkpoint import Checkpoint, NotFinite, latest, write_checkpoint
 from neocog.training.resume.events import Events, Scalars, scalars_to
 from neocog.training.resume.interruption import Interruption
-from neocog.training.resume.saving import Saving
+from neocog.training.resume.saving import CHECKPOINTS, Saving
 from neocog.training.state import State, demand_same
 
-CHECKPOINTS = "checkpoints"
 STEPS_LOGGED = 20  # from one line of events.jsonl to the next
 NAMED = 8  # pictures named when a loss is no number
 

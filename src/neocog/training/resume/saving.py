@@ -9,6 +9,9 @@ from typing import Any
 
 from neocog.errors import UserError
 
+CHECKPOINTS = "checkpoints"
+"""the folder of these in that of a run"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Saving:

@@ -1,0 +1,92 @@
+"""Where a run goes on: in the newest folder of the same run, never in that of another, never beside another process."""
+
+from pathlib import Path
+
+import pytest
+
+from neocog.api.training.places import alone_in, run_place
+from neocog.api.training.plan import Plan
+from neocog.api.training.planning import PlanOptions, Timed, planned
+from neocog.api.training.train import carried_out
+from neocog.errors import UserError
+from neocog.progress import Silent
+from runs import make_data
+
+SAME: PlanOptions = {"recipe": "scratch", "img_size": 12, "batch_size": 8, "workers": 0, "save_every": 0.0}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, and in `runs/` one that is done and one that was stopped."""
+    place = make_data(tmp_path_factory.mktemp("places"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        carried_out(plan_of(epochs=1), None, None, Timed(Silent()))
+        stopped = carried_out(plan_of(epochs=300, time_limit=0.01), None, None, Timed(Silent()))
+    assert stopped.interrupted and stopped.folder == Path("runs/data-2")
+    return place
+
+
+def plan_of(model: str = "net.py:small", **further: object) -> Plan:
+    options: PlanOptions = {**SAME, **further}  # type: ignore[typeddict-item]
+    return planned("data", model, options, Timed(Silent()))
+
+
+class Heard(Silent):
+    """What was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_auto_takes_the_unfinished_run_of_the_same_arguments(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(here)
+    assert run_place(None, "auto", plan_of(epochs=300), Silent()).folder == Path("runs/data-2")
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "why"),
+    [
+        ("net.py:plain", {"epochs": 300}, "net.py:plain"),
+        ("net.py:small", {"epochs": 301}, "made with recipe epochs 300, got epochs 301"),
+        ("net.py:small", {"epochs": 300, "seed": 1}, "made with seed 0, got 1"),
+        ("net.py:small", {"recipe": "probe", "batch_size": None, "epochs": None}, "keeps no checkpoints"),
+    ],
+)
+def test_auto_leaves_another_run_alone_and_says_so(
+    here: Path, monkeypatch: pytest.MonkeyPatch, model: str, changes: dict[str, object], why: str
+) -> None:
+    monkeypatch.chdir(here)
+    plan, heard = plan_of(model, **changes), Heard()
+    place = run_place(None, "auto", plan, heard)
+    place.folder.rmdir()  # a new one, empty
+    assert any("runs/data-2 is another run" in line and why in line for line in heard.lines)
+    for output in (None, "runs/data-2"):
+        with pytest.raises(UserError, match=why):
+            run_place(output, "auto" if output else "runs/data-2", plan, Silent())
+    assert list((here / "runs/data-2/checkpoints").glob("step-*.json"))
+
+
+def test_a_finished_run_is_not_taken_for_another(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here)
+    assert run_place("runs/data-1", "auto", plan_of(epochs=1), Silent()).done
+    for plan, why in (
+        (plan_of(epochs=2), "the run in runs/data-1 was made with recipe epochs 1, got epochs 2"),
+        (plan_of("net.py:plain", epochs=1), "net.py:plain"),
+        (plan_of(recipe="probe", batch_size=None), "made with recipe scratch, got probe"),
+    ):
+        with pytest.raises(UserError, match=why):
+            run_place("runs/data-1", "auto", plan, Silent())
+
+
+def test_one_process_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    with alone_in(tmp_path), pytest.raises(UserError, match="another one is at work"), alone_in(tmp_path):
+        pass
+    with alone_in(tmp_path):
+        pass
