@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neocog.api.names import parse
-from neocog.api.training.plan import recipe_for
+from neocog.api.training.choosing import chosen
+from neocog.api.training.config import Base
 from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
@@ -101,13 +101,18 @@ def test_a_task_of_nothing_is_refused(pictures: int, size: int, name: str) -> No
         bit_hyperrule(pictures, size)
 
 
-def test_the_plan_asks_the_hyperrule_about_its_own_data() -> None:
-    pictures = Arrays(np.zeros((25_000, 1, 1), np.uint8))
-    dataset = Dataset("many", pictures, np.arange(25_000) % 2, ("a", "b"), np.full(25_000, ""))
-    found = recipe_for("bit-hyperrule", parse("bit_r50x1"), {"lr": 0.001}, dataset)
-    assert isinstance(found, Recipe)
-    assert steps_of(found, 25_000) == pytest.approx(10_000, rel=0.01)
-    assert (found.lr, found.augment.mixup) == (0.001, 0.1)
+@pytest.mark.parametrize(("side", "read"), [(30, 128), (100, 384)])
+def test_the_plan_asks_the_hyperrule_about_its_own_data(side: int, read: int) -> None:
+    wide = [np.zeros((side // 2, side * 2), np.uint8)] * 31_250  # the square of equal area counts
+    dataset = Dataset("many", Arrays(wide), np.arange(31_250) % 2, ("a", "b"), np.full(31_250, ""))
+    asked = {"recipe": "bit-hyperrule", "model": "bit_r50x1", "lr": 0.001, "weights": "any.npz"}
+    plan = chosen(dataset, Base(asked))
+    assert isinstance(plan.recipe, Recipe)
+    assert steps_of(plan.recipe, 25_000) == pytest.approx(10_000, rel=0.01)  # a fifth of them judge
+    assert (plan.recipe.lr, plan.recipe.augment.mixup, plan.recipe_name) == (0.001, 0.1, "bit-hyperrule")
+    assert (plan.preprocess.size, plan.preprocess.resize_mode) == ((read, read), "squash")
+    given = chosen(dataset, Base({**asked, "img_size": 64, "resize_mode": "pad"})).preprocess
+    assert (given.size, given.resize_mode) == ((64, 64), "pad")
 
 
 def test_the_loop_has_no_use_of_a_rule_of_its_own() -> None:

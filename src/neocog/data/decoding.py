@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import sqrt
 from statistics import median
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 
+from neocog.data.decode import decode
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples
 from neocog.errors import Unreadable
@@ -21,7 +24,7 @@ def chosen_decoding(preprocess: Preprocess, samples: Samples) -> tuple[Preproces
 
     Only headers are looked at, of pictures evenly spread over all. The sentence is empty where decoding is exact.
     """
-    spread = np.unique(np.linspace(0, len(samples) - 1, SAMPLED).astype(int)) if len(samples) else ()
+    spread = _spread(samples)
     sizes = [size for index in spread if (size := _jpeg_size(samples, int(index)))]
     # the rest of the sample cannot be decoded at a scale, so that nothing is to be gained on it
     if 2 * len(sizes) <= len(spread):
@@ -35,6 +38,27 @@ def chosen_decoding(preprocess: Preprocess, samples: Samples) -> tuple[Preproces
         f"{shorter / wanted:.1f} times the {wanted} that count; --decoding exact reads every pixel"
     )
     return replace(preprocess, decoding="fast"), why
+
+
+def typical_side(samples: Samples) -> int:
+    """The median over a sample of pictures, evenly spread over all, of the side of a square of equal area.
+
+    Raises Unreadable where none of them can be read.
+    """
+    sides, reason = [], "there is no picture"
+    for index in _spread(samples):
+        try:
+            height, width = decode(samples.read(int(index)), 3, wanted=(1, 1)).full
+            sides.append(sqrt(height * width))
+        except Unreadable as error:
+            reason = str(error)
+    if not sides:
+        raise Unreadable(reason)
+    return round(median(sides))
+
+
+def _spread(samples: Samples) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, len(samples) - 1, min(len(samples), SAMPLED)).astype(np.int64))
 
 
 def _jpeg_size(samples: Samples, index: int) -> tuple[int, int] | None:

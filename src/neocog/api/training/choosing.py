@@ -7,7 +7,8 @@ from dataclasses import replace
 from neocog.api import names
 from neocog.api.training.config import Base
 from neocog.api.training.knobs import KNOBS, RecipeOptions
-from neocog.api.training.plan import Plan, make_plan
+from neocog.api.training.plan import HYPERRULE, Plan, make_plan
+from neocog.api.training.suited import by_hyperrule
 from neocog.data.dataset import Dataset
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
@@ -15,12 +16,25 @@ from neocog.data.preprocess import Preprocess
 
 def chosen(dataset: Dataset, base: Base) -> Plan:
     """The plan's model, recipe, weights and preprocessing."""
+    base, ruled = _by_rule(dataset, base) if base.asked.get("recipe") == HYPERRULE else (base, ())
     given = base.asked
     changes: RecipeOptions = {k: v for k, v in given.items() if k in KNOBS}  # type: ignore[assignment]
     own = given.get("model"), given.get("recipe"), given.get("weights")
     plan = make_plan(dataset, *own, changes, base.recipe_name)
     preprocess, why = _prepared(plan, base)
-    return replace(plan, preprocess=preprocess, decisions=(*plan.decisions, *why))
+    return replace(plan, preprocess=preprocess, decisions=(*plan.decisions, *ruled, *why))
+
+
+def _by_rule(dataset: Dataset, base: Base) -> tuple[Base, tuple[str, ...]]:
+    """What BiT's HyperRule has for the data in place of its name, and what was decided by it."""
+    recipe, side = by_hyperrule(dataset, base.asked.get("val_fraction", 0.2))
+    sized = {} if base.preprocess else {"img_size": side, "resize_mode": "squash"}
+    asked = {**sized, **base.asked, "recipe": recipe}
+    left = [f"{name} {value}" for name, value in sized.items() if name not in base.asked]
+    why = (
+        f"{HYPERRULE}: {', '.join([f'{recipe.epochs:,} epochs', *left])}, by the number and size of the pictures",
+    )
+    return replace(base, asked=asked, recipe_name=HYPERRULE), why
 
 
 def _prepared(plan: Plan, base: Base) -> tuple[Preprocess, list[str]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.training.plan import Plan
 from neocog.data.dataset import PARTS, Dataset
 from neocog.data.divide import class_table
 from neocog.data.manifest import counted
@@ -15,6 +15,9 @@ from neocog.data.quarantine import demand_readable
 from neocog.data.split import grouped, stratified, two_labels
 from neocog.errors import UserError
 from neocog.progress import Progress
+
+if TYPE_CHECKING:
+    from neocog.api.training.plan import Plan
 
 Mask = NDArray[np.bool_]
 
@@ -61,6 +64,15 @@ def split_readable(
             "too: the accuracy counts what was learned by heart (neocog data check names them)"
         )
     return split
+
+
+def expected_counts(dataset: Dataset, val_fraction: float) -> tuple[int, int]:
+    """About how many pictures will train and judge, 1 at least, before any is read."""
+    parts = dataset.parts
+    train = int((parts == ("train" if (parts == "train").any() else "")).sum())
+    judged = next((n for part in ("val", "test") if (n := int((parts == part).sum()))), 0)
+    held_out = judged or max(1, round(train * val_fraction))
+    return max(1, train if judged else train - held_out), held_out
 
 
 def _sides(

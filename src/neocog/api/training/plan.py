@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "efficientnet_lite0"
 PROBE = "probe"
-FROM_TRAINED = ("finetune", "vit-finetune", "bit-hyperrule")
+HYPERRULE = "bit-hyperrule"
+FROM_TRAINED = ("finetune", "vit-finetune", HYPERRULE)
 """recipes that begin with trained weights"""
 
 
@@ -119,11 +120,12 @@ def make_plan(
     if recipe is None:
         recipe, why = _default_recipe(reference, weights is not None, bool(changes), digits)
         decisions.append(f"recipe: {recipe}, {why}")
-    chosen, reasons = _suited(recipe, reference, changes, dataset)
+    called = recipe if isinstance(recipe, str) else called
+    chosen, reasons = _suited(recipe, called, reference, changes, dataset)
     decisions += reasons
     trained = Path(weights).expanduser() if weights is not None else None
-    if recipe in FROM_TRAINED and trained is None:
-        trained = _published(reference, str(recipe))
+    if called in FROM_TRAINED and trained is None:
+        trained = _published(reference, called)
         decisions.append(f"weights: the published ones of {reference}")
     elif chosen and trained is None and reference.kind == "ours" and names.at_hand(reference.name):
         decisions.append(
@@ -134,7 +136,7 @@ def make_plan(
         dataset=dataset,
         reference=reference,
         preprocess=names.default_preprocess(reference),
-        recipe_name=recipe if isinstance(recipe, str) else called,
+        recipe_name=called,
         recipe=chosen,
         weights=trained,
         compare_pixels=digits and model is None,
@@ -143,11 +145,11 @@ def make_plan(
 
 
 def _suited(
-    recipe: str | Recipe, reference: names.Reference, changes: RecipeOptions, dataset: Dataset
+    recipe: str | Recipe, called: str, reference: names.Reference, changes: RecipeOptions, dataset: Dataset
 ) -> tuple[AnyRecipe | None, list[str]]:
     """The recipe for the network and for what the pictures show, None for `probe`; and what became other in it."""
     if recipe != PROBE:
-        found = recipe_for(recipe, reference, changes, dataset)
+        found = recipe_for(recipe, called, reference, changes, dataset)
         chosen, why = suited_recipe(found, changes, dataset.targets is not None)
         return chosen, [why] if why else []
     if changes:
@@ -158,19 +160,16 @@ def _suited(
 
 
 def recipe_for(
-    recipe: str | Recipe, reference: names.Reference, changes: RecipeOptions, dataset: Dataset
+    recipe: str | Recipe, called: str, reference: names.Reference, changes: RecipeOptions, dataset: Dataset
 ) -> AnyRecipe:
     """The recipe called so, or given, with what the user changes; it must be one for the network."""
     from neocog.training.organised import NeocognitronRecipe
-    from neocog.training.recipes.eras import bit_hyperrule
     from neocog.training.recipes.named import RECIPES
 
     if isinstance(recipe, str) and recipe not in RECIPES:
         raise unknown("recipe", recipe, [PROBE, *RECIPES])
     base = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    if recipe == "bit-hyperrule":
-        base, _ = bit_hyperrule(len(dataset), min(names.default_preprocess(reference).size))
-    _demand_kin(reference, recipe, base, len(dataset.classes))
+    _demand_kin(reference, called, base, len(dataset.classes))
     if isinstance(base, NeocognitronRecipe):
         return base.changed(changes)
     return changed_recipe(base, changes, dataset.classes)
@@ -229,7 +228,7 @@ def _not_here(reference: names.Reference, weights: bool) -> list[str]:
     return [f"weights: {reference.name} has published ones {way}"]
 
 
-def _demand_kin(reference: names.Reference, name: str | Recipe, recipe: AnyRecipe, classes: int) -> None:
+def _demand_kin(reference: names.Reference, name: str, recipe: AnyRecipe, classes: int) -> None:
     """Raise where the network cannot learn by the recipe's rule: by gradient, or by reinforcement."""
     from neocog.models import MODELS
     from neocog.training.organised import NeocognitronRecipe

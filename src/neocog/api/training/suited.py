@@ -1,14 +1,17 @@
-"""Recipes suited to what pictures show: one class each, or several at once."""
+"""Recipes suited to the data: to how many classes a picture shows; by BiT's HyperRule, to how many there are."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from neocog.api.training.held_out import expected_counts
 from neocog.api.training.knobs import RecipeOptions
+from neocog.data.decoding import typical_side
 from neocog.errors import UserError
 
 if TYPE_CHECKING:
+    from neocog.data.dataset import Dataset
     from neocog.training.recipes.named import AnyRecipe
     from neocog.training.recipes.recipe import Recipe
 
@@ -34,6 +37,14 @@ def suited_recipe(recipe: AnyRecipe, changes: RecipeOptions, several: bool) -> t
             f"best_by {recipe.best_by} is for pictures that show several classes; take {', '.join(OF_ONE)}"
         )
     return recipe, ""
+
+
+def by_hyperrule(dataset: Dataset, val_fraction: float) -> tuple[Recipe, int]:
+    """BiT's HyperRule for the training pictures and their median size: the recipe, and the side that is read."""
+    from neocog.training.recipes.eras import bit_hyperrule
+
+    train, _ = expected_counts(dataset, val_fraction)
+    return bit_hyperrule(train, typical_side(dataset.samples))
 
 
 def _for_several(recipe: Recipe, changes: RecipeOptions) -> tuple[Recipe, str]:

@@ -8,8 +8,6 @@ from os.path import commonprefix
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
 from neocog import runtime
 from neocog.api import names
 from neocog.api.training.budget import (
@@ -24,6 +22,7 @@ from neocog.api.training.budget import (
 )
 from neocog.api.training.choosing import chosen
 from neocog.api.training.config import Base
+from neocog.api.training.held_out import expected_counts
 from neocog.api.training.knobs import KNOBS
 from neocog.api.training.plan import DEFAULT_MODEL, FROM_TRAINED, PROBE, Deadline, Plan
 from neocog.api.wording import seconds
@@ -148,12 +147,9 @@ def _asking(base: Base, **further: Any) -> Base:
 def _counts(dataset: Dataset, given: Mapping[str, Any], ways: Ways) -> Counts:
     """How many pictures train and judge; batch and epochs are the recipe's, where one of the ways has any."""
     recipe = next((r for way in ways.values() if (r := chosen(dataset, way).recipe)), None)
-    parts, n = dataset.parts, len(dataset)
-    judged = next((int((parts == part).sum()) for part in ("val", "test") if (parts == part).any()), 0)
-    held_out = judged or max(1, round(n * given.get("val_fraction", 0.2)))
-    train = int(np.isin(parts, ("train", "")).sum()) - (0 if judged else held_out)
+    train, held_out = expected_counts(dataset, given.get("val_fraction", 0.2))
     batch = getattr(recipe, "batch_size", 1) * getattr(recipe, "accumulate", 1)
-    return Counts(max(1, train), held_out, batch, getattr(recipe, "epochs", 1))
+    return Counts(train, held_out, batch, getattr(recipe, "epochs", 1))
 
 
 def _measured(kind: Kind, plan: Plan, known: Sequence[Speed], counts: Counts, left: float) -> list[Speed]:
