@@ -23,6 +23,7 @@ from neocog.api.training.teacher import Taught, taught_by
 from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Subset
+from neocog.errors import UserError
 from neocog.inference.engines import choose
 from neocog.inference.network import Head
 from neocog.progress import Progress
@@ -167,6 +168,12 @@ def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) 
     if same:
         return Labelled(read.pixels, labels, split.held_out)
     again = read_pixels(Subset(plan.dataset.samples, split.held_out), plan.preprocess, told)
+    if again.skipped:  # its pixels would be those of no picture
+        name, reason = (
+            plan.dataset.samples.name(int(split.held_out[again.skipped[0][0]])),
+            again.skipped[0][1],
+        )
+        raise UserError(f"{name} must stay readable while the run begins, but now it is not ({reason})")
     return Labelled(again.pixels, labels)
 
 
@@ -210,7 +217,7 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
         head_added=ready.head_added,
         engine=chosen,
         split=ready.split,
-        train_loss=trained.epochs[-1].train_loss if trained.epochs else float("inf"),
+        train_loss=trained.epochs[-1].train_loss if trained.epochs else None,
         probabilities=probabilities,
         skipped=ready.skipped,
         license="trained here; the pictures' owner decides",

@@ -42,7 +42,8 @@ class Learned:
     head_added: bool
     engine: Chosen
     split: Split
-    train_loss: float
+    train_loss: float | None
+    """None where training ended within its first epoch"""
     probabilities: Floats
     """(held out, classes)"""
     skipped: tuple[tuple[int, str], ...]

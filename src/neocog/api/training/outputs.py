@@ -161,7 +161,9 @@ def _metrics(plan: Plan, learned: Learned, scores: AnyScores) -> str:
     else:
         loss = answers.loss(learned.probabilities, plan.dataset.answers[learned.split.held_out])
         rows = [{"epoch": 1, "train_loss": learned.train_loss, **scores.judged(loss).to_json()}]
-    return table(header, [tuple(row.get(column, "") for column in header) for row in rows])
+    return table(
+        header, [tuple(row.get(column) for column in header) for row in rows]
+    )  # None is an empty cell
 
 
 def _predictions(plan: Plan, learned: Learned) -> str:
