@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from door import neocog, refused
 from neocog.api.training.budget import Budget, Counts, Kind, Speed, plan_for
+from neocog.api.training.measuring import step_speed
 from neocog.api.training.plan import Deadline
-from neocog.api.training.planning import Timed, planned
+from neocog.api.training.planning import PlanOptions, Timed, planned
 from neocog.api.training.train import carried_out
 from neocog.errors import UserError
 from neocog.progress import Silent
+from runs import make_data
 
 rates = st.floats(0.5, 5000)
 kinds: st.SearchStrategy[Kind] = st.sampled_from(["probe", "partial", "full"])
@@ -186,3 +188,14 @@ def test_a_run_that_takes_longer_than_planned_is_finished_all_the_same(
 )
 def test_contradictions_are_refused_in_words(flags: tuple[str, ...], words: str, tmp_path: Path) -> None:
     assert words in refused("train", "builtin/digits", "--time", "1m", *flags, cwd=tmp_path)
+
+
+def test_steps_are_measured_on_pictures_that_show_several_classes(tmp_path: Path) -> None:
+    place = make_data(tmp_path)
+    rows = [f"data/class{i % 3}/{i:02}.png,{'a|b' if i % 2 else 'b'}" for i in range(24)]
+    (tmp_path / "several.csv").write_text("\n".join(["path,labels", *rows]) + "\n")
+    options: PlanOptions = {"recipe": "scratch", "img_size": 12, "batch_size": 8}
+    plan = planned(tmp_path / "several.csv", f"{place / 'net.py'}:plain", options, Timed(Silent()))
+    assert plan.dataset.targets is not None
+    found = step_speed("scratch", plan)
+    assert found.learn is not None and found.learn > 0
