@@ -46,7 +46,8 @@ def test_auto_takes_the_unfinished_run_of_the_same_arguments(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(here)
-    assert run_place(None, "auto", plan_of(epochs=300), Silent()).folder == Path("runs/data-2")
+    found = run_place(None, "auto", plan_of(epochs=300), Silent())
+    assert (found.folder, found.is_default, found.done) == (Path("runs/data-2"), True, False)
 
 
 @pytest.mark.parametrize(

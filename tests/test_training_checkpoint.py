@@ -386,7 +386,7 @@ def test_without_room_nothing_is_begun(tmp_path: Path) -> None:
         written(folder, 1)
         big = Checkpoint(2, {"net.w": torch.ones(1_000_000)}, {})
         with pytest.raises(
-            UserError, match=r"a checkpoint needs 4 MB in .*small, but 3 MB are free; free some"
+            UserError, match=r"a checkpoint needs 4\.\d MB in .*small, but 3\.\d MB are free; free some"
         ):
             write_checkpoint(folder, big)
         assert steps(folder) == [1] and len(list(folder.iterdir())) == 2

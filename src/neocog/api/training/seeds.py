@@ -13,7 +13,7 @@ from typing import Any, Unpack
 from neocog import files, runtime
 from neocog.api.training.config import config_of
 from neocog.api.training.outputs import table
-from neocog.api.training.places import is_done, run_place
+from neocog.api.training.places import run_place
 from neocog.api.training.plan import Plan
 from neocog.api.training.planning import PlanOptions, Timed, planned
 from neocog.api.training.train import Run, carried_out
@@ -108,7 +108,7 @@ def _each(plan: Plan, folder: Path, seeds: range, resume: bool, told: Timed) -> 
     for seed in seeds:
         own = folder / f"seed-{seed}"
         here = replace(plan, seed=seed, decisions=plan.decisions if seed == seeds[0] else ())
-        goes_on = "auto" if resume and (is_done(own) or own.exists()) else None
+        goes_on = "auto" if resume and own.exists() else None
         yield seed, carried_out(here, own, goes_on, Timed(told))
 
 

@@ -211,7 +211,7 @@ def _demand_room(folder: Path, need: int) -> None:
     free = disk_usage(folder).free
     if free < need:
         raise UserError(
-            f"a checkpoint needs {need / 1e6:,.0f} MB in {folder}, but {free / 1e6:,.0f} MB are free; "
+            f"a checkpoint needs {need / 1e6:,.1f} MB in {folder}, but {free / 1e6:,.1f} MB are free; "
             "free some space or choose another place"
         ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
