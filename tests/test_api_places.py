@@ -1,5 +1,6 @@
 """Where a run goes on: in the newest folder of the same run, never in that of another, never beside another process."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,22 @@ def test_a_finished_run_is_not_taken_for_another(here: Path, monkeypatch: pytest
     ):
         with pytest.raises(UserError, match=why):
             run_place("runs/data-1", "auto", plan, Silent())
+
+
+def test_auto_takes_the_newest_that_is_not_done(
+    here: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(here)
+    plan = plan_of(epochs=300)
+    runs = tmp_path / "runs"
+    for name in ("data-2", "data-10"):
+        shutil.copytree(here / "runs/data-2", runs / name)
+    monkeypatch.chdir(tmp_path)
+    assert run_place(None, "auto", plan, Silent()).folder == Path("runs/data-10")
+    shutil.copy(
+        here / "runs/data-1/run.json", runs / "data-10"
+    )  # done, but killed before it removed its checkpoints
+    assert run_place(None, "auto", plan, Silent()).folder == Path("runs/data-2")
 
 
 def test_one_process_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
