@@ -159,6 +159,35 @@ def test_a_finished_run_says_so(place: Path, whole: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
+        (
+            ("data", "-m", "net.py:plain", "--recipe", "scratch"),
+            "net.py:plain; give the command that began it",
+        ),
+        (("data", "-m", "net.py:small", "--recipe", "resnet-cifar"), "recipe scratch, got resnet-cifar"),
+        (("other", "-m", "net.py:small", "--recipe", "scratch"), "classes class0, class1, class2, got a, b"),
+    ],
+)
+def test_a_finished_run_does_not_answer_for_another_one(
+    place: Path, whole: Path, words: tuple[str, ...], rule: str
+) -> None:
+    for name in "ab":
+        shutil.copytree(place / "data" / "class0", place / "other" / name, dirs_exist_ok=True)
+    assert rule in refused("train", *words, "--img-size", 12, "--resume", whole, cwd=place)
+
+
+@pytest.mark.parametrize("words", [(), ("--recipe", "neocognitron-1988", "-m", "neocognitron_1988")])
+def test_a_recipe_without_checkpoints_leaves_those_of_another_run_alone(
+    place: Path, halfway: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    run = copied(halfway, tmp_path)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert "give the command that began it" in refused("train", "data", *words, "--resume", run, cwd=place)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
         (("-m", "net.py:plain"), "net.py:plain; give what it was made with"),
         (("--lr", 0.003), "made with recipe lr 0.002, got lr 0.003"),
         (("--mixup", 0.2), "made with recipe augment"),

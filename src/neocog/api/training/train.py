@@ -17,6 +17,7 @@ from neocog.api.training.by_gradient import learn_weights
 from neocog.api.training.by_reinforcement import learn_neocognitron
 from neocog.api.training.config import config_of
 from neocog.api.training.find_lr import find_lr_for
+from neocog.api.training.going_on import demand_same_run
 from neocog.api.training.learned import Learned, Stopped, learn_probe
 from neocog.api.training.outputs import write_run
 from neocog.api.training.places import CHECKPOINTS, FIGURES, MACHINE, Place, run_place
@@ -141,6 +142,7 @@ def _together(begin: Callable[[Timed], tuple[Plan, Callable[[], Place]]], device
 
 def _run(plan: Plan, place: Place, told: Timed, world: World | None = None) -> Run:
     """Say what was decided, learn, and write it all down; a folder that nothing came into is removed again."""
+    demand_same_run(plan, place)
     if place.done:
         told.say(f"{place.folder} is done: there is nothing left to train")
         return finished(place.folder) if world is None or world.first else Run(place.folder, {})
