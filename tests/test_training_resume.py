@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import random
@@ -147,6 +148,14 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_leads_to_the_same
     said = goes_on(run, place, whole)
     assert f"going on from step {before:,}" in said
     assert str(card if "card" in damage else tensors) in said
+
+
+def test_the_epoch_whose_weights_stay_is_said(place: Path) -> None:
+    """The first with the most held-out pictures named right, as `metrics.csv` has them."""
+    done = neocog(*WORDS, *SHORT, "-o", "best", cwd=place)
+    with (place / "best" / "metrics.csv").open() as lines:
+        top1 = [float(row["eval_top1"]) for row in csv.DictReader(lines)]
+    assert f"the weights are those of epoch {top1.index(max(top1)) + 1}, the best by top1" in done.stderr
 
 
 def test_a_finished_run_says_so(place: Path, whole: Path) -> None:

@@ -97,6 +97,8 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
     net, head, added = fresh(plan, recipe)
     if recipe.aux_weight and not getattr(net, "aside", ()):
         told.say(f"no auxiliary heads in {plan.reference}: aux_weight counts for nothing")
+    if names.has_fixed_classes(plan.reference):
+        told.say(f"{plan.reference} compares with one drawn bitmap a digit: a linear layer takes their place")
     larger = for_crops(plan.preprocess, recipe.augment)
     read = read_pixels(plan.dataset.samples, larger, told)
     readable = np.flatnonzero(read.hashes.any(axis=1))
@@ -210,6 +212,8 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
 
     recipe, device = plan.recipe, next(ready.net.parameters()).device
     assert isinstance(recipe, Recipe)
+    if trained.chosen is not None:
+        told.say(f"the weights are those of epoch {trained.chosen}, the best by {recipe.best_by}")
     normalise = normaliser(plan.preprocess, device)
     probabilities = probabilities_of(
         ready.net, ready.task.held_out, normalise, plan.workers, recipe.flip_test
