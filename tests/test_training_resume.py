@@ -117,7 +117,7 @@ def test_stopped_a_run_saves_and_ends_with_130(place: Path, whole: Path, tmp_pat
         assert going.until(lambda: "epoch" in log(run))
         going.send(signal.Signals[how])
     assert going.end() == 130, going.said
-    assert f"saved; --resume {run} goes on from there" in going.said
+    assert f"saved; the same command with --resume {run} goes on from there" in going.said
     step = newest(run)
     assert step > 0
     assert (run / "report.html").exists() == (how in ("SIGINT", "time"))

@@ -57,6 +57,7 @@ class Ready:
 
 def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | Stopped | None:
     """Train and describe the network; None in a process that is not the first of several."""
+    from neocog.training.recipes.recipe import Recipe
     from neocog.training.resume.interruption import SOON_KILLED
 
     ready, trained = run_loop(plan, told, folder, world)
@@ -64,6 +65,9 @@ def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Lea
         return None
     if trained.interrupted in SOON_KILLED:
         return Stopped(trained.interrupted)
+    if trained.chosen is not None:
+        assert isinstance(plan.recipe, Recipe)
+        told.say(f"the weights are those of epoch {trained.chosen}, the best by {plan.recipe.best_by}")
     return described(plan, ready, trained, told)
 
 
@@ -212,8 +216,6 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
 
     recipe, device = plan.recipe, next(ready.net.parameters()).device
     assert isinstance(recipe, Recipe)
-    if trained.chosen is not None:
-        told.say(f"the weights are those of epoch {trained.chosen}, the best by {recipe.best_by}")
     normalise = normaliser(plan.preprocess, device)
     probabilities = probabilities_of(
         ready.net, ready.task.held_out, normalise, plan.workers, recipe.flip_test
