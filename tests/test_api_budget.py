@@ -144,16 +144,13 @@ def test_what_fits_nowhere_is_said() -> None:
         plan_for(20, [*AT_224, *AT_128], MANY)
 
 
-def test_the_command_ends_within_its_time(tmp_path: Path) -> None:
-    """A generous time, so that it holds on a busy machine; without --time these are 40 epochs."""
-    began = time.monotonic()
-    done = neocog(
-        "train", "builtin/digits", "--time", "60s", "-b", "256", "-o", "out", "--json", cwd=tmp_path
-    )
-    assert time.monotonic() - began < 60
-    assert "*  all weights from random ones" in done.stderr
+def test_the_command_plans_shows_and_ends(tmp_path: Path) -> None:
+    """So generous a time that the quickest way fits on a busy machine, too."""
+    done = neocog("train", "builtin/photos", "--time", "60s", "-o", "out", "--json", cwd=tmp_path)
+    assert "*  " in done.stderr and "s left" in done.stderr
     figures = json.loads(done.stdout)
     assert figures["interrupted"] == ""
+    assert sum(figures["seconds"].values()) < 60
     assert not (tmp_path / "out" / "checkpoints").exists()
 
 

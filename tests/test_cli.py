@@ -352,7 +352,7 @@ def test_an_interrupted_training_keeps_the_weights_so_far(tmp_path: Path) -> Non
         job.send_signal(signal.SIGINT)
         _, said = job.communicate(timeout=120)
     assert job.returncode == 130, said
-    assert "interrupted: saved; --resume runs/digits-1 goes on from there" in said
+    assert "interrupted: saved; the same command with --resume runs/digits-1 goes on from there" in said
     assert "Traceback" not in said
     assert neocog("verify", "runs/last", cwd=tmp_path).returncode == 0
 

@@ -1,5 +1,6 @@
 """Wrong flags of `neocog train`, typed in a shell: one line, nothing left behind."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,15 @@ SCRATCH = ("train", "photos", "-m", "lenet5_modern", "--recipe", "scratch")
 def test_a_wrong_flag_is_refused_in_a_line(place: Path, words: str, message: str) -> None:
     assert message in refused(*SCRATCH, *words.split(), cwd=place)
     assert not list(place.glob("runs/*"))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    list(itertools.combinations(("--print-config", "--seeds 2", "--find-lr", "--prove-resume"), 2)),
+)
+def test_of_two_things_to_do_instead_of_training_neither_is_dropped(place: Path, one: str, two: str) -> None:
+    said = refused("train", "data", *f"{two} {one}".split(), cwd=place)
+    assert f"got {one.split()[0]} and {two.split()[0]}" in said
 
 
 def test_knobs_without_weights_to_train_are_refused(place: Path) -> None:

@@ -102,13 +102,14 @@ def test_prediction_estimators_and_training_see_the_same_pixels(
 
 def test_what_training_evaluates_on_is_what_prediction_sees(paths: list[Path], factory: str) -> None:
     from neocog.api.training.pixels import read_pixels
+    from neocog.data.loading.pictures import Held
     from neocog.data.source import open_dataset
     from neocog.progress import Silent
 
     dataset = open_dataset(paths[0].parent.parent)
     read = read_pixels(dataset.samples, made("crop"), Silent())
-    pixels = read.pixels
-    assert isinstance(pixels, np.ndarray) and not read.skipped
+    assert isinstance(read.pixels, Held) and not read.skipped
+    pixels = read.pixels.pixels
     for i in range(len(dataset)):
         data = Path(dataset.samples.name(i)).read_bytes()
         assert (pixels[i] == made("crop")(data)).all(), dataset.samples.name(i)

@@ -528,12 +528,13 @@ def _ruler(marks: list[tuple[float, float]], place: float) -> float:
 
 
 def test_learning_curves_hold_the_losses_and_the_accuracy() -> None:
-    loss, accuracy = section(Page(render(full())).root, "How it learned").all("svg")
+    loss, accuracy, rates = section(Page(render(full())).root, "How it learned").all("svg")
     epochs = full().epochs
     for drawing, css, expected in (
         (loss, "train", [row.train_loss for row in epochs]),
         (loss, "held", [row.eval_loss for row in epochs]),
         (accuracy, "held", [100 * row.eval_figure for row in epochs]),
+        (rates, "held", [1000 * row.lr for row in epochs]),
     ):
         read = curve(drawing, css)
         assert [x for x, _ in read] == pytest.approx([1, 2, 4], abs=0.02)
@@ -551,7 +552,7 @@ def test_one_epoch_is_a_dot() -> None:
     once = replace(full(), epochs=full().epochs[:1])
     part = section(Page(render(once)).root, "How it learned")
     assert "1 epoch;" in part.text()
-    assert [len(svg_.all("circle")) for svg_ in part.all("svg")] == [2, 1]
+    assert [len(svg_.all("circle")) for svg_ in part.all("svg")] == [2, 1, 1]
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))

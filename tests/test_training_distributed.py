@@ -25,7 +25,7 @@ from neocog import runtime
 from neocog.data.loading.order import Order, Position
 from neocog.data.loading.pictures import Labelled
 from neocog.data.preprocess import Preprocess
-from neocog.errors import UserError
+from neocog.errors import ToldElsewhere, UserError
 from neocog.progress import Silent
 from neocog.training.loop import Setting, Task, train_loop
 from neocog.training.processes.distributed import World, distributed, joined, left_out
@@ -235,8 +235,10 @@ def fails_in_one(world: World, how: str) -> None:
 def test_the_others_are_told_when_one_ends_and_nobody_hangs(how: str) -> None:
     *others, last = in_world(3, fails_in_one, how)
     assert (last is None) if how == "killed" else (repr(last) == "ValueError('a picture of another world')")
-    assert [type(error) for error in others] == [UserError] * 2
-    assert all("this one lost another" in str(error) for error in others)
+    assert len(others) == 2 and all(isinstance(error, UserError) for error in others)
+    told = [str(error) for error in others if not isinstance(error, ToldElsewhere)]
+    assert len(told) <= 1 and all("this one lost another" in text for text in told)  # the third may have told
+    assert told or how == "error"
 
 
 @pytest.fixture

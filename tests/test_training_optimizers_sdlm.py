@@ -203,6 +203,25 @@ def test_branches_and_weights_used_twice_add_up() -> None:
     torch.testing.assert_close(h["first.weight"], h_y[:, None] * x**2)
 
 
+class Differences(nn.Module):
+    """y_2 - y_1, -y_1 and 1 - 2 y_2 of two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, two = self.one(x), self.two(x)
+        return torch.cat([two - one, -one, torch.sub(torch.ones(2), two, alpha=2)], 1)
+
+
+def test_differences_have_their_coefficients_squared() -> None:
+    x = torch.randn(1, 3)
+    h = measured(Differences(), x, torch.zeros(1, 6), squared)
+    torch.testing.assert_close(h["one.weight"], (2 * x**2).expand(2, 3))
+    torch.testing.assert_close(h["two.weight"], (5 * x**2).expand(2, 3))
+
+
 def test_the_losses_second_derivative_is_exact_and_not_negative() -> None:
     logits = torch.randn(4, 3)
     p = logits.softmax(1)

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import random
@@ -116,7 +117,7 @@ def test_stopped_a_run_saves_and_ends_with_130(place: Path, whole: Path, tmp_pat
         assert going.until(lambda: "epoch" in log(run))
         going.send(signal.Signals[how])
     assert going.end() == 130, going.said
-    assert f"saved; --resume {run} goes on from there" in going.said
+    assert f"saved; the same command with --resume {run} goes on from there" in going.said
     step = newest(run)
     assert step > 0
     assert (run / "report.html").exists() == (how in ("SIGINT", "time"))
@@ -149,11 +150,48 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_leads_to_the_same
     assert str(card if "card" in damage else tensors) in said
 
 
+def test_the_epoch_whose_weights_stay_is_said(place: Path) -> None:
+    """The first with the most held-out pictures named right, as `metrics.csv` has them."""
+    done = neocog(*WORDS, *SHORT, "-o", "best", cwd=place)
+    with (place / "best" / "metrics.csv").open() as lines:
+        top1 = [float(row["eval_top1"]) for row in csv.DictReader(lines)]
+    assert f"the weights are those of epoch {top1.index(max(top1)) + 1}, the best by top1" in done.stderr
+
+
 def test_a_finished_run_says_so(place: Path, whole: Path) -> None:
     for words in (("-o", whole, "--resume", "auto"), ("--resume", whole)):
         done = neocog(*WORDS, *SHORT, *words, cwd=place)
         assert "there is nothing left to train" in done.stderr
         assert "accuracy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (
+            ("data", "-m", "net.py:plain", "--recipe", "scratch"),
+            "net.py:plain; give the command that began it",
+        ),
+        (("data", "-m", "net.py:small", "--recipe", "resnet-cifar"), "recipe scratch, got resnet-cifar"),
+        (("other", "-m", "net.py:small", "--recipe", "scratch"), "classes class0, class1, class2, got a, b"),
+    ],
+)
+def test_a_finished_run_does_not_answer_for_another_one(
+    place: Path, whole: Path, words: tuple[str, ...], rule: str
+) -> None:
+    for name in "ab":
+        shutil.copytree(place / "data" / "class0", place / "other" / name, dirs_exist_ok=True)
+    assert rule in refused("train", *words, "--img-size", 12, "--resume", whole, cwd=place)
+
+
+@pytest.mark.parametrize("words", [(), ("--recipe", "neocognitron-1988", "-m", "neocognitron_1988")])
+def test_a_recipe_without_checkpoints_leaves_those_of_another_run_alone(
+    place: Path, halfway: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    run = copied(halfway, tmp_path)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert "give the command that began it" in refused("train", "data", *words, "--resume", run, cwd=place)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,10 @@ class ImageClassifier(ClassifierMixin, _Frozen):  # type: ignore[misc]
 
     def fit(self, X: object, y: Any) -> ImageClassifier:
         """Features of `X`, then logistic regression on them."""
-        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        shape = np.asarray(y).shape
+        if len(shape) == 2 and shape[1] > 1:
             raise UserError(
-                f"y must be one label per picture, got the shape {np.shape(y)}; several labels are learned by "
+                f"y must be one label per picture, got the shape {shape}; several labels are learned by "
                 "make_pipeline(ImageEmbedder(), OneVsRestClassifier(LogisticRegression()))"
             )
         y = column_or_1d(y, warn=True)

@@ -136,6 +136,13 @@ def source_sha256(reference: Reference) -> str:
     return files.sha256(reference.path) if reference.path else ""
 
 
+def has_fixed_classes(reference: Reference) -> bool:
+    """Whether the model is one of ours whose last layer is drawn, not learned."""
+    from neocog.models import MODELS
+
+    return reference.kind == "ours" and MODELS[reference.name].fixed_classes
+
+
 def code_version(name: str, source: str) -> str:
     """What tells one state of the code behind the model `name` from another; `source` is its file's SHA-256, if any."""
     kind = name.partition(":")[0]

@@ -11,6 +11,7 @@ from typer import Option
 from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 from neocog.cli.knobs import with_knobs
+from neocog.errors import UserError
 
 if TYPE_CHECKING:
     from neocog.api.training.planning import PlanOptions
@@ -171,6 +172,7 @@ def train(
         **reading.options(columns, classes, consensus, quarantine, split, fold),
     )
     options: PlanOptions = given  # type: ignore[assignment]
+    _demand_one_way(print_config, seeds, find_lr, prove_resume)
     if print_config:
         _print_config(data, model, options)
     elif seeds is not None:
@@ -183,6 +185,17 @@ def train(
         from neocog.api.training.train import train as run_train
 
         _told(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
+
+
+def _demand_one_way(print_config: bool, seeds: int | None, find_lr: bool, prove_resume: bool) -> None:
+    """Raise where two flags each say what is to be done instead of training once."""
+    ways = {"--print-config": print_config, "--seeds": seeds is not None}
+    ways |= {"--find-lr": find_lr, "--prove-resume": prove_resume}
+    given = [flag for flag, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        raise UserError(
+            f"one command does one thing, got {' and '.join(given)}; give them one after the other"
+        )
 
 
 def _print_config(data: str, model: str | None, options: PlanOptions) -> None:
@@ -200,7 +213,9 @@ def _told(run: Run, as_json: bool) -> None:
     elif run.figures:
         _summary(run)
     if run.interrupted:
-        Console().say(f"{run.interrupted}: saved; --resume {run.folder} goes on from there")
+        Console().say(
+            f"{run.interrupted}: saved; the same command with --resume {run.folder} goes on from there"
+        )
         sys.exit(130)
 
 
@@ -222,7 +237,9 @@ def _seeds(
         out(found)
         out(f"runs    {found.folder}")
     if found.interrupted:
-        Console().say(f"{found.interrupted}: saved; --resume {found.folder} goes on from there")
+        Console().say(
+            f"{found.interrupted}: saved; the same command with --resume {found.folder} goes on from there"
+        )
         sys.exit(130)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from neocog.errors import UserError
 from neocog.layers.chain import chain
+from neocog.layers.rbf import RBF
 
 
 class Flat(nn.Module):
@@ -93,7 +94,9 @@ def head_name(net: nn.Module) -> str:
 
 
 def width(layer: nn.Module) -> int:
-    """Length of the vector that a last layer reads: a linear one, or a 1x1 convolution on pooled maps."""
+    """Length of the vector that a last layer reads: a linear one, a 1x1 convolution on pooled maps, or LeNet-5's."""
+    if isinstance(layer, RBF):
+        return layer.codes.shape[1]
     features = layer.in_channels if isinstance(layer, nn.Conv2d) else layer.in_features
     return int(features)  # type: ignore[arg-type]
 
@@ -108,12 +111,13 @@ def reset_head(net: nn.Module, head: str, classes: int) -> None:
 
 
 def find_head(net: nn.Module, input_size: tuple[int, int, int]) -> str | None:
-    """The name of the linear layer whose output is the network's output; None if there is none.
+    """The name of the layer that is exchanged for other classes: a linear one whose output is the network's.
 
-    Networks of ours know theirs, which may be a 1x1 convolution on pooled maps; others are run once.
+    Networks of ours know theirs, which may be a 1x1 convolution on pooled maps, or LeNet-5's distances to drawn
+    bitmaps; others are run once. None if there is none.
     """
     if isinstance(net, Headed) and net.head_at:
-        return net.head_at if isinstance(net.get_classifier(), nn.Linear | nn.Conv2d) else None
+        return net.head_at if isinstance(net.get_classifier(), nn.Linear | nn.Conv2d | RBF) else None
     seen: dict[tuple[int, int], str] = {}
     outputs: list[Tensor] = []
     handles = []
@@ -180,7 +184,7 @@ def with_head(net: nn.Module, head: str, classes: int, added: bool, features: in
     if added:
         return chain(backbone=net, flat=Flat(), classifier=nn.Linear(features, classes))
     old = net.get_submodule(head)
-    if not isinstance(old, nn.Linear | nn.Conv2d) or getattr(old, "kernel_size", (1, 1)) != (1, 1):
+    if not isinstance(old, nn.Linear | nn.Conv2d | RBF) or getattr(old, "kernel_size", (1, 1)) != (1, 1):
         raise UserError(f"the network's last layer {head} must be linear, got {type(old).__name__}")
     kind = LinearOnMaps if isinstance(old, nn.Conv2d) else nn.Linear
     _replace(net, head, kind(features, classes))

@@ -57,6 +57,7 @@ class Ready:
 
 def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | Stopped | None:
     """Train and describe the network; None in a process that is not the first of several."""
+    from neocog.training.recipes.recipe import Recipe
     from neocog.training.resume.interruption import SOON_KILLED
 
     ready, trained = run_loop(plan, told, folder, world)
@@ -64,6 +65,9 @@ def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Lea
         return None
     if trained.interrupted in SOON_KILLED:
         return Stopped(trained.interrupted)
+    if trained.chosen is not None:
+        assert isinstance(plan.recipe, Recipe)
+        told.say(f"the weights are those of epoch {trained.chosen}, the best by {plan.recipe.best_by}")
     return described(plan, ready, trained, told)
 
 
@@ -92,6 +96,8 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
     net, head, added = fresh(plan, recipe)
     if recipe.aux_weight and not getattr(net, "aside", ()):
         told.say(f"no auxiliary heads in {plan.reference}: aux_weight counts for nothing")
+    if names.has_fixed_classes(plan.reference):
+        told.say(f"{plan.reference} compares with one drawn bitmap a digit: a linear layer takes their place")
     larger = for_crops(plan.preprocess, recipe.augment)
     read = read_pixels(plan.dataset.samples, larger, told)
     readable = np.flatnonzero(read.hashes.any(axis=1))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from neocog import files
 from neocog.api.training.plan import Plan
@@ -120,11 +121,17 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def is_done(folder: Path) -> bool:
     """Whether a run in `folder` has come to its end, not been interrupted."""
+    figures = figures_of(folder)
+    return bool(figures) and not figures.get("interrupted")
+
+
+def figures_of(folder: Path) -> dict[str, Any]:
+    """What `run.json` in `folder` says; empty where there is none that can be read."""
     try:
         figures = json.loads((folder / FIGURES).read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    return not figures.get("interrupted")
+        return {}
+    return figures if isinstance(figures, dict) else {}
 
 
 def _begun(folder: Path) -> bool:

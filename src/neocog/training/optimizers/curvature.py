@@ -172,6 +172,17 @@ def _multiply(func: Function, args: tuple[Any, ...], named: dict[str, Any]) -> T
     return _stand_in(torch.mul(*squares), func(*args, **named).detach())
 
 
+def _subtract(func: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+    """a - alpha b: the coefficients are 1 and -alpha."""
+    squared = {"alpha": named["alpha"] ** 2} if "alpha" in named else {}
+    return _stand_in(torch.add(*args, **squared), func(*args, **named).detach())
+
+
+def _negate(func: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
+    """-a: the coefficient is -1."""
+    return _stand_in(args[0], func(*args, **named).detach())
+
+
 def _elementwise(func: Function, args: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
     """f(a): the coefficient is f'(a)."""
     a = args[0].detach().requires_grad_()
@@ -209,6 +220,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("conv2d", "linear"), _product),
     **dict.fromkeys(ELEMENTWISE, _elementwise),
     "mul": _multiply,
+    "sub": _subtract,
+    "neg": _negate,
     "avg_pool2d": _average_pool,
     "adaptive_avg_pool2d": _adaptive_pool,
     "mean": _mean,
