@@ -168,12 +168,12 @@ def test_a_finished_run_says_so(place: Path, whole: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
-        (
-            ("data", "-m", "net.py:plain", "--recipe", "scratch"),
-            "net.py:plain; give the command that began it",
-        ),
+        (("data", "-m", "net.py:plain", "--recipe", "scratch"), "net.py:plain; give what it was made with"),
         (("data", "-m", "net.py:small", "--recipe", "resnet-cifar"), "recipe scratch, got resnet-cifar"),
-        (("other", "-m", "net.py:small", "--recipe", "scratch"), "classes class0, class1, class2, got a, b"),
+        (
+            ("other", "-m", "net.py:small", "--recipe", "scratch"),
+            "classes class0, class1, class2 (3 in all), got a, b (2 in all)",
+        ),
     ],
 )
 def test_a_finished_run_does_not_answer_for_another_one(
@@ -190,7 +190,8 @@ def test_a_recipe_without_checkpoints_leaves_those_of_another_run_alone(
 ) -> None:
     run = copied(halfway, tmp_path)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert "give the command that began it" in refused("train", "data", *words, "--resume", run, cwd=place)
+    said = refused("train", "data", *words, "--resume", run, cwd=place)
+    assert "keeps no checkpoints" in said and "which is another run's" in said
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

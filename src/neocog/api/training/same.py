@@ -57,8 +57,13 @@ def demand_finished(plan: Plan, folder: Path) -> None:
         "recipe": {name: card.recipe.get(name) for name in own["recipe"]},
         "seed": card.recipe.get("seed"),
     }
-    if plan.recipe is None or card.recipe.get("name") == "probe":
-        stored, own = {**stored, "recipe": card.recipe.get("name")}, {**own, "recipe": plan.recipe_name}
+    name = card.recipe.get("name")
+    if (
+        plan.recipe is None
+        or name == "probe"
+        or (stored["recipe"] != own["recipe"] and name != plan.recipe_name)
+    ):
+        stored, own = {**stored, "recipe": name}, {**own, "recipe": plan.recipe_name}
     demand_same(stored, {name: own[name] for name in stored}, f"the run in {folder}")
 
 
