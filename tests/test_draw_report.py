@@ -625,3 +625,9 @@ def test_nothing_heavy_is_imported() -> None:
     code = "import sys, neocog.draw.report; print([m for m in ('torch', 'jinja2', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_held_out_pictures_that_decided_about_the_training_are_said_to_flatter() -> None:
+    said = "it is a little too good"
+    assert said in Page(render(replace(full(), steered=True))).root.text()
+    assert said not in Page(render(full())).root.text()

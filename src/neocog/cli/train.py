@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from neocog.cli import reading
+from neocog.cli import train_otherwise as otherwise
 from neocog.cli.console import Console, out, out_json
 from neocog.cli.knobs import with_knobs
-from neocog.errors import UserError
 
 if TYPE_CHECKING:
     from neocog.api.training.planning import PlanOptions
@@ -172,36 +172,19 @@ def train(
         **reading.options(columns, classes, consensus, quarantine, split, fold),
     )
     options: PlanOptions = given  # type: ignore[assignment]
-    _demand_one_way(print_config, seeds, find_lr, prove_resume)
+    otherwise.demand_one_way(print_config, seeds, find_lr, prove_resume)
     if print_config:
-        _print_config(data, model, options)
+        otherwise.print_config(data, model, options)
     elif seeds is not None:
-        _seeds(data, model, seeds, (output, resume), options, as_json)
+        otherwise.seeds(data, model, seeds, (output, resume), options, as_json)
     elif find_lr:
-        _find_lr(data, model, output, options, as_json)
+        otherwise.find_lr(data, model, output, options, as_json)
     elif prove_resume:
-        _prove_resume(data, model, options, as_json)
+        otherwise.prove_resume(data, model, options, as_json)
     else:
         from neocog.api.training.train import train as run_train
 
         _told(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
-
-
-def _demand_one_way(print_config: bool, seeds: int | None, find_lr: bool, prove_resume: bool) -> None:
-    """Raise where two flags each say what is to be done instead of training once."""
-    ways = {"--print-config": print_config, "--seeds": seeds is not None}
-    ways |= {"--find-lr": find_lr, "--prove-resume": prove_resume}
-    given = [flag for flag, is_given in ways.items() if is_given]
-    if len(given) > 1:
-        raise UserError(
-            f"one command does one thing, got {' and '.join(given)}; give them one after the other"
-        )
-
-
-def _print_config(data: str, model: str | None, options: PlanOptions) -> None:
-    from neocog.api.training.train import train_config
-
-    out_json(train_config(data, model, progress=Console(), **options))
 
 
 def _told(run: Run, as_json: bool) -> None:
@@ -217,55 +200,6 @@ def _told(run: Run, as_json: bool) -> None:
             f"{run.interrupted}: saved; the same command with --resume {run.folder} goes on from there"
         )
         sys.exit(130)
-
-
-def _seeds(
-    data: str,
-    model: str | None,
-    seeds: int,
-    where: tuple[Path | None, str | None],
-    options: PlanOptions,
-    as_json: bool,
-) -> None:
-    from neocog.api.training.seeds import train_seeds
-
-    output, resume = where
-    found = train_seeds(data, model, seeds=seeds, output=output, resume=resume, progress=Console(), **options)
-    if as_json:
-        out_json(found.to_json())
-    else:
-        out(found)
-        out(f"runs    {found.folder}")
-    if found.interrupted:
-        Console().say(
-            f"{found.interrupted}: saved; the same command with --resume {found.folder} goes on from there"
-        )
-        sys.exit(130)
-
-
-def _find_lr(data: str, model: str | None, output: Path | None, options: PlanOptions, as_json: bool) -> None:
-    from neocog.api.training.train import find_lr
-    from neocog.files import write_text
-
-    curve = find_lr(data, model, progress=Console(), **options)
-    page = (output or Path()) / "find-lr.html"
-    write_text(page, curve.page(facts=(("data", data), ("model", str(model or "as train chooses")))))
-    if as_json:
-        out_json(curve.to_json())
-    else:
-        out(curve.sentence())
-        out(f"page    {page}")
-
-
-def _prove_resume(data: str, model: str | None, options: PlanOptions, as_json: bool) -> None:
-    from neocog.api.training.prove import prove_resume
-
-    proof = prove_resume(data, model, progress=Console(), **options)
-    if as_json:
-        out_json(proof.to_json())
-    else:
-        out(proof)
-    sys.exit(0 if proof.identical else 1)
 
 
 def _summary(run: Run) -> None:

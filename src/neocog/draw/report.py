@@ -128,6 +128,8 @@ class Report(RunPage):
     """most confident first"""
     leaked: Leak | None = None
     """None where nobody looked"""
+    steered: bool = False
+    """whether held-out pictures decided about the training: an epoch, its end, the rate"""
     comparison: tuple[ComparisonRow, ...] = ()
     """this model and the others beside it; the row whose name is `model` is set off"""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from shutil import disk_usage
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog import files, runtime
-from neocog.data.augment.policy import Augment, ScaleJitter
 from neocog.data.decode import Pixels
 from neocog.data.loading.pictures import Decoded, Held, Source, with_margin
 from neocog.data.preprocess import Preprocess
@@ -19,6 +19,9 @@ from neocog.inference.stream import stream
 from neocog.progress import Progress
 
 IN_MEMORY = 4 << 30  # bytes of pixels above which they lie in a temporary file
+if TYPE_CHECKING:
+    from neocog.data.augment.policy import Augment
+
 MARGIN = 256 / 224  # how much larger pictures are kept than the crops that are cut from them
 LARGEST_MARGIN = 2.0
 
@@ -54,6 +57,8 @@ def read_pixels(samples: Samples, preprocess: Preprocess, told: Progress) -> Rea
 
 def for_crops(preprocess: Preprocess, augment: Augment) -> Preprocess:
     """The preprocessing itself, or one to larger pictures where the augmentation cuts its crops from them."""
+    from neocog.data.augment.policy import ScaleJitter
+
     if augment.crop is None:
         return preprocess
     high = augment.crop.high if isinstance(augment.crop, ScaleJitter) else MARGIN

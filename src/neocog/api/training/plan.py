@@ -87,9 +87,17 @@ class Plan:
     @property
     def by_gradient(self) -> Recipe | None:
         """The recipe, where it is one of the training loop's."""
+        if self.recipe is None:  # spares the import of torch
+            return None
         from neocog.training.recipes.recipe import Recipe
 
         return self.recipe if isinstance(self.recipe, Recipe) else None
+
+    @property
+    def steered(self) -> bool:
+        """Whether held-out pictures decide about the training: which epoch is taken, its end, when the rate falls."""
+        recipe = self.by_gradient
+        return recipe is not None and (recipe.best_by is not None or recipe.schedule == "plateau")
 
     @property
     def loop_recipe(self) -> Recipe:

@@ -8,9 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.api.training.learned import Learned
 from neocog.api.training.plan import Plan
+from neocog.data.decode import Pixels
 from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Leak, Mistake, Report, render
 from neocog.errors import Unreadable
 from neocog.evaluation.metrics import Scores
@@ -35,6 +37,7 @@ def make_report(
             confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
             mistakes=_mistakes(plan, learned),
             leaked=Leak(**figures["leakage"]),
+            steered=plan.steered,
             comparison=_comparison(plan, learned, scores),
         )
     )
@@ -74,11 +77,9 @@ def epoch_rows(learned: Learned, figure: str) -> tuple[EpochRow, ...]:
 
 def _classes(plan: Plan, learned: Learned, scores: Scores) -> tuple[ClassRow, ...]:
     labels = plan.dataset.labels[learned.split.train]
-    each = max(1, min(THUMBNAILS, MAX_THUMBNAILS // len(plan.dataset.classes)))
     rows = []
     for i, name in enumerate(plan.dataset.classes):
         members = learned.split.train[labels == i]
-        pixels = tuple(shown_pixels(plan, int(member)) for member in members[:each])
         row = scores.per_class[name]
         rows.append(
             ClassRow(
@@ -88,7 +89,7 @@ def _classes(plan: Plan, learned: Learned, scores: Scores) -> tuple[ClassRow, ..
                 precision=row.precision,
                 recall=row.recall,
                 f1=row.f1,
-                thumbnails=pixels,
+                thumbnails=thumbnails(plan, members),
             )
         )
     return tuple(rows)
@@ -124,6 +125,12 @@ def _comparison(plan: Plan, learned: Learned, scores: Scores) -> tuple[Compariso
         for row in learned.comparison
     )
     return (own, *others)
+
+
+def thumbnails(plan: Plan, members: NDArray[np.int64]) -> tuple[Pixels, ...]:
+    """The first pictures of a class; fewer where there are many classes."""
+    each = max(1, min(THUMBNAILS, MAX_THUMBNAILS // len(plan.dataset.classes)))
+    return tuple(shown_pixels(plan, int(member)) for member in members[:each])
 
 
 def shown_pixels(plan: Plan, index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:

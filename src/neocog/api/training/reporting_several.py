@@ -10,12 +10,11 @@ import numpy as np
 from neocog.api.training.learned import Learned
 from neocog.api.training.plan import Plan
 from neocog.api.training.reporting import (
-    MAX_THUMBNAILS,
     MISTAKES,
-    THUMBNAILS,
     epoch_rows,
     of_any_run,
     shown_pixels,
+    thumbnails,
 )
 from neocog.draw.report_several import (
     AnswerRow,
@@ -49,7 +48,6 @@ def make_several_report(
 
 def _classes(plan: Plan, learned: Learned, scores: SeveralScores) -> tuple[AnswerRow, ...]:
     shown = plan.dataset.answers[learned.split.train] > 0
-    each = max(1, min(THUMBNAILS, MAX_THUMBNAILS // len(plan.dataset.classes)))
     rows = []
     for i, name in enumerate(plan.dataset.classes):
         members, row = learned.split.train[shown[:, i]], scores.per_class[name]
@@ -63,7 +61,7 @@ def _classes(plan: Plan, learned: Learned, scores: SeveralScores) -> tuple[Answe
                 recall=row.recall,
                 f1=row.f1,
                 said=row.said,
-                thumbnails=tuple(shown_pixels(plan, int(member)) for member in members[:each]),
+                thumbnails=thumbnails(plan, members),
             )
         )
     return tuple(rows)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 from neocog import runtime
 from neocog.api.classifier import Classifier, load
 from neocog.api.training.by_gradient import learn_weights
-from neocog.api.training.by_reinforcement import learn_neocognitron
 from neocog.api.training.config import config_of
 from neocog.api.training.find_lr import find_lr_for
 from neocog.api.training.learned import Learned, Stopped, learn_probe
@@ -179,6 +178,8 @@ def _learned(plan: Plan, folder: Path, told: Timed, world: World | None) -> Lear
     from neocog.training.processes.exchange import ALONE
 
     if isinstance(plan.recipe, NeocognitronRecipe):
+        from neocog.api.training.by_reinforcement import learn_neocognitron
+
         return learn_neocognitron(plan, told)
     return learn_weights(plan, told, folder, world or ALONE)
 
