@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,17 @@ from neocog.evaluation.per_picture import (
     best,
     demand_answers,
     demand_probabilities,
-    of_truth,
     square_errors,
 )
 
 BINS = 15  # of Guo et al. (2017)
 COLDEST, HOTTEST = 0.05, 20.0
 """temperatures beyond which nothing is looked for: a probability is by then all or nothing, or the same for all"""
-SMALLEST = float(np.finfo(np.float32).tiny)  # stands for a probability that a float32 could not hold
-ROWS = 4096  # of probabilities in double precision at once
+SMALLEST = np.finfo(np.float32).tiny  # stands for a probability that a float32 could not hold
+ROWS = 1024  # at once, so that what is computed of them stays in the cache
 
 Floats = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +113,14 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> float:
     known = (labels >= 0) & (labels < probabilities.shape[1])
     if not known.any():
         raise UserError("a temperature needs pictures of classes that the model knows, got none")
-    seen, truth = probabilities[known], np.log(_held(of_truth(probabilities, labels)[known])).mean()
-    if (seen.max(axis=1) == seen.min(axis=1)).all():
+    logs = _logs_below_best(probabilities[known])
+    if not logs.any():
         return 1.0
+    observed = float(logs[np.arange(len(logs)), labels[known]].mean(dtype=np.float64))
 
     def slope(cold: float) -> float:
         """Of the mean NLL at 1/T = `cold`: expected less observed logarithm of the probability."""
-        expected = sum(float((powers * logs).sum()) for powers, logs in _powers(seen, cold))
-        return expected / len(seen) - float(truth)
+        return _expected(logs, cold) - observed
 
     if slope(1 / HOTTEST) >= 0:
         return HOTTEST
@@ -128,7 +128,7 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> float:
         return COLDEST
     from scipy.optimize import brentq
 
-    return 1 / float(brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-9, rtol=1e-9))
+    return 1 / float(brentq(slope, 1 / HOTTEST, 1 / COLDEST, xtol=1e-7))
 
 
 def unbounded(temperature: float) -> str | None:
@@ -147,22 +147,32 @@ def tempered(probabilities: Floats, temperature: float) -> Floats:
     """
     if not temperature > 0 or not np.isfinite(temperature):
         raise UserError(f"temperature must be a positive number, got {temperature}")
-    parts = [powers.astype(np.float32) for powers, _ in _powers(probabilities, 1 / temperature)]
-    return _winners_kept(np.concatenate(parts), best(probabilities))
+    softened = np.empty(probabilities.shape, np.float32)
+    for rows in _blocks(len(probabilities)):
+        logs = _logs_below_best(probabilities[rows].astype(np.float64))
+        powers = np.exp(logs / temperature)
+        softened[rows] = powers / powers.sum(axis=1, keepdims=True)
+    return _winners_kept(softened, best(probabilities))
 
 
-def _powers(
-    probabilities: Floats, exponent: float
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Rows of p ** exponent, made to sum to 1, and of log p; a block at a time."""
-    for first in range(0, len(probabilities), ROWS):
-        logs = np.log(_held(probabilities[first : first + ROWS]))
-        powers = np.exp(exponent * (logs - logs.max(axis=1, keepdims=True)))
-        yield powers / powers.sum(axis=1, keepdims=True), logs
+def _logs_below_best(probabilities: NDArray[Real]) -> NDArray[Real]:
+    """log p less that of the row's most probable class (n, k), which no softmax feels: 0 and below."""
+    logs = np.log(np.maximum(probabilities, SMALLEST))
+    logs -= logs.max(axis=1, keepdims=True)
+    return logs
 
 
-def _held(probabilities: Floats) -> NDArray[np.float64]:
-    return np.maximum(probabilities.astype(np.float64), SMALLEST)
+def _expected(logs: Floats, exponent: float) -> float:
+    """Mean over the rows of `logs` of its expectation under softmax(exponent * logs)."""
+    total = 0.0
+    for rows in _blocks(len(logs)):
+        powers = np.exp(np.float32(exponent) * logs[rows])
+        total += float((np.einsum("ij,ij->i", powers, logs[rows]) / powers.sum(axis=1)).sum(dtype=np.float64))
+    return total / len(logs)
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    return (slice(first, first + ROWS) for first in range(0, n, ROWS))
 
 
 def _winners_kept(rounded: Floats, winners: NDArray[np.int64]) -> Floats:

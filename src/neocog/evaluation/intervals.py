@@ -52,6 +52,16 @@ def middle(figures: NDArray[np.float64]) -> Interval:
     return float(low), float(high)
 
 
+def reflected(figures: NDArray[np.float64], estimate: float) -> Interval:
+    """The basic bootstrap (Davison and Hinkley 1997, section 5.2) of a figure of 0 or more that chance raises.
+
+    Resampling raises it once more, so its excess over `estimate` is taken off: the percentile interval would miss the
+    true value on the upper side. Stretched where needed to hold the estimate.
+    """
+    low, high = middle(figures)
+    return max(0.0, min(estimate, 2 * estimate - high)), max(estimate, 2 * estimate - low)
+
+
 def bootstrap(
     statistic: Callable[[NDArray[np.int64]], float], n: int, *, seed: int = 0, repeats: int = REPEATS
 ) -> Interval:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import UserError
 from neocog.evaluation.calibration import BINS, bin_of, confidences, reliability
-from neocog.evaluation.intervals import REPEATS, Interval, middle, resamples, wilson
+from neocog.evaluation.intervals import REPEATS, Interval, middle, reflected, resamples, wilson
 from neocog.evaluation.per_picture import (
     best,
     demand_answers,
@@ -137,15 +137,18 @@ def log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 def intervals_of(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int = 0, repeats: int = REPEATS
 ) -> dict[str, Interval]:
-    """95 % intervals of top1, top5, balanced, macro_f1, nll, brier and ece: the percentile bootstrap over pictures.
+    """95 % intervals of top1, top5, balanced, macro_f1, nll, brier and ece by the bootstrap over pictures.
 
-    All figures see the same draws, those of `intervals.bootstrap` with this seed.
+    All figures see the same draws, those of `intervals.bootstrap` with this seed. Intervals are percentile ones, but
+    that of the ECE, which chance raises, is a reflected one (`intervals.reflected`).
     """
     demand_answers(probabilities, labels)
     demand_probabilities(probabilities)
     figures, n = _weighted_figures(probabilities, labels), len(labels)
     drawn = [figures(np.bincount(chosen, minlength=n)) for chosen in resamples(n, seed, repeats)]
-    return {name: middle(np.array([row[name] for row in drawn])) for name in drawn[0]}
+    columns = {name: np.array([row[name] for row in drawn]) for name in drawn[0]}
+    ece = reflected(columns.pop("ece"), figures(np.ones(n, np.int64))["ece"])
+    return {name: middle(column) for name, column in columns.items()} | {"ece": ece}
 
 
 def _weighted_figures(
