@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.draw.page import filled
-from neocog.draw.report import FILTERS, GALLERY, RunPage, count, held_out_curve, of_any, percent
+from neocog.draw.parts import FILTERS, GALLERY
+from neocog.draw.report import RunPage, held_out_curve, of_any
+from neocog.draw.text import count, percent
 
 Said = tuple[tuple[str, float], ...]
 """classes with their probabilities"""
