@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.draw.svg import bar
-from neocog.draw.text import count, duration, percent, points
+from neocog.draw.text import count, duration, percent, points, short
 from neocog.errors import UserError
 
 TINY = 64 * 64  # pixels up to which a picture is kept exactly
 GALLERY = 24  # mistakes shown
 LISTED = 200  # skipped files listed for each reason
+
+Said = tuple[tuple[str, float], ...]
+"""classes with their probabilities"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,7 +32,19 @@ class Mistake:
     truth: str
     said: str
     probability: float
-    probability_of_truth: float
+    probability_of_truth: float | None
+    """None where the network cannot give the true class as an answer"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WrongAnswers:
+    """A held-out picture, (height, width, 1 or 3), with its classes, those missed and those named wrongly."""
+
+    path: str
+    pixels: NDArray[np.uint8]
+    right: Said
+    missed: Said
+    wrong: Said
 
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:
@@ -68,5 +83,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "duration": duration,
     "uri": data_uri,
     "bar": bar,
+    "short": short,
 }
 """of the templates"""
