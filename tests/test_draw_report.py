@@ -19,22 +19,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neocog.draw import svg
-from neocog.draw.report import (
-    LISTED,
-    ClassRow,
-    ComparisonRow,
-    EpochRow,
-    Leak,
-    Mistake,
-    Report,
-    confused_pairs,
-    count,
-    data_uri,
-    duration,
-    headline,
-    percent,
-    render,
-)
+from neocog.draw.confusion import confused_pairs, heat_map
+from neocog.draw.parts import LISTED, Mistake, data_uri
+from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Leak, Report, headline, render
+from neocog.draw.text import count, duration, percent
 from neocog.errors import UserError
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -481,7 +469,7 @@ def cells(root: Element, css: str) -> set[tuple[int, int]]:
 
 
 def test_heat_map_is_darker_for_a_larger_share() -> None:
-    drawn = Page(svg.heat_map("", [[1, 3, 0], [0, 8, 0], [0, 0, 0]])).root
+    drawn = Page(heat_map("", [[1, 3, 0], [0, 8, 0], [0, 0, 0]])).root
     shades = {path.attributes["d"]: path.attributes["class"] for path in drawn.all("path")}
     assert shades == {"M0 0h1v1h-1z": "hit o2", "M1 0h1v1h-1z": "miss o4", "M1 1h1v1h-1z": "hit o4"}
 
