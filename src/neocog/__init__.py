@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neocog.api.doctor import doctor as doctor
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
+    from neocog.api.evaluating.calibrate import calibrate as calibrate
     from neocog.api.evaluating.evaluate import evaluate as evaluate
     from neocog.api.listing import create_model as create_model
     from neocog.api.listing import is_model as is_model
@@ -73,6 +74,7 @@ _PLACES = {
     "Run": "api.training.train",
     "train": "api.training.train",
     "train_config": "api.training.train",
+    "calibrate": "api.evaluating.calibrate",
     "evaluate": "api.evaluating.evaluate",
     "predict": "api.predict",
     "verify": "api.verify",

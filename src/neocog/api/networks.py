@@ -66,7 +66,9 @@ def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -
 
     version = _version(names.code_version(card.model, card.source_sha256), card.mirrored)
     network = Network(card.model, card.preprocess, digest(tensors), backbone, version)
-    return Loaded(network, Head(*bundle.head(), card.activation), card.classes, bundle, folder)
+    return Loaded(
+        network, Head(*bundle.head(), card.activation, card.temperature), card.classes, bundle, folder
+    )
 
 
 def find_run(run: str | Path) -> Path | None:

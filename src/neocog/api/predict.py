@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from neocog.api.classifier import Predictions, load
+from neocog.api.classifier import load
+from neocog.api.predictions import Predictions
 from neocog.progress import Progress, Silent
 
 
@@ -14,6 +15,7 @@ def predict(
     *,
     topk: int | None = None,
     threshold: float | None = None,
+    coverage: float | None = None,
     model: str | None = None,
     download: bool = False,
     decoding: str | None = None,
@@ -23,11 +25,12 @@ def predict(
 ) -> Predictions:
     """Names and probabilities of `pictures` by a run's folder or a published model: the `topk` most probable (5).
 
-    Where a picture may show several classes, those with a probability of at least `threshold` (0.5).
+    Where a picture may show several classes, those with a probability of at least `threshold` (0.5). With a `coverage`
+    such as 0.95 as many classes as it takes to hold the true one so often; see `Classifier.predict`.
 
     A published model decodes `exact` or `fast` as `decoding` says, or as suits the size of the pictures.
     """
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=progress)
     return classifier.suited_to(pictures, progress or Silent(), decoding).predict(
-        pictures, topk, progress, threshold
+        pictures, topk, progress, threshold, coverage
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
@@ -30,6 +31,16 @@ def evaluate(
         Option("--with", metavar="RUN", help="another that answers together with RUN; repeatable"),
     ] = None,
     soup: Annotated[bool, Option("--soup", help="average the runs' weights, not their answers")] = False,
+    subset: Annotated[
+        str | None,
+        Option(help="only these classes as answers: a file of names, numbers or WordNet ids; or data"),
+    ] = None,
+    label_sets: Annotated[
+        Path | None, Option(help="JSON file of the answers that are right, such as ImageNet ReaL's")
+    ] = None,
+    output: Annotated[
+        Path | None, Option("-o", "--output", help="folder for a page, the figures and every answer")
+    ] = None,
     exact: Annotated[
         bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
     ] = False,
@@ -66,6 +77,9 @@ def evaluate(
         average=average,
         ensemble=ensemble or (),
         soup=soup,
+        subset=subset,
+        label_sets=label_sets,
+        output=output,
         exact=exact,
         model=model,
         download=download,
@@ -85,6 +99,8 @@ def evaluate(
         _print(scored, exact)
     else:
         _print_several(scored, exact)
+    if output and not as_json:
+        out(f"report  {output / 'report.html'}")
 
 
 def _warn(scored: Scored | ScoredSeveral, told: Console) -> None:
@@ -105,6 +121,15 @@ def _print(scored: Scored, exact: bool) -> None:
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
+    out(
+        f"balanced {scores.balanced:.4f}, macro F1 {scores.macro_f1:.4f}, log loss {scores.nll:.4f}, "
+        f"Brier {scores.brier:.4f}, calibration error {scores.ece:.4f}"
+    )
+    out(scored.how)
+    for name, own in scored.members:
+        out(f"  {name}: top-1 {own.top1:.4f}, top-5 {own.scores.top5:.4f}")
+    for row in scored.coverage:
+        out(f"coverage {row.wanted:g}: {row}")
     if scored.exact:
         low, high = scored.exact.scores.top1_interval
         out(
@@ -113,29 +138,36 @@ def _print(scored: Scored, exact: bool) -> None:
         out(f"other predictions: {scored.differing:,} of {scores.n:,}")
     elif exact:
         out("every pixel was decoded: this run decodes exactly")
-    if scored.leaked and scored.leaked.same:
-        out(scored.leaked)
-    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
-    out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
+    _print_counts(scored)
     rows = (
         (name, row.precision, row.recall, row.f1, row.n) for name, row in scores.per_class.items() if row.n
     )
     out(Table(("class", "precision", "recall", "F1", "pictures"), tuple(rows)))
 
 
+def _print_counts(scored: Scored | ScoredSeveral) -> None:
+    """Which pictures the figures are of."""
+    if scored.leaked and scored.leaked.same:
+        out(scored.leaked)
+    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
+    excluded = getattr(scored, "excluded", 0)
+    left_out += f", without a right answer {excluded:,}" if excluded else ""
+    out(f"scored {scored.scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
+
+
 def _print_several(scored: ScoredSeveral, exact: bool) -> None:
     from neocog.draw.table import Table
 
     out(scored.scores)
+    out(scored.how)
+    for name, own in scored.members:
+        out(f"  {name}: {own.scores}")
     if scored.exact:
         out(f"with every pixel decoded: {scored.exact.scores}")
         out(f"other predictions: {scored.differing:,} of {scored.scores.n:,}")
     elif exact:
         out("every pixel was decoded: this run decodes exactly")
-    if scored.leaked and scored.leaked.same:
-        out(scored.leaked)
-    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
-    out(f"scored {scored.scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
+    _print_counts(scored)
     rows = (
         (name, row.ap, row.precision, row.recall, row.f1, row.n)
         for name, row in scored.scores.per_class.items()

@@ -10,6 +10,7 @@ import typer
 
 from neocog.cli import (
     bench,
+    calibrate,
     data_check,
     data_show,
     data_split,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,19 @@ class Answered:
     """(index, reason)"""
     known: NDArray[np.bool_] | None
     """(n,), which of them the model was trained on, found by content; None where nobody knows"""
+    hashes: NDArray[np.uint8]
+    """(n, 32), SHA-256 of the pictures"""
+
+    def only(self, keep: NDArray[np.bool_]) -> Answered:
+        """The answers about those of the pictures that are True in `keep` (n,)."""
+        known = None if self.known is None else self.known[keep]
+        return replace(
+            self,
+            indices=self.indices[keep],
+            probabilities=self.probabilities[keep],
+            known=known,
+            hashes=self.hashes[keep],
+        )
 
 
 def answered(
@@ -50,7 +63,7 @@ def answered(
     """
     mine = np.arange(len(dataset))[world.rank :: world.size] if world else np.arange(len(dataset))
     own = _own(answering, dataset, mine, trained, told)
-    found = _of_all(own, world, len(dataset)) if world else own
+    found = _of_all(own, trained, world, len(dataset)) if world else own
     if not len(found.indices):
         why = (
             f"{dataset.samples.name(found.unread[0][0])}: {found.unread[0][1]}"
@@ -67,38 +80,57 @@ def _own(
     kept: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
     rows: list[Floats] = []
     unread: list[tuple[int, str]] = []
-    seen: list[bool] = []
+    hashes: list[NDArray[np.uint8]] = [np.empty((0, 32), np.uint8)]
     samples = dataset.select(mine).samples if len(mine) < len(dataset) else dataset.samples
     with told.step("pictures", len(mine)) as advance:
         for part in stream(samples, answering.prepare, answering.answer, batch=answering.batch):
             if len(part.indices):
                 kept.append(mine[part.indices])
                 rows.append(part.outputs)
-                seen += [row.tobytes().hex() in trained for row in part.hashes]
+                hashes.append(part.hashes)
             unread += [(int(mine[i]), reason) for i, reason in part.skipped]
             advance(len(part.indices) + len(part.skipped))
-    probabilities = np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
-    return Answered(
-        np.concatenate(kept), probabilities, tuple(unread), np.array(seen, bool) if trained else None
+    return _answered(
+        np.concatenate(kept),
+        np.concatenate(rows) if rows else np.empty((0, 0), np.float32),
+        tuple(unread),
+        np.concatenate(hashes),
+        trained,
     )
 
 
-def _of_all(own: Answered, world: World, total: int) -> Answered:
+def _answered(
+    indices: NDArray[np.int64],
+    probabilities: Floats,
+    unread: tuple[tuple[int, str], ...],
+    hashes: NDArray[np.uint8],
+    trained: frozenset[str],
+) -> Answered:
+    known = np.array([row.tobytes().hex() in trained for row in hashes], bool) if trained else None
+    return Answered(indices, probabilities, unread, known, hashes)
+
+
+def _of_all(own: Answered, trained: frozenset[str], world: World, total: int) -> Answered:
     """The answers of all processes, in all of them, in the order of the data."""
     from neocog.training.processes.exchange import rows_of_all, words_of_all
 
     words = words_of_all(world, json.dumps([own.unread, own.probabilities.shape[1]]))
     told = [json.loads(each) for each in words]
-    unread = sorted((int(i), str(reason)) for rows, _ in told for i, reason in rows)
+    unread = tuple(sorted((int(i), str(reason)) for rows, _ in told for i, reason in rows))
     classes = max(width for _, width in told)  # 0 where a process could read no picture
-    facts = np.zeros((len(range(world.rank, total, world.size)), classes + 1), np.float32)
     places = (own.indices - world.rank) // world.size
-    facts[places, :-1] = own.probabilities.reshape(len(places), -1) if len(places) else 0
-    facts[places, -1] = own.known if own.known is not None else False
-    rows = rows_of_all(world, facts, total)
-    indices = np.setdiff1d(np.arange(total), [i for i, _ in unread])
-    known = rows[indices, -1] > 0 if own.known is not None else None
-    return Answered(indices, rows[indices, :-1], tuple(unread), known)
+    mine = len(range(world.rank, total, world.size))
+    rows, hashes = np.zeros((mine, classes), np.float32), np.zeros((mine, 32), np.float32)
+    if len(places):
+        rows[places], hashes[places] = own.probabilities, own.hashes  # a byte is a float32, exactly
+    read = np.setdiff1d(np.arange(total), [i for i, _ in unread])
+    return _answered(
+        read,
+        rows_of_all(world, rows, total)[read],
+        unread,
+        rows_of_all(world, hashes, total)[read].astype(np.uint8),
+        trained,
+    )
 
 
 def agreed(members: list[Answered]) -> list[Answered]:
@@ -106,13 +138,8 @@ def agreed(members: list[Answered]) -> list[Answered]:
     if len(members) == 1:
         return members
     unread = {i: reason for member in members for i, reason in member.unread}
-    return [_without(member, tuple(sorted(unread.items()))) for member in members]
-
-
-def _without(one: Answered, unread: tuple[tuple[int, str], ...]) -> Answered:
-    keep = ~np.isin(one.indices, [i for i, _ in unread])
-    known = None if one.known is None else one.known[keep]
-    return Answered(one.indices[keep], one.probabilities[keep], unread, known)
+    every = tuple(sorted(unread.items()))
+    return [replace(one.only(~np.isin(one.indices, [*unread])), unread=every) for one in members]
 
 
 def skipped_names(dataset: Dataset, found: Answered, strict: bool) -> tuple[tuple[str, str], ...]:

@@ -25,6 +25,8 @@ class How:
     engine: str = ""
     subset: int | None = None
     """classes that answers were restricted to; None without such a restriction"""
+    label_sets: str = ""
+    """the file that says which answers are right; empty where the data's labels do"""
     temperature: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
@@ -46,6 +48,8 @@ class How:
             said.append(f"{'probabilities' if self.average == 'softmax' else 'logits'} averaged")
         if self.subset is not None:
             said.append(f"answers among {self.subset} classes")
+        if self.label_sets:
+            said.append(f"right by {self.label_sets}")
         if self.temperature != 1:
             said.append(f"temperature {self.temperature:.3f}")
         return ", ".join([*said, f"engine {self.engine}"])

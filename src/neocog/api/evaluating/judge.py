@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +22,12 @@ from neocog.api.evaluating.answering import (
     in_order_of,
 )
 from neocog.api.evaluating.how import How
-from neocog.api.evaluating.scored import Scored, scored_answers
+from neocog.api.evaluating.scored import Scored, match_labels, scored_answers
 from neocog.api.evaluating.scored_several import ScoredSeveral, scored_several_answers
 from neocog.data.dataset import Dataset
+from neocog.data.views.protocols import views
 from neocog.errors import UserError
+from neocog.evaluation.truth import class_subset, restricted
 from neocog.progress import Progress
 
 if TYPE_CHECKING:
@@ -33,12 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """How pictures are to be answered."""
+    """How pictures are to be answered, and what counts as right."""
 
     protocol: str = PLAIN
     average: str = "softmax"
     strict: bool = False
     """an unreadable picture is an error"""
+    subset: tuple[int | str, ...] | None = None
+    """the only classes that are allowed as answers, by number, name or WordNet id"""
+    label_sets: Path | None = None
+    """a file that says which answers are right, in place of the data's labels"""
 
 
 def judge(
@@ -50,12 +57,16 @@ def judge(
     for note in dataset.notes:
         told.say(note)
     ways = [answering_of(member, asked) for member in members]
-    classes, head = members[0].loaded.classes, members[0].loaded.head
-    order = [in_order_of(classes, member) for member in members]
+    every, head = members[0].loaded.classes, members[0].loaded.head
+    columns = _columns(every, asked, several)
+    order = [in_order_of(every, member) for member in members]
+    if not asked.label_sets:
+        match_labels(every, dataset.classes)  # before anything is computed
+    classes = every if columns is None else tuple(every[i] for i in columns)
     found = agreed(
         [
-            _answered_in(places, way, dataset, member, told, world)
-            for places, way, member in zip(order, ways, members, strict=True)
+            _answered_in(places, columns, answered(way, dataset, _trained(member), told, world))
+            for member, way, places in zip(members, ways, order, strict=True)
         ]
     )
     rows = [one.probabilities for one in found]
@@ -64,8 +75,10 @@ def judge(
     )
 
     def scored(one: Answered, by: Sequence[Member]) -> Scored | ScoredSeveral:
-        make = scored_several_answers if several else scored_answers
-        return make(one, classes, dataset, how_of(by, ways[0], asked), asked.strict)
+        how = how_of(by, ways[0], asked, columns)
+        if several:
+            return scored_several_answers(one, classes, dataset, how, asked.strict)
+        return scored_answers(one, classes, dataset, how, asked.strict, asked.label_sets)
 
     whole = scored(together, members)
     if len(members) == 1:
@@ -74,7 +87,7 @@ def judge(
     return replace(whole, members=own)  # type: ignore[arg-type]  # of the same kind
 
 
-def how_of(members: Sequence[Member], way: Answering, asked: Asked) -> How:
+def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDArray[np.int64] | None) -> How:
     """How `members` answer together, for whoever reads the figures."""
     return How(
         protocol=asked.protocol,
@@ -83,29 +96,36 @@ def how_of(members: Sequence[Member], way: Answering, asked: Asked) -> How:
         members=members[0].soup_of or tuple(member.name for member in members),
         soup=bool(members[0].soup_of),
         engine=members[0].engine.name,
+        subset=None if columns is None else len(columns),
+        label_sets=asked.label_sets.name if asked.label_sets else "",
         temperature=members[0].loaded.head.temperature,
     )
 
 
-def _answered_in(
-    places: NDArray[np.int64],
-    way: Answering,
-    dataset: Dataset,
-    member: Member,
-    told: Progress,
-    world: World | None,
-) -> Answered:
-    """The member's answers with their columns in the order of `places`."""
-    found = answered(way, dataset, training_hashes(member.loaded.folder), told, world)
-    return replace(found, probabilities=found.probabilities[:, places])
+def _columns(classes: tuple[str, ...], asked: Asked, several: bool) -> NDArray[np.int64] | None:
+    """The places of the classes that are allowed as answers; None where all are."""
+    if several and (asked.subset is not None or asked.label_sets):
+        raise UserError(
+            "a subset of classes and label sets are for models that name one class per picture, this one names several"
+        )
+    return None if asked.subset is None else class_subset(classes, asked.subset)
+
+
+def _answered_in(places: NDArray[np.int64], columns: NDArray[np.int64] | None, found: Answered) -> Answered:
+    """The answers with their columns in the order of `places`, and of these only `columns`."""
+    rows = found.probabilities[:, places]
+    return replace(found, probabilities=rows if columns is None else restricted(rows, columns))
+
+
+def _trained(member: Member) -> frozenset[str]:
+    return training_hashes(member.loaded.folder)
 
 
 def answering_of(member: Member, asked: Asked) -> Answering:
     """How `member` answers a picture by the protocol."""
-    if asked.protocol == PLAIN:
-        preprocess = member.loaded.network.preprocess
-        return by_views(member, lambda picture: preprocess(picture)[None], 1, asked.average)
-    raise UserError(f"protocol must be {PLAIN}, got {asked.protocol}")
+    preprocess = member.loaded.network.preprocess
+    taken = views(asked.protocol, preprocess)
+    return by_views(member, taken, taken.count, asked.average)
 
 
 def _several(members: Sequence[Member], dataset: Dataset) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,14 @@ from numpy.typing import NDArray
 from neocog.api.evaluating.answered import Answered, skipped_names
 from neocog.api.evaluating.how import How
 from neocog.data.dataset import Dataset, LeftOut
+from neocog.draw.confusion import confused_pairs
 from neocog.errors import UserError
+from neocog.evaluation.calibration import reliability
+from neocog.evaluation.conformal import Coverage
+from neocog.evaluation.intervals import Interval
 from neocog.evaluation.leakage import Leaked, leaked
-from neocog.evaluation.metrics import Scores, score
+from neocog.evaluation.metrics import Scores, intervals_of, score
+from neocog.evaluation.truth import read_label_sets
 from neocog.inference.network import Floats
 
 
@@ -29,6 +36,10 @@ class Scored:
     """the true classes among the model's; beyond its last one where the model does not know the class"""
     indices: NDArray[np.int64]
     """of the pictures in the data set"""
+    hashes: NDArray[np.uint8]
+    """(n, 32), SHA-256 of the pictures"""
+    trained: NDArray[np.bool_]
+    """(n,), which of them are known to have trained the model"""
     paths: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     """(path, reason)"""
@@ -38,6 +49,10 @@ class Scored:
     """how the answers were got"""
     members: tuple[tuple[str, Scored], ...] = ()
     """(name, its own scores) of an ensemble's members"""
+    excluded: int = 0
+    """pictures without a right answer in the label sets"""
+    coverage: tuple[Coverage, ...] = ()
+    """of a calibrated run: how often sets of classes held the true one, on pictures that did not calibrate it"""
     leaked: Leaked | None = None
     """how many of the pictures the model was trained on, found by content; None where nobody knows"""
     quarantined: tuple[LeftOut, ...] = ()
@@ -47,6 +62,12 @@ class Scored:
 
     without = "those pictures count as wrong"
     """what becomes of `unknown_classes`"""
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """95 % intervals of the figures of all classes together: Wilson's of top1, the others by the bootstrap."""
+        drawn = intervals_of(self.probabilities, self.labels)
+        return {**drawn, "top1": self.scores.top1_interval}
 
     @property
     def top1(self) -> float:
@@ -60,6 +81,7 @@ class Scored:
         return int((self.probabilities.argmax(axis=1) != self.exact.probabilities.argmax(axis=1)).sum())
 
     def to_json(self) -> dict[str, Any]:
+        """As `docs/evaluation.md` describes it, field by field."""
         scores = self.scores
         exact = {"exact": {"top1": self.exact.top1, "differing": self.differing}} if self.exact else {}
         return {
@@ -67,12 +89,31 @@ class Scored:
             "top5": scores.top5,
             "top1_interval": list(scores.top1_interval),
             "n": scores.n,
+            "figures": {
+                name: {"value": getattr(scores, name), "interval": list(interval)}
+                for name, interval in self.intervals.items()
+            },
+            "how": self.how.to_json(),
+            "members": [{"name": name, **own.scores.figures()} for name, own in self.members],
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "quarantined": [gone.to_json() for gone in self.quarantined],
+            "excluded": self.excluded,
+            "unknown_classes": list(self.unknown_classes),
             "leakage": asdict(self.leaked) if self.leaked else None,
             "per_class": {name: vars(row) for name, row in scores.per_class.items()},
+            "confused": [
+                {"truth": self.names[i], "said": self.names[j], "n": n}
+                for i, j, n in confused_pairs(scores.confusion)
+            ],
+            "reliability": reliability(self.probabilities, self.labels).to_json(),
+            "coverage": [asdict(row) for row in self.coverage],
             **exact,
         }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes: the model's, then those of the data that it does not know."""
+        return tuple(self.scores.per_class)
 
     def _repr_html_(self) -> str:
         low, high = self.scores.top1_interval
@@ -87,20 +128,40 @@ class Scored:
 
 
 def scored_answers(
-    found: Answered, classes: tuple[str, ...], dataset: Dataset, how: How, strict: bool = False
+    found: Answered,
+    classes: tuple[str, ...],
+    dataset: Dataset,
+    how: How,
+    strict: bool = False,
+    sets: Path | None = None,
 ) -> Scored:
-    """The answers `found` about pictures of `dataset`, columns in the order of `classes`."""
-    index, unknown = match_labels(classes, dataset.classes)
-    labels = index[dataset.labels[found.indices]]
+    """The answers `found` about pictures of `dataset`, columns in the order of `classes`.
+
+    Which are right is said by the file `sets` where it is given, whose pictures without a label are left out.
+    """
+    unknown: tuple[str, ...] = ()
+    excluded = 0
+    if sets:
+        names = [dataset.short_name(i) for i in found.indices]
+        truth = read_label_sets(sets, names, classes)
+        excluded = truth.excluded
+        labels = truth.labels(found.probabilities)[truth.scored]
+        found = found.only(truth.scored)
+    else:
+        index, unknown = match_labels(classes, dataset.classes)
+        labels = index[dataset.labels[found.indices]]
     return Scored(
         scores=score(found.probabilities, labels, (*classes, *unknown)),
         probabilities=found.probabilities,
         labels=labels,
         indices=found.indices,
+        hashes=found.hashes,
+        trained=np.zeros(len(found.indices), bool) if found.known is None else found.known,
         paths=tuple(dataset.samples.name(i) for i in found.indices),
         skipped=skipped_names(dataset, found, strict),
         unknown_classes=unknown,
         how=how,
+        excluded=excluded,
         leaked=None if found.known is None else leaked(found.probabilities, labels, found.known),
         quarantined=dataset.quarantined,
     )

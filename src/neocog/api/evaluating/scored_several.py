@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,14 @@ from neocog.api.evaluating.answered import Answered, skipped_names
 from neocog.api.evaluating.how import How
 from neocog.api.evaluating.scored import match_labels
 from neocog.data.dataset import Dataset, LeftOut
-from neocog.evaluation.several import LeakedSeveral, SeveralScores, leaked_several, score_several
+from neocog.evaluation.intervals import Interval
+from neocog.evaluation.several import (
+    LeakedSeveral,
+    SeveralScores,
+    intervals_of_several,
+    leaked_several,
+    score_several,
+)
 from neocog.inference.network import Floats
 
 
@@ -28,6 +36,10 @@ class ScoredSeveral:
     """(n, columns), whether a picture shows the class; False of classes that the data never name"""
     indices: NDArray[np.int64]
     """of the pictures in the data set"""
+    hashes: NDArray[np.uint8]
+    """(n, 32), SHA-256 of the pictures"""
+    trained: NDArray[np.bool_]
+    """(n,), which of them are known to have trained the model"""
     paths: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     """(path, reason)"""
@@ -47,6 +59,11 @@ class ScoredSeveral:
     without = "it never names them, which counts as wrong"
     """what becomes of `unknown_classes`"""
 
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """95 % intervals of the figures of all classes together, by the bootstrap over pictures."""
+        return intervals_of_several(self.probabilities, self.truth, self.scores.threshold)
+
     @property
     def differing(self) -> int:
         """Of how many pictures other classes are named with every pixel decoded."""
@@ -56,10 +73,21 @@ class ScoredSeveral:
         return int((fast != exact).any(axis=1).sum())
 
     def to_json(self) -> dict[str, Any]:
-        exact = {"exact": {"map": self.exact.scores.map, "differing": self.differing}} if self.exact else {}
+        # "exact" is a figure of its own here
+        exact = (
+            {"every_pixel": {"map": self.exact.scores.map, "differing": self.differing}} if self.exact else {}
+        )
         return {
             **self.scores.figures(),
+            "auroc": self.scores.auroc,
             "n": self.scores.n,
+            "figures": {
+                name: {"value": getattr(self.scores, name), "interval": list(interval)}
+                for name, interval in self.intervals.items()
+            },
+            "how": self.how.to_json(),
+            "members": [{"name": name, **own.scores.figures()} for name, own in self.members],
+            "unknown_classes": list(self.unknown_classes),
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "quarantined": [gone.to_json() for gone in self.quarantined],
             "leakage": asdict(self.leaked) if self.leaked else None,
@@ -99,6 +127,8 @@ def scored_several_answers(
         probabilities=probabilities,
         truth=truth,
         indices=found.indices,
+        hashes=found.hashes,
+        trained=np.zeros(len(found.indices), bool) if found.known is None else found.known,
         paths=tuple(dataset.samples.name(i) for i in found.indices),
         skipped=skipped_names(dataset, found, strict),
         unknown_classes=unknown,
