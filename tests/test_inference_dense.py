@@ -112,11 +112,15 @@ def test_a_picture_of_the_networks_own_size_gets_the_networks_own_answer(name: s
     close(given[..., 0, 0] / expected.abs().max(), expected / expected.abs().max())
 
 
-WITHOUT_POSITIONS = [name for name in MODELS if not name.startswith("vit_")]
+FAMILIES = [
+    "neocognitron", "lenet5_modern", "alexnet", "alexnet_2012", "caffenet", "zfnet", "vgg11", "vgg13_bn", "googlenet",
+    "googlenet_2014", "resnet18", "resnet50_v1", "plain18", "resnet20_cifar", "resnetv2_50x1_bit", "efficientnet_b0",
+    "tf_efficientnet_b0", "quick_convnet",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WITHOUT_POSITIONS)
-def test_every_network_but_the_transformers_slides(name: str) -> None:
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_network_of_every_family_but_the_transformers_slides(name: str) -> None:
     channels, height, width = MODELS[name].input_size
     with torch.device("meta"):
         net = build(name).eval()

@@ -87,7 +87,7 @@ class DenseEngine:
 
     def _answer(self, pixels: Pixels) -> Floats:
         """Probabilities (classes,) of one resized picture."""
-        logits = self.maps(pixels[None])[0]
+        logits = self.maps(np.stack([pixels]))[0]  # a copy: what is not resized may be read-only
         rows = logits.reshape(len(logits), -1).T  # positions, classes
         if self.average == "logits":
             rows = rows.mean(axis=0, keepdims=True, dtype=np.float64)
