@@ -15,7 +15,9 @@ from sklearn.metrics import (
 )
 
 from neocog.errors import UserError
-from neocog.evaluation.metrics import rank_of_truth, score, wilson
+from neocog.evaluation.intervals import wilson
+from neocog.evaluation.metrics import score
+from neocog.evaluation.per_picture import rank_of_truth
 
 Case = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
 

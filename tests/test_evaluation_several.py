@@ -18,8 +18,8 @@ from sklearn.metrics import (
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from neocog.errors import UserError
+from neocog.evaluation.ranking import average_precision
 from neocog.evaluation.several import (
-    average_precision,
     binary_log_loss,
     leaked_several,
     score_several,

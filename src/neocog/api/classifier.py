@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from neocog.api import names
 from neocog.api.answers import BEST, most_probable, named
+from neocog.api.evaluating.answering import Member
+from neocog.api.evaluating.judge import Asked, judge
+from neocog.api.evaluating.scored import Scored
+from neocog.api.evaluating.scored_several import ScoredSeveral
 from neocog.api.networks import Loaded, find_run, load_classifier
-from neocog.api.scored import Scored, score_dataset
-from neocog.api.scored_several import ScoredSeveral, score_dataset_several
 from neocog.bundle import Card
 from neocog.data.dataset import Dataset, judged_part, labelled
 from neocog.data.decoding import chosen_decoding
@@ -73,11 +75,18 @@ class Classifier:
     loaded: Loaded
     engine_name: str = "auto"
     device: str = "auto"
-    _chosen: Chosen | None = field(default=None, repr=False)
+    soup_of: tuple[str, ...] = ()
+    """the runs whose weights were averaged into it"""
+    _chosen: Chosen | None = field(default=None, init=False, repr=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.loaded.classes
+
+    @property
+    def name(self) -> str:
+        """The run's folder, or the published model's name."""
+        return str(self.loaded.folder or self.loaded.network.name)
 
     @property
     def preprocess(self) -> Preprocess:
@@ -155,31 +164,32 @@ class Classifier:
         part: str | None = None,
         progress: Progress | None = None,
         *,
+        protocol: str = "center",
+        average: str = "softmax",
         strict: bool = False,
         exact: bool = False,
     ) -> Scored | ScoredSeveral:
         """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
 
-        With `strict` a picture that cannot be read is an error instead of being skipped and counted. With `exact` a
-        run that decodes fast is scored with every pixel decoded, too.
+        `protocol` says which views of a picture are taken, `average` whether their probabilities (`softmax`) or logits
+        are averaged. With `strict` a picture that cannot be read is an error instead of being skipped and counted. With
+        `exact` a run that decodes fast is scored with every pixel decoded, too.
         """
         dataset = labelled(judged_part(open_dataset(data), part))
-        told = progress or Silent()
-        scored = self._scored(dataset, told, strict)
+        told, asked = progress or Silent(), Asked(protocol, average, strict)
+        scored = judge([self.member()], dataset, asked, told)
         if not exact or self.preprocess.decoding == "exact":
             return scored
-        again = self._with(replace(self.preprocess, decoding="exact"))._scored(dataset, told, strict)
+        again = judge([self.with_every_pixel().member()], dataset, asked, told)
         return replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
 
-    def _scored(self, dataset: Dataset, told: Progress, strict: bool) -> Scored | ScoredSeveral:
-        if self.several:
-            return score_dataset_several(self.loaded, self.engine.engine, dataset, told, strict)
-        if dataset.targets is not None:
-            raise UserError(
-                f"the model names one class per picture, some pictures of {dataset.name} have several; "
-                "keep one label a picture, or train on such data"
-            )
-        return score_dataset(self.loaded, self.engine.engine, dataset, told, strict)
+    def member(self) -> Member:
+        """Itself as one of those that are judged together."""
+        return Member(self.name, self.loaded, self.engine.engine, self.soup_of)
+
+    def with_every_pixel(self) -> Classifier:
+        """The same with exact decoding."""
+        return self._with(replace(self.preprocess, decoding="exact"))
 
     def suited_to(self, pictures: object, told: Progress, decoding: str | None = None) -> Classifier:
         """With the `decoding` asked for, or the one that suits the size of `pictures`, if this is a published model.

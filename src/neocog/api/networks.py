@@ -52,11 +52,14 @@ def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
     folder = find_run(run)
     if folder is None:
         return _published_classifier(str(run))
-    bundle = read_bundle(folder)
-    card = bundle.card
     if model:
         names.trust(names.parse(model))
-    tensors = bundle.backbone()
+    return loaded_from(read_bundle(folder), folder, model)
+
+
+def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -> Loaded:
+    """The classifier that a bundle in memory is; `folder` where the run lies that it comes from."""
+    card, tensors = bundle.card, bundle.backbone()
 
     def backbone() -> nn.Module:
         return rebuild(bundle, model, headless=True)

@@ -10,8 +10,8 @@ from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 if TYPE_CHECKING:
-    from neocog.api.scored import Scored
-    from neocog.api.scored_several import ScoredSeveral
+    from neocog.api.evaluating.scored import Scored
+    from neocog.api.evaluating.scored_several import ScoredSeveral
 
 
 def evaluate(
@@ -20,6 +20,16 @@ def evaluate(
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
+    protocol: Annotated[
+        str,
+        Option(help="views of a picture: center, flip, 5-crop, 10-crop, dense, vgg-150, googlenet-144 .."),
+    ] = "center",
+    average: Annotated[str, Option(help="of views and members: softmax or logits")] = "softmax",
+    ensemble: Annotated[
+        list[str] | None,
+        Option("--with", metavar="RUN", help="another that answers together with RUN; repeatable"),
+    ] = None,
+    soup: Annotated[bool, Option("--soup", help="average the runs' weights, not their answers")] = False,
     exact: Annotated[
         bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
     ] = False,
@@ -42,15 +52,20 @@ def evaluate(
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
-    """Score a classifier on labelled pictures; labels are matched by name."""
-    from neocog.api.scored import Scored
-    from neocog.api.verbs import evaluate as run_evaluate
+    """Score a classifier, or several together, on labelled pictures; labels are matched by name."""
+    from neocog import runtime
+    from neocog.api.evaluating.evaluate import evaluate as run_evaluate
+    from neocog.api.evaluating.scored import Scored
 
     told = Console()
     scored = run_evaluate(
         run,
         data,
         part=part,
+        protocol=protocol,
+        average=average,
+        ensemble=ensemble or (),
+        soup=soup,
         exact=exact,
         model=model,
         download=download,
@@ -61,6 +76,8 @@ def evaluate(
         **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
+    if not runtime.speaks():
+        return
     _warn(scored, told)
     if as_json:
         out_json(scored.to_json())

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import html
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.networks import Loaded
+from neocog.api.evaluating.answered import Answered, skipped_names
+from neocog.api.evaluating.how import How
 from neocog.data.dataset import Dataset, LeftOut
-from neocog.data.quarantine import demand_readable
 from neocog.errors import UserError
 from neocog.evaluation.leakage import Leaked, leaked
 from neocog.evaluation.metrics import Scores, score
-from neocog.inference.engines import Engine
 from neocog.inference.network import Floats
-from neocog.inference.stream import stream
-from neocog.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -32,11 +27,17 @@ class Scored:
     """(n, classes of the model)"""
     labels: NDArray[np.int64]
     """the true classes among the model's; beyond its last one where the model does not know the class"""
+    indices: NDArray[np.int64]
+    """of the pictures in the data set"""
     paths: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     """(path, reason)"""
     unknown_classes: tuple[str, ...]
     """classes of the data that the model does not know; their pictures count as wrong"""
+    how: How
+    """how the answers were got"""
+    members: tuple[tuple[str, Scored], ...] = ()
+    """(name, its own scores) of an ensemble's members"""
     leaked: Leaked | None = None
     """how many of the pictures the model was trained on, found by content; None where nobody knows"""
     quarantined: tuple[LeftOut, ...] = ()
@@ -85,74 +86,24 @@ class Scored:
         return f"<p>{summary}</p><table>{head}{rows}</table>"
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What a classifier says about the readable pictures of a data set."""
-
-    indices: NDArray[np.int64]
-    """of these pictures in the data set"""
-    probabilities: Floats
-    """(n, classes of the model)"""
-    skipped: tuple[tuple[str, str], ...]
-    """(path, reason)"""
-    known: NDArray[np.bool_] | None
-    """(n,), which of them the model was trained on, found by content; None where nobody knows"""
-
-
-def score_dataset(
-    loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool = False
+def scored_answers(
+    found: Answered, classes: tuple[str, ...], dataset: Dataset, how: How, strict: bool = False
 ) -> Scored:
-    """Every readable picture of `dataset`, in order; with `strict` an error where one cannot be read."""
-    index, unknown = match_labels(loaded.classes, dataset.classes)
-    found = answered(loaded, engine, dataset, progress, strict)
+    """The answers `found` about pictures of `dataset`, columns in the order of `classes`."""
+    index, unknown = match_labels(classes, dataset.classes)
     labels = index[dataset.labels[found.indices]]
     return Scored(
-        scores=score(found.probabilities, labels, (*loaded.classes, *unknown)),
+        scores=score(found.probabilities, labels, (*classes, *unknown)),
         probabilities=found.probabilities,
         labels=labels,
+        indices=found.indices,
         paths=tuple(dataset.samples.name(i) for i in found.indices),
-        skipped=found.skipped,
+        skipped=skipped_names(dataset, found, strict),
         unknown_classes=unknown,
+        how=how,
         leaked=None if found.known is None else leaked(found.probabilities, labels, found.known),
         quarantined=dataset.quarantined,
     )
-
-
-def answered(loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool) -> Answered:
-    """The model's probabilities for every readable picture, in order; UserError where there is none."""
-    kept: list[NDArray[np.int64]] = []
-    rows: list[Floats] = []
-    unread: list[tuple[int, str]] = []
-    trained = training_hashes(loaded.folder)
-    seen: list[bool] = []
-    for note in dataset.notes:
-        progress.say(note)
-    with progress.step("pictures", len(dataset)) as advance:
-        for part in stream(dataset.samples, loaded.network.preprocess, engine):
-            if len(part.indices):
-                kept.append(part.indices)
-                rows.append(loaded.head.probabilities(part.outputs))
-                seen += [row.tobytes().hex() in trained for row in part.hashes]
-            unread += part.skipped
-            advance(len(part.indices) + len(part.skipped))
-    if strict:
-        demand_readable(dataset, unread)
-    skipped = tuple((dataset.samples.name(i), reason) for i, reason in unread)
-    if not kept:
-        raise UserError(
-            f"no picture of {dataset.name} can be read ({skipped[0][1] if skipped else 'it is empty'})"
-        )
-    known = np.array(seen) if trained else None
-    return Answered(np.concatenate(kept), np.concatenate(rows), skipped, known)
-
-
-def training_hashes(run: Path | None) -> frozenset[str]:
-    """SHA-256 of the pictures that a run was trained on; none where its manifest is not there."""
-    manifest = run / "split.csv" if run else None
-    if manifest is None or not manifest.is_file():
-        return frozenset()
-    lines = manifest.read_text("utf-8", "surrogateescape").splitlines()
-    return frozenset(row["sha256"] for row in csv.DictReader(lines) if row.get("part") == "train")
 
 
 def match_labels(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:

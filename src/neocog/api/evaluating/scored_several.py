@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.networks import Loaded
-from neocog.api.scored import answered, match_labels
+from neocog.api.evaluating.answered import Answered, skipped_names
+from neocog.api.evaluating.how import How
+from neocog.api.evaluating.scored import match_labels
 from neocog.data.dataset import Dataset, LeftOut
 from neocog.evaluation.several import LeakedSeveral, SeveralScores, leaked_several, score_several
-from neocog.inference.engines import Engine
 from neocog.inference.network import Floats
-from neocog.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,17 @@ class ScoredSeveral:
     """(n, columns), 0 of classes that the model does not know"""
     truth: NDArray[np.bool_]
     """(n, columns), whether a picture shows the class; False of classes that the data never name"""
+    indices: NDArray[np.int64]
+    """of the pictures in the data set"""
     paths: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     """(path, reason)"""
     unknown_classes: tuple[str, ...]
     """classes of the data that the model does not know"""
+    how: How
+    """how the answers were got"""
+    members: tuple[tuple[str, ScoredSeveral], ...] = ()
+    """(name, its own scores) of an ensemble's members"""
     leaked: LeakedSeveral | None = None
     """how many of the pictures the model was trained on, found by content; None where nobody knows"""
     quarantined: tuple[LeftOut, ...] = ()
@@ -73,16 +78,15 @@ class ScoredSeveral:
         return f"<p>{self.scores}</p><table><tr>{head}</tr>{rows}</table>"
 
 
-def score_dataset_several(
-    loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool = False
+def scored_several_answers(
+    found: Answered, known: tuple[str, ...], dataset: Dataset, how: How, strict: bool = False
 ) -> ScoredSeveral:
-    """Every readable picture of `dataset`, in order; with `strict` an error where one cannot be read.
+    """The answers `found` about pictures of `dataset`, columns in the order of the classes `known`.
 
     Where the data have one class per picture, it shows that one and no other.
     """
-    index, unknown = match_labels(loaded.classes, dataset.classes)
-    found = answered(loaded, engine, dataset, progress, strict)
-    classes = (*loaded.classes, *unknown)
+    index, unknown = match_labels(known, dataset.classes)
+    classes = (*known, *unknown)
     truth = np.zeros((len(found.indices), len(classes)), dtype=bool)
     if dataset.targets is None:
         truth[np.arange(len(truth)), index[dataset.labels[found.indices]]] = True
@@ -94,9 +98,11 @@ def score_dataset_several(
         scores=score_several(probabilities, truth, classes),
         probabilities=probabilities,
         truth=truth,
+        indices=found.indices,
         paths=tuple(dataset.samples.name(i) for i in found.indices),
-        skipped=found.skipped,
+        skipped=skipped_names(dataset, found, strict),
         unknown_classes=unknown,
+        how=how,
         leaked=None if found.known is None else leaked_several(probabilities, truth, found.known),
         quarantined=dataset.quarantined,
     )
