@@ -15,6 +15,7 @@ from neocog.draw.scatter import Spot, scatter
 from neocog.draw.text import count, p_value, percent, points
 from neocog.errors import UserError
 
+FULL = 8  # runs up to which the differences stand with their intervals
 PIECES = 6  # colours of a bar, as in report.css
 COSTS = ("top5", "params", "macs", "rate")  # columns that are left out where no run has them
 
@@ -126,6 +127,7 @@ def comparison_page(page: ComparisonPage) -> str:
         "verdicts": [verdict(pair) for pair in page.pairs],
         "matrix": [[_cell(cells, i, j) for j in runs] for i in runs],
         "costs": [any(getattr(row, cost) is not None for row in page.runs) for cost in COSTS],
+        "many": len(runs) > FULL,
         "plots": _plots(page.runs),
         "gallery": page.disagreements[:GALLERY],
         "mixed": page.n - page.all_right - page.all_wrong,

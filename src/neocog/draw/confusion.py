@@ -22,6 +22,7 @@ Counts = Sequence[Sequence[int]] | NDArray[np.int64]
 LARGEST_TABLE = 25  # classes of the largest matrix that is readable as a table of numbers
 PAIRS = 20  # confused pairs shown in its place
 SHADES = 4  # opacities of the heat map
+SEEN = 400  # cells in a row that are still seen one by one; where there are more, they are drawn larger
 CELL, NAMES, SIZE = 34.0, 150.0, 12.0  # of `confusion_svg`: a cell, most room for a name, its letters
 STYLE = style(
     "ncx",
@@ -72,8 +73,9 @@ def heat_map(label: str, counts: Counts) -> str:
         paths.setdefault(("hit" if x == y else "miss", shade), []).append(f"M{x} {y}h1v1h-1z")
     cells = "".join(f'<path class="{css} o{shade}" d="{"".join(d)}"/>' for (css, shade), d in paths.items())
     n = len(table)
+    wider = max(0.0, n / SEEN - 1)
     return (
-        f'<svg role="img" aria-label="{escape(label)}" class="heat" viewBox="0 0 {n} {n}">'
+        f'<svg role="img" aria-label="{escape(label)}" class="heat" viewBox="0 0 {n} {n}" stroke-width="{wider:g}">'
         f'<rect class="track" width="{n}" height="{n}"/>{cells}</svg>'
     )
 
@@ -121,7 +123,7 @@ def _row(row: NDArray[np.int64], corner: Sequence[float], own: int, name: str) -
 def _cell(x: float, y: float, n: int, kind: tuple[str, float]) -> str:
     css, share = kind
     box = f'x="{x + 1:.1f}" y="{y + 1:.1f}" width="{CELL - 2:g}" height="{CELL - 2:g}" rx="4"'
-    shade = f'<rect class="{css}" {box} opacity="{0.15 + 0.4 * share:.3f}"/>' if n else ""
+    shade = f'<rect class="{css}" {box} opacity="{0.1 + 0.5 * share**0.5:.3f}"/>' if n else ""
     number = (
         f'<text class="n{"" if n else " zero"}" x="{x + CELL / 2:.1f}" y="{y + CELL / 2 + 4:.1f}">{n}</text>'
     )

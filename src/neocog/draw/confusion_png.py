@@ -23,7 +23,7 @@ EXTENT = 1600  # pixels of a matrix without names, about
 CELLS = ((12, 72), (LARGEST_TABLE, 56), (NAMED, 34))  # up to so many classes a cell is so wide
 NAMES, MARGIN, LETTERS = 420, 28, 24  # most room for a name, around the picture, height of letters
 HIT, MISS = (42, 106, 156), (181, 80, 27)
-FAINTEST = 0.25  # of the full colour: one picture of a thousand must still be seen
+FAINTEST = (0.06, 0.3)  # of the full colour, with names and without: small cells must be seen, too
 FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "Helvetica.ttc", "LiberationSans-Regular.ttf")
 RIGHT_TO_LEFT = {"R", "AL", "AN"}
 
@@ -44,7 +44,9 @@ def confusion_png(counts: Counts, classes: Sequence[str]) -> bytes:
     table = checked(counts, classes)
     at, n = place(classes), len(classes)
     side = at.cell * n
-    paper = Image.new("RGB", (at.left + side + MARGIN, at.top + side + 2 * MARGIN + LETTERS), INK["p"])
+    paper = Image.new(
+        "RGB", (at.left + max(side, 300) + MARGIN, at.top + side + 2 * MARGIN + LETTERS), INK["p"]
+    )
     colours = np.repeat(np.repeat(colour(table), at.cell, axis=0), at.cell, axis=1)
     if n <= NAMED:
         edge = np.arange(side) % at.cell == 0
@@ -60,7 +62,7 @@ def confusion_png(counts: Counts, classes: Sequence[str]) -> bytes:
     _name(paper, at, _labels(classes) if n <= NAMED else _numbers(n))
     if n <= LARGEST_TABLE:
         _count(pen, at, table)
-    _legend(paper, at.left, at.top + side + MARGIN, side)
+    _legend(paper, at, side, FAINTEST[n > NAMED])
     file = io.BytesIO()
     paper.save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -76,10 +78,18 @@ def place(classes: Sequence[str]) -> Place:
 
 def colour(table: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The colour of each cell, uint8 (n, n, 3): blue on the diagonal, orange beside it, fuller with the share of the
-    row, that of the legend's ground where there is no picture."""
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    weight = np.where(table > 0, FAINTEST + (1 - FAINTEST) * share, 0.0)[:, :, None]
+    row; grey where there is no picture."""
     full = np.where(np.eye(len(table), dtype=bool)[:, :, None], HIT, MISS)
+    return _tinted(_share(table)[:, :, None], full, FAINTEST[len(table) > NAMED])
+
+
+def _share(table: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(table / np.maximum(table.sum(axis=1, keepdims=True), 1), np.float64)
+
+
+def _tinted(share: NDArray[np.float64], full: NDArray[np.int64], faintest: float) -> NDArray[np.uint8]:
+    """The colour `full` as strong as the root of `share`, so that rare mistakes differ, too."""
+    weight = np.where(share > 0, faintest + (1 - faintest) * np.sqrt(share), 0.0)
     return np.rint(_rgb(INK["t"]) * (1 - weight) + full * weight).astype(np.uint8)
 
 
@@ -147,21 +157,20 @@ def _name(paper: Image.Image, at: Place, labels: Sequence[tuple[int, str]]) -> N
 
 def _count(pen: ImageDraw.ImageDraw, at: Place, table: NDArray[np.int64]) -> None:
     """Numbers in the cells, white where the ground is dark."""
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    share = _share(table)
     for row, column in np.argwhere(table).tolist():
         text = f"{table[row, column]}"
         size = min(LETTERS, round(LETTERS * (at.cell - 8) / max(_font(LETTERS).getlength(text), 1)))
         middle = (at.left + at.cell * (column + 0.5), at.top + at.cell * (row + 0.5))
-        pen.text(middle, text, "#fff" if share[row, column] > 0.4 else INK["i"], _font(size), "mm")
+        pen.text(middle, text, "#fff" if share[row, column] > 0.3 else INK["i"], _font(size), "mm")
 
 
-def _legend(paper: Image.Image, left: int, top: int, side: int) -> None:
+def _legend(paper: Image.Image, at: Place, side: int, faintest: float) -> None:
     """What the colours say: from none to all of a row, right in blue, wrong in orange."""
-    width = min(max(side, 300), 420)
+    left, top, width = at.left, at.top + side + MARGIN, min(max(side, 300), 420)
     shares = np.linspace(0, 1, width // 2)[None, :, None]
-    weight = FAINTEST + (1 - FAINTEST) * shares
-    ramps = [_rgb(INK["t"]) * (1 - weight) + np.array(full) * weight for full in (HIT, MISS)]
-    bar = np.rint(np.concatenate([ramps[1][:, ::-1], ramps[0]], axis=1)).astype(np.uint8)
+    wrong, right = (_tinted(shares, np.array(full), faintest) for full in (MISS, HIT))
+    bar = np.concatenate([wrong[:, ::-1], right], axis=1)
     paper.paste(Image.fromarray(np.repeat(bar, LETTERS // 2, axis=0)), (left, top))
     pen, font, y = ImageDraw.Draw(paper), _font(LETTERS * 3 // 4), top + LETTERS // 2 + 4
     for x, text, anchor in ((0, "wrong: all", "la"), (width // 2, "0", "ma"), (width, "right: all", "ra")):

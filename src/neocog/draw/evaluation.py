@@ -54,7 +54,7 @@ class Figure:
             raise UserError(f"a figure must be one of {', '.join(FIGURES)}, got {self.name}")
 
     def shown(self, value: float) -> str:
-        return f"{value:.3f}" if self.name in NUMBERS else f"{percent(value)} %"
+        return f"{max(value, 0.0):.3f}" if self.name in NUMBERS else f"{percent(value)} %"
 
 
 @dataclass(frozen=True, kw_only=True)

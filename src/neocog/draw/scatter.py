@@ -26,7 +26,8 @@ STYLE = style(
     "ncd",
     """
 .ncd text{fill:var(--s);font-size:12px}.ncd .h{fill:var(--i);font-size:14px;font-weight:650}
-.ncd .axis{stroke:var(--l);stroke-width:1}.ncd .key{fill:var(--i);font-weight:650;text-anchor:middle}
+.ncd .axis{stroke:var(--l);stroke-width:1}
+.ncd .key{fill:var(--i);font-weight:650;text-anchor:middle;paint-order:stroke;stroke:var(--p);stroke-width:3px}
 .ncd .whisker{stroke:var(--e);stroke-width:1.5}.ncd circle{stroke:var(--conv);stroke-width:2;fill:var(--p)}
 .ncd circle.front{fill:var(--conv)}.ncd .edge{fill:none;stroke:var(--conv);stroke-width:1.5;stroke-dasharray:4 4}
 """,
@@ -90,10 +91,8 @@ class _Box:
         low, high = min(costs), max(costs)
         room = max(0.08 * (high - low), 0.12)
         low, high = low - room, high + room
-        steps = (1, 2, 5) if high - low < 2 else (1,)
-        marks = (step * 10.0**n for n in range(floor(low), ceil(high) + 1) for step in steps)
         rows = ticks(100 * min(s.low for s in spots), 100 * max(s.high for s in spots))
-        return cls((low, high), tuple(m for m in marks if low <= log10(m) <= high), tuple(rows))
+        return cls((low, high), _marks(low, high), tuple(rows))
 
     def x(self, cost: float) -> float:
         low, high = self.powers
@@ -116,6 +115,18 @@ class _Box:
                 group = []
             group.append(i)
         return found
+
+
+def _marks(low: float, high: float) -> tuple[float, ...]:
+    """Round numbers between two powers of ten: as few of a decade as it takes to have three."""
+    decades = range(floor(low), ceil(high) + 1)
+    for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        found = tuple(
+            step * 10.0**n for n in decades for step in steps if low <= log10(step * 10.0**n) <= high
+        )
+        if len(found) > 2:
+            break
+    return found
 
 
 def _row(value: float, box: _Box) -> str:
