@@ -86,7 +86,7 @@ def moved(x: Floats, radius: int, sigma: float, angle: float) -> Floats:
 def zoomed(x: Floats, factor: float) -> Floats:
     """The middle of `x`, `factor` times as large, bilinear, in the size of `x`."""
     down, across = (_stretch(side, float(factor)) for side in x.shape[:2])
-    return np.einsum("yh,hwc,xw->yxc", down, x, across, optimize=True)
+    return np.asarray(np.einsum("yh,hwc,xw->yxc", down, x, across, optimize=True))
 
 
 @lru_cache(maxsize=256)
@@ -96,7 +96,7 @@ def _stretch(side: int, factor: float) -> Floats:
     long = round(kept * factor)
     start, trim = (side - kept) // 2, (long - side) // 2
     at = (np.arange(side) + trim) * (kept - 1) / max(long - 1, 1)
-    return np.maximum(0, 1 - np.abs(start + at[:, None] - np.arange(side)))
+    return np.asarray(np.maximum(0, 1 - np.abs(start + at[:, None] - np.arange(side))))
 
 
 def _displaced(x: Floats, most: int, rng: Generator) -> Floats:
