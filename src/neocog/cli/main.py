@@ -23,7 +23,7 @@ from neocog.cli import (
     train,
     verify,
 )
-from neocog.cli.console import Console
+from neocog.cli.console import Console, Told
 from neocog.cli.help_all import with_help_all
 from neocog.errors import ToldElsewhere, UserError
 
@@ -82,6 +82,6 @@ def run() -> None:
         Console().say(f"neocog: {' '.join(str(error).split())}")
         sys.exit(2)
     except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer makes an exit of Ctrl-C
+        if end.code == INTERRUPTED and not isinstance(end, Told):  # typer makes an exit of Ctrl-C
             Console().say("neocog: interrupted; what was finished is kept")
         raise
