@@ -30,7 +30,7 @@ SCRATCH = ("train", "photos", "-m", "lenet5_modern", "--recipe", "scratch")
     ("words", "message"),
     [
         ("--opt sdg", "unknown optimizer 'sdg'; did you mean sgd"),
-        ("--best-by accuracy", "unknown best_by 'accuracy'; did you mean"),
+        ("--best-by accuracy", "unknown best_by 'accuracy'; did you mean top1?"),
         ("--class-weights weights.csv", "weights.csv: unknown class 'dogs'; did you mean dog?"),
         ("--freeze conv9.*", "unknown parameters to freeze 'conv9.*'; did you mean conv"),
         ("--warmup 0.1 --warmup-epochs 2", "give warmup or warmup_epochs, not both"),
