@@ -25,6 +25,7 @@ from neocog.cli import (
 )
 from neocog.cli.console import Console, Told
 from neocog.cli.help_all import with_help_all
+from neocog.cli.train_panels import Train
 from neocog.errors import ToldElsewhere, UserError
 
 INTERRUPTED = 130
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
+app.command("train", cls=Train)(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
