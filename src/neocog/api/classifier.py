@@ -15,7 +15,7 @@ from neocog.api.evaluating.answering import Member
 from neocog.api.evaluating.judge import Asked, judge
 from neocog.api.evaluating.scored import Scored
 from neocog.api.evaluating.scored_several import ScoredSeveral
-from neocog.api.networks import Loaded, find_run, load_classifier
+from neocog.api.networks import Loaded, find_run, load_classifier, module_of
 from neocog.api.predictions import (
     UNKNOWN,
     Choice,
@@ -193,11 +193,7 @@ class Classifier:
 
     def module(self) -> Any:
         """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""
-        from neocog.api.networks import published_module, rebuild
-
-        return (
-            rebuild(self.loaded.bundle) if self.loaded.bundle else published_module(self.loaded.network.name)
-        )
+        return module_of(self.loaded)
 
     def _choice(self, topk: int | None, threshold: float | None, coverage: float | None) -> Choice:
         if topk is not None and topk < 1:

@@ -31,6 +31,8 @@ class Loaded:
     classes: tuple[str, ...]
     bundle: Bundle | None
     folder: Path | None
+    model: str | None = None
+    """FILE.py:FUNCTION that the user trusts it with"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -
 
     version = _version(names.code_version(card.model, card.source_sha256), card.mirrored)
     network = Network(card.model, card.preprocess, digest(tensors), backbone, version)
+    head = Head(*bundle.head(), card.activation, card.temperature)
+    return Loaded(network, head, card.classes, bundle, folder, model)
     return Loaded(
         network, Head(*bundle.head(), card.activation, card.temperature), card.classes, bundle, folder
     )
@@ -208,6 +212,11 @@ def _alias(name: str) -> str:
         return canonical(name)
     except UserError:
         return name
+
+
+def module_of(loaded: Loaded) -> nn.Module:
+    """The whole network with its last layer, in evaluation mode: normalised pictures -> logits."""
+    return rebuild(loaded.bundle, loaded.model) if loaded.bundle else published_module(loaded.network.name)
 
 
 def published_module(name: str) -> nn.Module:

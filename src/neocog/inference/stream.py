@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from neocog import runtime
-from neocog.data.decode import Pixels
 from neocog.data.samples import Picture, Samples, content_hash
 from neocog.errors import Unreadable
 from neocog.inference.network import Floats
 
 BATCH = 8
-Prepare = Callable[[Picture], Pixels]
-Infer = Callable[[Pixels], NDArray[Any]]
+Prepare = Callable[[Picture], NDArray[Any]]
+Infer = Callable[[NDArray[Any]], NDArray[Any]]
 Known = Callable[[bytes], Floats | None]
 
 
@@ -74,7 +73,7 @@ def _part(indices: range, samples: Samples, prepare: Prepare, infer: Infer, know
     read: list[int] = []
     hashes: list[bytes] = []
     found: dict[int, NDArray[Any]] = {}
-    pixels: dict[int, Pixels] = {}
+    pixels: dict[int, NDArray[Any]] = {}
     skipped: list[tuple[int, str]] = []
     for i in indices:
         try:

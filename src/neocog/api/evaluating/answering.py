@@ -37,13 +37,14 @@ class Member:
 class Answering:
     """One way from pictures to probabilities."""
 
-    prepare: Callable[[Picture], Pixels]
-    """a picture's views, uint8 (views, height, width, channels)"""
-    answer: Callable[[Pixels], Floats]
-    """the views of several pictures (n, views, height, width, channels) -> probabilities (n, classes)"""
+    prepare: Callable[[Picture], NDArray[Any]]
+    """a picture's views, uint8 (views, height, width, channels), or whatever `answer` takes"""
+    answer: Callable[[NDArray[Any]], Floats]
+    """what was prepared of several pictures (n, ...) -> probabilities (n, classes)"""
     views: int
     batch: int
     """pictures at once"""
+    engine: str
 
 
 def demand_average(average: str) -> None:
@@ -60,7 +61,7 @@ def by_views(member: Member, prepare: Callable[[Picture], Pixels], views: int, a
         logits = member.loaded.head.logits(features)
         return mean_answer(member.loaded.head, logits.reshape(n, taken, -1), average)
 
-    return Answering(prepare, answer, views, max(1, BATCH // views))
+    return Answering(prepare, answer, views, max(1, BATCH // views), member.engine.name)
 
 
 def mean_answer(head: Head, logits: Floats, average: str) -> Floats:

@@ -24,10 +24,12 @@ from neocog.api.evaluating.answering import (
 from neocog.api.evaluating.how import How
 from neocog.api.evaluating.scored import Scored, match_labels, scored_answers
 from neocog.api.evaluating.scored_several import ScoredSeveral, scored_several_answers
+from neocog.api.networks import module_of
 from neocog.data.dataset import Dataset
-from neocog.data.views.protocols import views
-from neocog.errors import UserError
+from neocog.data.views.protocols import PROTOCOLS, views
+from neocog.errors import UserError, unknown
 from neocog.evaluation.truth import class_subset, restricted
+from neocog.inference.dense_engine import DENSE, dense_engine
 from neocog.progress import Progress
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDA
         average=asked.average,
         members=members[0].soup_of or tuple(member.name for member in members),
         soup=bool(members[0].soup_of),
-        engine=members[0].engine.name,
+        engine=way.engine,
         subset=None if columns is None else len(columns),
         label_sets=asked.label_sets.name if asked.label_sets else "",
         temperature=members[0].loaded.head.temperature,
@@ -124,8 +126,25 @@ def _trained(member: Member) -> frozenset[str]:
 def answering_of(member: Member, asked: Asked) -> Answering:
     """How `member` answers a picture by the protocol."""
     preprocess = member.loaded.network.preprocess
+    if asked.protocol in DENSE:
+        return _dense(member, asked)
+    if asked.protocol not in PROTOCOLS:
+        raise unknown("protocol", asked.protocol, [*PROTOCOLS, *DENSE])
     taken = views(asked.protocol, preprocess)
     return by_views(member, taken, taken.count, asked.average)
+
+
+def _dense(member: Member, asked: Asked) -> Answering:
+    """Whole pictures, a pass for each scale and its mirror image; the engine is torch, which takes any size."""
+    head, preprocess = member.loaded.head, member.loaded.network.preprocess
+    if asked.average != "softmax":
+        raise UserError(
+            "dense evaluation averages logits over positions and then probabilities, as its papers do; "
+            "leave --average out"
+        )
+    run = dense_engine(module_of(member.loaded), preprocess, asked.protocol, activation=head.activation)
+    passes = 2 * max(1, len(DENSE[asked.protocol].scales))
+    return Answering(run, lambda answers: answers, passes, 1, run.maps.name)
 
 
 def _several(members: Sequence[Member], dataset: Dataset) -> bool:

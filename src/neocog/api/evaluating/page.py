@@ -30,6 +30,7 @@ from neocog.errors import Unreadable
 from neocog.evaluation.calibration import reliability
 from neocog.evaluation.intervals import REPEATS, wilson
 from neocog.evaluation.per_picture import best
+from neocog.inference.dense_engine import DENSE
 
 SINGLE = ("top1", "top5", "balanced", "macro_f1", "nll", "brier", "ece")
 SEVERAL = ("map", "auroc", "micro_f1", "macro_f1", "exact", "hamming")
@@ -82,7 +83,9 @@ def _procedure(scored: Scored | ScoredSeveral, dataset: Dataset) -> Procedure:
 
 def in_words(protocol: str) -> str:
     """What the views of a protocol are."""
-    return PROTOCOLS[protocol].source if protocol in PROTOCOLS else "the whole picture, fully convolutionally"
+    if protocol in DENSE:
+        return f"the whole picture and its mirror image, fully convolutionally; {DENSE[protocol].source}"
+    return PROTOCOLS[protocol].source
 
 
 def _unknown(scored: Scored | ScoredSeveral, dataset: Dataset) -> tuple[tuple[str, int], ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from neocog.evaluation.metrics import wilson
+from neocog.data.views.protocols import PROTOCOLS
+from neocog.evaluation.intervals import wilson
 from neocog.experiments.claims import Facts
 from neocog.experiments.ilsvrc.cells import SIZE
 from neocog.experiments.networks import Networks, depth
@@ -85,16 +86,8 @@ def _behind(result: Result) -> tuple[object, ...]:
 
 
 def views() -> dict[str, int]:
-    """How many views of a picture a protocol has, counted by making them for one of 375 x 500 pixels."""
-    from neocog.data.augment import crops
-
-    size = (375, 500)
-    made = {
-        "center": crops.centre(size, 256, 224),
-        "10-crop": crops.ten((256, 256), 256, 224),
-        "googlenet-144": crops.googlenet(size),
-    }
-    return {name: len(found) for name, found in made.items()}
+    """How many views of a picture the protocols of crops have."""
+    return {name: PROTOCOLS[name].count for name in ("center", "10-crop", "googlenet-144")}
 
 
 def computed(networks: Networks) -> Facts:
