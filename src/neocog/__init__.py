@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
     from neocog.api.evaluating.calibrate import calibrate as calibrate
+    from neocog.api.evaluating.compare import compare as compare
+    from neocog.api.evaluating.comparison import Comparison as Comparison
     from neocog.api.evaluating.evaluate import evaluate as evaluate
     from neocog.api.listing import create_model as create_model
     from neocog.api.listing import is_model as is_model
@@ -75,6 +77,8 @@ _PLACES = {
     "train": "api.training.train",
     "train_config": "api.training.train",
     "calibrate": "api.evaluating.calibrate",
+    "compare": "api.evaluating.compare",
+    "Comparison": "api.evaluating.comparison",
     "evaluate": "api.evaluating.evaluate",
     "predict": "api.predict",
     "verify": "api.verify",

@@ -11,6 +11,7 @@ import typer
 from neocog.cli import (
     bench,
     calibrate,
+    compare,
     data_check,
     data_show,
     data_split,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command("train", cls=Train)(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)

@@ -132,23 +132,26 @@ def loaded_members(
     runs: Sequence[str | Path], dataset: Dataset, told: Progress, options: EvalOptions
 ) -> list[Classifier]:
     """The classifiers, ready for the pictures; one where their weights are averaged."""
-    members = [
-        load(
-            run,
-            model=options.get("model"),
-            download=options.get("download", False),
-            engine=options.get("engine", "auto"),
-            device=options.get("device", "auto"),
-            progress=told,
-        ).suited_to(dataset, told, options.get("decoding"))
-        for run in runs
-    ]
+    members = [loaded_for(run, dataset, told, options) for run in runs]
     if not options.get("soup"):
         return members
     if len(members) < 2:
         raise UserError("a soup needs at least two runs; name the others with --with")
     mixed = mean_of([one.loaded for one in members], options.get("model"))
     return [replace(members[0], loaded=mixed, soup_of=tuple(one.name for one in members))]
+
+
+def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: EvalOptions) -> Classifier:
+    """One classifier, ready for the pictures."""
+    one = load(
+        run,
+        model=options.get("model"),
+        download=options.get("download", False),
+        engine=options.get("engine", "auto"),
+        device=options.get("device", "auto"),
+        progress=told,
+    )
+    return one.suited_to(dataset, told, options.get("decoding"))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from neocog.evaluation.conformal import Coverage
 from neocog.evaluation.intervals import Interval
 from neocog.evaluation.leakage import Leaked, leaked
 from neocog.evaluation.metrics import Scores, intervals_of, score
+from neocog.evaluation.per_picture import best
 from neocog.evaluation.truth import read_label_sets
 from neocog.inference.network import Floats
 
@@ -72,6 +73,28 @@ class Scored:
     @property
     def top1(self) -> float:
         return self.scores.top1
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(n,), whether the most probable class is the true one."""
+        return np.asarray(best(self.probabilities) == self.labels)
+
+    def only(self, keep: NDArray[np.bool_]) -> Scored:
+        """The scores of those of the pictures that are True in `keep` (n,)."""
+        if keep.all():
+            return self
+        rows, labels = self.probabilities[keep], self.labels[keep]
+        return replace(
+            self,
+            scores=score(rows, labels, self.names),
+            probabilities=rows,
+            labels=labels,
+            indices=self.indices[keep],
+            hashes=self.hashes[keep],
+            trained=self.trained[keep],
+            paths=tuple(path for path, kept in zip(self.paths, keep, strict=True) if kept),
+            leaked=leaked(rows, labels, self.trained[keep]) if self.leaked else None,
+        )
 
     @property
     def differing(self) -> int:
