@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from time import perf_counter
 from typing import Unpack
@@ -36,7 +37,8 @@ def compare(
 ) -> Comparison:
     """Set `runs`, folders or published models, beside each other on labelled `data`.
 
-    Each answers all pictures by itself; a difference counts as real where McNemar's exact test (1947) on the pictures
+    Each answers all pictures by itself; those that trained one of the runs, known by their content, or that one cannot
+    read are left out for all. A difference counts as real where McNemar's exact test (1947) on the pictures
     that one of two alone gets right has p < 0.05, adjusted by Holm (1979) over all pairs. With `output` a page and the
     figures are written into that folder. `options` are those of `evaluate`. Raises `UserError` in words.
     """
@@ -50,7 +52,7 @@ def compare(
     loaded = [_loaded(run, dataset, told, options) for run in names]
     asked = asked_for(options, dataset)
     timed = [_timed(one, dataset, asked, told) for one in loaded]
-    kept = _read_by_all([scored for scored, _ in timed])
+    kept = _fair([scored for scored, _ in timed], told)
     found = Comparison(
         dataset.name,
         tuple(
@@ -82,12 +84,19 @@ def _timed(one: Classifier, dataset: Dataset, asked: Asked, told: Progress) -> t
     return scored, len(dataset) / (perf_counter() - start)
 
 
-def _read_by_all(scores: Sequence[Scored]) -> list[Scored]:
-    """Of each only the pictures that all have an answer to."""
-    shared = scores[0].indices
-    for scored in scores[1:]:
-        shared = np.intersect1d(shared, scored.indices)
-    return [scored.only(np.isin(scored.indices, shared)) for scored in scores]
+def _fair(scores: Sequence[Scored], told: Progress) -> list[Scored]:
+    """Of each only the pictures that all have an answer to and that trained none of them."""
+    shared = reduce(np.intersect1d, [scored.indices for scored in scores])
+    trained = reduce(np.union1d, [scored.indices[scored.trained] for scored in scores])
+    new = np.setdiff1d(shared, trained)
+    if not len(new):
+        raise UserError(
+            f"runs are compared on pictures that trained none of them, but each of the {len(shared):,} trained one; "
+            "give other pictures"
+        )
+    if len(new) < len(shared):
+        told.say(f"left out {len(shared) - len(new):,} pictures that trained one of the runs")
+    return [scored.only(np.isin(scored.indices, new)) for scored in scores]
 
 
 def _cost(one: Classifier, scored: Scored, rate: float) -> Cost:
