@@ -73,9 +73,9 @@ class Comparison:
         rows = tuple(
             (
                 run.name,
-                run.scored.top1,
+                f"{run.scored.top1:.4f}",
                 "{:.4f} to {:.4f}".format(*run.scored.scores.top1_interval),
-                run.scored.scores.top5,
+                f"{run.scored.scores.top5:.4f}",
                 run.cost.params,
                 run.cost.macs,
                 round(run.cost.rate),

@@ -47,9 +47,6 @@ def _runs(found: Comparison) -> tuple[RunRow, ...]:
             params=run.cost.params,
             macs=run.cost.macs,
             rate=run.cost.rate,
-            note=f"{run.scored.trained.sum():,} of the pictures trained it"
-            if run.scored.trained.any()
-            else "",
         )
         for run in found.runs
     )
@@ -78,6 +75,7 @@ def _how(found: Comparison) -> tuple[str, ...]:
     how = found.runs[0].scored.how
     return (
         f"Protocol {how.protocol}: {in_words(how.protocol)}.",
+        "Pictures that trained one of the runs, known by their content, are left out.",
         "Whether a difference is real: McNemar's exact test on the pictures that one of two alone gets right, "
         "p adjusted by Holm over all pairs, real below 0.05.",
         f"Its interval: 95 %, bootstrap over pictures, pairs kept, {REPEATS:,} resamples, seed 0.",
