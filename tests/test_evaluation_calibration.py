@@ -204,14 +204,14 @@ def test_where_every_picture_is_right_the_coldest_is_returned_and_said() -> None
     rows = np.array([[0.6, 0.4], [0.3, 0.7]], np.float32)
     temperature = fit_temperature(rows, np.array([0, 1]))
     assert temperature == COLDEST
-    assert "every picture was right" in str(unbounded(temperature))
+    assert "as where every picture is right" in str(unbounded(temperature))
 
 
 def test_where_every_picture_is_wrong_the_hottest_is_returned_and_said() -> None:
     rows = np.array([[0.6, 0.4], [0.3, 0.7]], np.float32)
     temperature = fit_temperature(rows, np.array([1, 0]))
     assert temperature == HOTTEST
-    assert "no better than guessing" in str(unbounded(temperature))
+    assert "as where answers are guesses" in str(unbounded(temperature))
 
 
 def test_equal_probabilities_have_no_temperature() -> None:

@@ -1,5 +1,8 @@
+import subprocess
+import sys
 import warnings
 from math import isclose, log
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -17,6 +20,7 @@ from sklearn.metrics import (
 )
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from neocog import evaluation
 from neocog.errors import UserError
 from neocog.evaluation.calibration import brier, reliability
 from neocog.evaluation.intervals import middle, reflected, resamples, wilson
@@ -222,3 +226,12 @@ def test_nothing_to_score_is_refused() -> None:
 def test_probabilities_that_are_no_numbers_are_refused(number: float) -> None:
     with pytest.raises(UserError, match="probabilities must be finite numbers, got NaN or infinity"):
         score(np.array([[0.5, number]], np.float32), np.array([0]), ("a", "b"))
+
+
+def test_the_statistics_are_light_to_import() -> None:
+    """They load neither torch nor scipy nor scikit-learn before a figure needs one."""
+    files = (Path(evaluation.__file__).parent).glob("[a-z]*.py")
+    names = ", ".join(f"neocog.evaluation.{path.stem}" for path in files)
+    code = f"import sys, {names}; print({{'torch', 'scipy', 'sklearn'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

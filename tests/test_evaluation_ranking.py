@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from neocog.evaluation.ranking import auroc, aurocs, weighted_precision
+from neocog.evaluation.ranking import auroc, aurocs, macro_auroc, weighted_precision
 
 Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
@@ -54,6 +54,13 @@ def test_each_class_against_all_others() -> None:
     assert np.isnan(got).tolist() == [False] * 4 + [True]
     expected = [roc_auc_score(labels == i, probabilities[:, i]) for i in range(4)]
     np.testing.assert_allclose(got[:4], expected, atol=1e-12)
+    assert macro_auroc(got) == pytest.approx(sum(expected) / 4, abs=1e-12)
+
+
+def test_pictures_of_one_class_have_no_area() -> None:
+    got = aurocs(np.full((3, 2), 0.5, np.float32), np.zeros(3, np.int64))
+    assert np.isnan(got).all()
+    assert macro_auroc(got) is None
 
 
 @given(columns(), st.integers(0, 2**32))

@@ -80,6 +80,14 @@ def test_a_class_may_be_named_by_its_wordnet_id() -> None:
     assert label_sets([["n02012849", "goldfish"]], ["a"], names).sets == ((0, 2),)
 
 
+def test_a_class_called_by_a_number_is_found_before_the_one_at_that_place() -> None:
+    """Sorted as text, ten comes before two."""
+    digits = ("0", "1", "10", "2")
+    assert class_subset(digits, ["10", 3]).tolist() == [2, 3]
+    assert class_subset(digits, ["3"]).tolist() == [3]
+    assert class_subset(digits, [2]).tolist() == [2]
+
+
 def test_a_class_called_by_an_id_is_found_before_ilsvrc_s() -> None:
     assert class_subset(("goldfish", "n01443537"), ["n01443537"]).tolist() == [1]
 
@@ -116,7 +124,7 @@ def test_labels_follow_their_columns_and_others_have_none() -> None:
 def test_a_list_of_classes_is_read(tmp_path: Path) -> None:
     (tmp_path / "some.txt").write_text("owl\n\n 2 \nn01443537\n")
     (tmp_path / "some.json").write_text('["owl", 2]')
-    assert read_class_list(tmp_path / "some.txt") == ["owl", 2, "n01443537"]
+    assert read_class_list(tmp_path / "some.txt") == ["owl", "2", "n01443537"]
     assert read_class_list(tmp_path / "some.json") == ["owl", 2]
 
 
@@ -162,12 +170,15 @@ def test_files_that_hold_no_lists_are_refused(stored: str, tmp_path: Path) -> No
 
 def test_files_that_are_no_json_or_not_there_are_refused(tmp_path: Path) -> None:
     (tmp_path / "sets.json").write_text("[1, 2")
-    (tmp_path / "odd.json").write_bytes(b"\xff\xfe\x00")
-    for name in ("sets.json", "odd.json"):
-        with pytest.raises(UserError, match=f"{name} must be JSON, got something else"):
-            read_label_sets(tmp_path / name, ["a"], ANIMALS)
-    with pytest.raises(UserError, match=r"none.txt cannot be read: No such file"):
-        read_class_list(tmp_path / "none.txt")
+    with pytest.raises(UserError, match=r"sets.json must be JSON, got something else: Expecting"):
+        read_label_sets(tmp_path / "sets.json", ["a"], ANIMALS)
+    for name in ("none.txt", "none.json"):
+        with pytest.raises(UserError, match=f"^[^ ]*{name} cannot be read: No such file or directory$"):
+            read_class_list(tmp_path / name)
+    for name in ("odd.txt", "odd.json"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(UserError, match=f"^[^ ]*{name} must be text in UTF-8, got byte 0xff$"):
+            read_class_list(tmp_path / name)
     (tmp_path / "odd.json").write_text('{"a": 1}')
     with pytest.raises(UserError, match=r"odd.json must hold a list of class numbers or names"):
         read_class_list(tmp_path / "odd.json")

@@ -18,7 +18,7 @@ from neocog.evaluation.per_picture import (
 )
 
 BINS = 15  # of Guo et al. (2017)
-COLDEST, HOTTEST = 0.05, 20.0
+COLDEST, HOTTEST = 0.01, 100.0
 """temperatures beyond which nothing is looked for: a probability is by then all or nothing, or the same for all"""
 SMALLEST = np.finfo(np.float32).tiny  # stands for a probability that a float32 could not hold
 ROWS = 1024  # at once, so that what is computed of them stays in the cache
@@ -105,7 +105,7 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> float:
 
     The mean NLL is convex in 1/T, so its slope has one root. Where it has none between `COLDEST` and `HOTTEST` the
     bound is returned: the coldest where every picture is right (nothing limits how sure to be), the hottest where
-    answers are no better than guessing; `unbounded` says so. 1 where all classes are equally probable, which no
+    answers are no better than guesses; `unbounded` says so. 1 where all classes are equally probable, which no
     temperature changes. Pictures of classes that the model does not know say nothing about T and are left out.
     """
     demand_answers(probabilities, labels)
@@ -134,9 +134,11 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> float:
 def unbounded(temperature: float) -> str | None:
     """Why a fitted temperature is no minimum but a bound; None where it is one."""
     if temperature <= COLDEST:
-        return f"every picture was right: the temperature would go to 0 and was kept at {COLDEST:g}"
+        return f"the temperature was kept at {COLDEST:g}: a lower one fits better, as where every picture is right"
     if temperature >= HOTTEST:
-        return f"the answers were no better than guessing: the temperature was kept at {HOTTEST:g}"
+        return (
+            f"the temperature was kept at {HOTTEST:g}: a higher one fits better, as where answers are guesses"
+        )
     return None
 
 

@@ -12,9 +12,7 @@ from neocog.errors import UserError
 
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 TAIL = 0.025  # on either side of a 95 % interval
-REPEATS = (
-    2000  # resamples: the ends of an interval lie within about 5 % of its width of those of infinitely many
-)
+REPEATS = 2000  # resamples: the ends of an interval lie within 3 % of its width of those of infinitely many
 
 Interval = tuple[float, float]
 

@@ -49,10 +49,13 @@ def auroc(scores: NDArray[np.float32], shown: NDArray[np.bool_]) -> float | None
 
 
 def aurocs(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`auroc` of each column of `probabilities` (n, k) against all other classes; NaN where it has none.
-
-    Their mean over the classes that have one, `np.nanmean`, is the macro AUROC.
-    """
+    """`auroc` of each column of `probabilities` (n, k) against all other classes (k,); NaN where it has none."""
     demand_answers(probabilities, labels)
     found = [auroc(column, labels == i) for i, column in enumerate(np.ascontiguousarray(probabilities.T))]
     return np.array([np.nan if area is None else area for area in found])
+
+
+def macro_auroc(areas: NDArray[np.float64]) -> float | None:
+    """The mean of `aurocs` over the classes that have one; None where none has."""
+    there = areas[~np.isnan(areas)]
+    return float(there.mean()) if len(there) else None

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -83,8 +84,8 @@ def label_sets(
     by_picture = _by_name(stored, pictures) if isinstance(stored, Mapping) else _in_order(stored, pictures)
     if not any(by_picture):
         raise UserError(f"label sets must name a class for some picture, got {len(pictures)} empty ones")
-    place = Places(classes)
-    return LabelSets(tuple(tuple(sorted({place.of(said) for said in right})) for right in by_picture))
+    places = _places(classes)
+    return LabelSets(tuple(tuple(sorted({place(said, places) for said in right})) for right in by_picture))
 
 
 def class_subset(classes: Sequence[str], chosen: Sequence[int | str]) -> NDArray[np.int64]:
@@ -92,8 +93,8 @@ def class_subset(classes: Sequence[str], chosen: Sequence[int | str]) -> NDArray
     200 of 1,000 in ImageNet-A and -R (Hendrycks et al. 2021)."""
     if not chosen:
         raise UserError("a subset of classes must name at least one, got none")
-    place = Places(classes)
-    columns = [place.of(said) for said in chosen]
+    places = _places(classes)
+    columns = [place(said, places) for said in chosen]
     twice = next(
         (said for said, column in zip(chosen, columns, strict=True) if columns.count(column) > 1), None
     )
@@ -109,8 +110,7 @@ def read_class_list(path: Path) -> list[int | str]:
         if not _is_set(stored):
             raise UserError(f"{path} must hold a list of class numbers or names")
         return list(stored)
-    lines = (line.strip() for line in _text(path).splitlines())
-    return [int(line) if line.isdecimal() else line for line in lines if line]
+    return [line.strip() for line in _text(path).splitlines() if line.strip()]
 
 
 def restricted(probabilities: Floats, columns: NDArray[np.int64]) -> Floats:
@@ -123,38 +123,34 @@ def restricted(probabilities: Floats, columns: NDArray[np.int64]) -> Floats:
 
 def relabelled(labels: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Labels (n,) as places in `columns`; the number of columns, which is none of them, for those outside."""
-    place = np.searchsorted(columns, labels)
-    inside = columns[np.minimum(place, len(columns) - 1)] == labels
+    there = np.searchsorted(columns, labels)
+    inside = columns[np.minimum(there, len(columns) - 1)] == labels
     if not inside.any():
         raise UserError(
             f"pictures must show some of the {len(columns)} classes of the subset, none of {len(labels)} does"
         )
-    return np.asarray(np.where(inside, place, len(columns)), np.int64)
+    return np.asarray(np.where(inside, there, len(columns)), np.int64)
 
 
-class Places:
-    """Where a class stands among the model's, whatever it is called by: number, name or, for ImageNet's, WordNet id."""
-
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.names = {name: i for i, name in enumerate(classes)}
-        self.ids: dict[str, str] | None = None
-
-    def of(self, said: int | str) -> int:
-        if isinstance(said, int):
-            if not 0 <= said < len(self.names):
-                raise UserError(
-                    f"a class's number must be below {len(self.names)}, the model's classes, got {said}"
-                )
-            return said
-        name = said
-        if name not in self.names and WNID.fullmatch(name):
-            self.ids = self.ids or _names_by_id()
-            name = self.ids.get(name, name)
-        if name not in self.names:
-            raise unknown("class", said, self.names)
-        return self.names[name]
+def place(said: int | str, places: Mapping[str, int]) -> int:
+    """Where a class stands among the model's, by name, for ImageNet's classes also by WordNet id, or by number."""
+    if isinstance(said, str) and said in places:
+        return places[said]
+    if isinstance(said, str) and not said.isdecimal():
+        name = _names_by_id().get(said, said) if WNID.fullmatch(said) else said
+        if name not in places:
+            raise unknown("class", said, places)
+        return places[name]
+    if not 0 <= int(said) < len(places):
+        raise UserError(f"a class's number must be below {len(places)}, the model's classes, got {said}")
+    return int(said)
 
 
+def _places(classes: Sequence[str]) -> dict[str, int]:
+    return {name: i for i, name in enumerate(classes)}
+
+
+@cache
 def _names_by_id() -> dict[str, str]:
     """What ILSVRC 2012 calls its 1,000 classes, by WordNet id."""
     from neocog.data.sources.layouts.wordnet import readable
@@ -198,8 +194,9 @@ def _demand_columns(sets: Sequence[Sequence[int]], k: int) -> None:
 
 
 def _json(path: Path) -> Any:
+    written = _text(path)
     try:
-        return json.loads(_text(path))
+        return json.loads(written)
     except ValueError as error:
         raise UserError(f"{path} must be JSON, got something else: {error}") from None
 
@@ -209,3 +206,5 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} must be text in UTF-8, got byte {error.object[error.start]:#04x}") from None
