@@ -1,7 +1,9 @@
 import re
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neocog.errors import UserError
@@ -10,6 +12,7 @@ from neocog.layers.chain import chain
 from neocog.models import build
 from neocog.models.catalogue import MODELS
 from neocog.models.head import Flat
+from networks import Net
 
 
 def close(given: Tensor, expected: Tensor) -> None:
@@ -203,8 +206,8 @@ def test_kernels_are_those_of_the_papers() -> None:
 FLAT = nn.Flatten()
 FC = nn.Linear(36, 2)
 REFUSED: list[tuple[dict[str, nn.Module], str]] = [
-    ({"norm": nn.BatchNorm2d(4)}, "needs a layer that pools or flattens its last maps, Sequential has none"),
-    ({"fc": nn.Linear(16, 4), "flat": FLAT}, r"the layer fc (Linear) before it reads vectors"),
+    ({"norm": nn.BatchNorm2d(4)}, "followed by nothing but layers with one input, Sequential has none"),
+    ({"fc": nn.Linear(16, 4), "flat": FLAT}, "larger than 18x18, but fc (Linear) does not run on 3x18x36: it reads 16"),
     ({"flat": FLAT, "norm": nn.LayerNorm(1024), "fc": FC}, "the layer norm (LayerNorm) is in the way"),
     ({"pool": nn.AdaptiveMaxPool2d(3), "flat": FLAT}, "the layer pool (AdaptiveMaxPool2d) is in the way"),
     ({"pool": nn.AdaptiveAvgPool2d(3), "act": nn.ReLU(), "flat": FLAT, "fc": FC}, "the layer act (ReLU) is in the way"),
@@ -224,8 +227,72 @@ def test_a_network_without_a_dense_form_is_refused_with_the_layer_in_the_way(
         dense(chain(conv=nn.Conv2d(3, 4, 3), **layers), (3, 18, 18))
 
 
+def flattened(m: Any, x: Tensor) -> Tensor:
+    x = m.norm(m.conv2(m.pool(F.relu(m.conv1(x)))))
+    x = F.dropout(m.act(m.fc1(torch.flatten(x + x.mean(1, keepdim=True), 1))), training=m.training)
+    out: Tensor = m.fc2(x)
+    return out
+
+
+def averaged(m: Any, x: Tensor) -> Tensor:
+    out: Tensor = m.fc1(m.norm(m.conv2(m.pool(F.relu(m.conv1(x))))).mean([2, 3]))
+    return out
+
+
+def pooled(m: Any, x: Tensor) -> Tensor:
+    x = F.adaptive_avg_pool2d(m.conv2(m.pool(m.conv1(x))), (3, 2)).flatten(1)
+    out: Tensor = m.fc1(x)
+    return out
+
+
+@pytest.mark.parametrize(("run", "positions"), [(flattened, 36), (averaged, 1), (pooled, 6)])
+def test_a_network_whose_way_is_code_is_followed(run: Any, positions: int) -> None:
+    """As those of torchvision are written."""
+    net = Net(run, **features(), fc1=nn.Linear(4 * positions, 5), act=nn.ReLU(), fc2=nn.Linear(5, 3)).eval()
+    x = torch.rand(1, 3, 22, 26, generator=torch.Generator().manual_seed(1))
+    close(dense(net, (3, 18, 18))(x), crops(net, x, (18, 18), 2))
+
+
+def decides(m: Any, x: Tensor) -> Tensor:
+    out: Tensor = m.fc1(x.flatten(1) if x.sum() > 0 else -x.flatten(1))
+    return out
+
+
+def joined(m: Any, x: Tensor) -> Tensor:
+    x = m.conv1(x).flatten(1)
+    out: Tensor = m.fc1(x) + m.fc2(x)
+    return out
+
+
+def of_pooled(m: Any, x: Tensor) -> Tensor:
+    """Its last maps have one position, whatever the picture."""
+    x = m.conv1(x).mean((2, 3), keepdim=True)
+    out: Tensor = m.fc1((x * x).flatten(1))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (
+            decides,
+            "Net decides in its code (symbolically traced variables cannot be used as inputs to control flow)",
+        ),
+        (joined, "followed by nothing but layers with one input, Net has none; use a protocol of crops"),
+        (
+            of_pooled,
+            "that grow with the picture, got (1, 5, 1, 1) of 18x18 pixels, (1, 5, 1, 1) of 18x36; use",
+        ),
+    ],
+)
+def test_a_network_whose_code_does_not_end_in_such_layers_is_refused(run: Any, message: str) -> None:
+    net = Net(run, conv1=nn.Conv2d(3, 5, 3), fc1=nn.Linear(5, 3), fc2=nn.Linear(5, 3))
+    with pytest.raises(UserError, match=re.escape(message)):
+        dense(net, (3, 18, 18))
+
+
 def test_a_transformer_is_refused() -> None:
-    with pytest.raises(UserError, match=r"got ViT, .*; use a protocol of crops"):
+    with pytest.raises(UserError, match=r"ViT decides in its code \(.*; use a protocol of crops"):
         dense(build("vit_tiny_patch16_224"), (3, 224, 224))
 
 

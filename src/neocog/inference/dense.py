@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from neocog.analysis.trace import trace
 from neocog.errors import UserError
-from neocog.inference.chains import Layer, divided
+from neocog.inference.chains import Layer, divided_chain
+from neocog.inference.traced import divided_code
 
 ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Tanh, nn.Sigmoid)
 NOTHING = (nn.Dropout, nn.Identity)  # in evaluation
@@ -30,7 +33,8 @@ class Dense(nn.Module):
                 f"a dense network takes pictures (n, channels, height, width) of at least {least} pixels, "
                 f"got {tuple(x.shape)}"
             )
-        return self.classifier(self.features(x))  # type: ignore[no-any-return]
+        logits: Tensor = self.classifier(self.features(x))
+        return logits
 
 
 class PerPosition(nn.Module):
@@ -43,7 +47,7 @@ class PerPosition(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
         rows: Tensor = self.layer(x.permute(0, 2, 3, 1).flatten(0, 2))  # positions of all pictures, features
-        return rows.unflatten(0, (n, height, width)).permute(0, 3, 1, 2)
+        return rows.view(n, height, width, -1).permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
@@ -61,25 +65,45 @@ def dense(net: nn.Module, input_size: tuple[int, int, int]) -> Dense:
     crop has zeros around it where the picture goes on; so do layers that look at all of a map at once, such as
     squeeze-and-excitation and group norm.
 
-    The twin is in evaluation mode and shares memory with `net` where shapes agree. UserError for networks that have
-    none, such as transformers with positions of their own; it names what is in the way.
+    Chains of layers have one, and networks whose code torch.fx can follow, such as torchvision's. The twin is in
+    evaluation mode and lies in the memory of `net`. UserError for networks that have none, such as transformers with
+    positions of their own; it names what is in the way.
     """
-    trunk, head = divided(net)
+    twin = _twin(net)
+    trunk, head = divided_chain(twin) if isinstance(twin, nn.Sequential) else divided_code(twin)
     maps = _maps(trunk, input_size)
     layers = list(_converted(head, _Window(maps, maps)))
     return Dense(input_size[1:], trunk, nn.Sequential(*layers)).eval()
 
 
+def _twin(net: nn.Module) -> nn.Module:
+    """A copy whose tensors lie in the same memory: it can be changed, moved and fused, and costs nothing."""
+    memo: dict[int, object] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in net.parameters()}
+    memo |= {id(buffer): buffer.detach() for buffer in net.buffers()}
+    return deepcopy(net, memo)
+
+
 def _maps(trunk: nn.Module, input_size: tuple[int, int, int]) -> tuple[int, int]:
-    """Height and width of the last maps of a picture of `input_size`."""
-    like = next(trunk.parameters(), torch.empty(0))
-    maps = trunk.eval()(torch.zeros(1, *input_size, dtype=like.dtype, device=like.device))
-    if maps.dim() != 4:
+    """Height and width of the last maps of a picture of `input_size`; those of a larger one must be larger."""
+    channels, height, width = input_size
+    maps = _shape(trunk, input_size)
+    try:
+        wider = _shape(trunk, (channels, height, 2 * width))
+    except UserError as error:
         raise UserError(
-            f"a dense network pools or flattens maps (n, channels, height, width), got {tuple(maps.shape)} from the "
-            "layers before; use a protocol of crops"
+            f"a dense network runs on pictures larger than {height}x{width}, but {error}; use a protocol of crops"
+        ) from error
+    if len(maps) != 4 or wider[3] <= maps[3]:
+        raise UserError(
+            "a dense network pools or flattens maps (n, channels, height, width) that grow with the picture, got "
+            f"{maps} of {height}x{width} pixels, {wider} of {height}x{2 * width}; use a protocol of crops"
         )
-    return maps.shape[2], maps.shape[3]
+    return maps[2], maps[3]
+
+
+def _shape(trunk: nn.Module, size: tuple[int, int, int]) -> tuple[int, ...]:
+    """Of what the network puts out for one picture; nothing is computed."""
+    return next(op.shape for op in trace(trunk, size).ops if op.output)
 
 
 @dataclass(frozen=True)
@@ -157,9 +181,9 @@ def _convolution(layer: nn.Linear, window: _Window, name: str) -> nn.Conv2d:
         raise _in_the_way(name, layer)
     weight = layer.weight.view(-1, channels, rows, columns)
     if not window.same:
-        basis = torch.eye(window.maps[0] * window.maps[1]).to(weight).unflatten(1, window.maps)
+        basis = torch.eye(window.maps[0] * window.maps[1]).to(weight).view(-1, *window.maps)
         pooled = nn.functional.adaptive_avg_pool2d(basis, window.pooled)  # what each position gives to each
-        weight = torch.einsum("ocpq,kpq->ock", weight, pooled).unflatten(2, window.maps)
+        weight = torch.einsum("ocpq,kpq->ock", weight, pooled).view(*weight.shape[:2], *window.maps)
     conv = nn.Conv2d(channels, layer.out_features, window.maps, bias=layer.bias is not None, device="meta")
     conv.weight = nn.Parameter(weight, requires_grad=False)
     if layer.bias is not None:
