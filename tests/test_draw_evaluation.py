@@ -19,6 +19,7 @@ from neocog.draw.evaluation import (
     Figure,
     MultiLabel,
     ProtocolRow,
+    Seen,
     SingleLabel,
     evaluation_page,
 )
@@ -228,6 +229,28 @@ def test_the_headline_has_the_first_figure_and_its_interval() -> None:
     assert not root_of(multi()).all("svg", " accuracy ")
 
 
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (
+            Seen(same=3, of=40, without=0.875),
+            "3 pictures of 40 were learned from , as the same file in the training part. "
+            "On the others it is 87.5 %: expect that of new pictures.",
+        ),
+        (
+            Seen(same=1, of=1, without=None),
+            "1 picture of 1 was learned from , as the same file in the training part. "
+            "No other is left to judge by: the figures say nothing about new pictures.",
+        ),
+    ],
+)
+def test_pictures_that_were_learned_from_are_told(seen: Seen, words: str) -> None:
+    note = root_of(replace(single(), leaked=seen)).all("p", " leak ")[0].text()
+    assert note == words.replace(" ,", ",")
+    for clean in (None, Seen(same=0, of=40, without=0.9)):
+        assert not root_of(replace(single(), leaked=clean)).all("p", " leak ")
+
+
 def test_figures_stand_with_their_intervals_and_how_those_were_got() -> None:
     table = rows(section(root_of(single()), "The figures").all("table")[0])
     assert [line[:4] for line in table] == [
@@ -389,8 +412,8 @@ def test_several_labels_have_tables_of_their_own() -> None:
     ]
     part = section(root, "The most confident mistakes")
     assert (
-        "2 pictures of 12 have an answer that is wrong; a class is named from a probability of 50.0 % on."
-        in part.text()
+        "2 pictures of 12 have an answer that is wrong; a class is named from a probability of 50.0 % on. "
+        "The surest comes first." in part.text()
     )
     assert (
         part.all("li")[1].text()

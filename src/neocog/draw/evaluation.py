@@ -57,6 +57,15 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seen:
+    """How many pictures were trained on, and the first figure on the others, if there are any."""
+
+    same: int
+    of: int
+    without: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProtocolRow:
     """What another protocol gave on the same pictures, and what it costs."""
 
@@ -176,6 +185,8 @@ class EvaluationPage:
     """of neocog"""
     protocols: tuple[ProtocolRow, ...] = ()
     """of the same pictures; that of `procedure` is set off"""
+    leaked: Seen | None = None
+    """None where nobody looked"""
     skipped: tuple[tuple[str, str], ...] = ()
     """path, reason"""
     quarantined: tuple[tuple[str, str], ...] = ()
