@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +46,7 @@ class Figure:
     name: str
     value: float
     interval: tuple[float, float] | None = None
-    by: Literal["Wilson", "bootstrap", ""] = ""
+    by: str = ""
 
     def __post_init__(self) -> None:
         if self.name not in FIGURES:
@@ -55,6 +54,15 @@ class Figure:
 
     def shown(self, value: float) -> str:
         return f"{max(value, 0.0):.3f}" if self.name in NUMBERS else f"{percent(value)} %"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """How many pictures were trained on, and the first figure on the others, if there are any."""
+
+    same: int
+    of: int
+    without: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +88,17 @@ class CoverageRow:
     wanted: float
     found: float
     interval: tuple[float, float]
-    """in which 95 of 100 samples of as many pictures would find `wanted`"""
-    size: float
-    """mean number of classes in an answer"""
+    """95 %, of `found`"""
+    kept: bool
+    """whether so few may still be chance where the promise holds"""
+    mean_size: float
+    """classes in an answer"""
     single: float
     """share of answers that name one class"""
-    single_right: float | None
-    """share right of those; None where there are none"""
+    empty: float
+    """share of answers that name none: unknown"""
+    single_accuracy: float | None
+    """share right of the single ones; None where there are none"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +185,8 @@ class EvaluationPage:
     """of neocog"""
     protocols: tuple[ProtocolRow, ...] = ()
     """of the same pictures; that of `procedure` is set off"""
+    leaked: Seen | None = None
+    """None where nobody looked"""
     skipped: tuple[tuple[str, str], ...] = ()
     """path, reason"""
     quarantined: tuple[tuple[str, str], ...] = ()

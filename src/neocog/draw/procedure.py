@@ -20,10 +20,12 @@ class Procedure:
     precision: str
     views: int = 1
     """of each picture"""
-    averaged: Literal["probabilities", "logits"] = "probabilities"
-    """what the mean was taken of, over views and over members"""
+    averaged: Literal["softmax", "logits"] = "softmax"
+    """what the mean was taken of, over views and over members: what comes out of the softmax, or what goes in"""
     members: tuple[str, ...] = ()
     """networks of an ensemble; empty for one network"""
+    soup: bool = False
+    """whether the members' weights were averaged into one network"""
     answers: str = ""
     """which classes were allowed as an answer, where not all were"""
     right_if: str = ""
@@ -38,14 +40,18 @@ class Procedure:
     def sentence(self) -> str:
         """What happened to a picture."""
         seen = "once" if self.views == 1 else f"in {self.views:,} views"
-        first = f"Each picture was seen {seen} ({self.protocol}): {self.in_words.rstrip('.')}."
-        mean = {
-            "probabilities": "the probabilities (after the softmax or sigmoid) were averaged",
-            "logits": "the logits (before the softmax or sigmoid) were averaged",
-        }[self.averaged]
+        said = f"Each picture was seen {seen} ({self.protocol}): {self.in_words.rstrip('.')}."
         over = [f"the {self.views:,} views"] if self.views > 1 else []
-        over += [f"the {len(self.members)} networks"] if len(self.members) > 1 else []
-        return first + (f" Over {' and '.join(over)} {mean}." if over else "")
+        over += [f"the {len(self.members):,} networks"] if len(self.members) > 1 and not self.soup else []
+        mean = {
+            "softmax": "the probabilities were averaged",
+            "logits": "the logits were averaged, before the softmax or sigmoid",
+        }[self.averaged]
+        if over:
+            said += f" Over {' and '.join(over)} {mean}."
+        return said + (
+            f" It is one network: the mean of the weights of {len(self.members):,}." if self.soup else ""
+        )
 
     def facts(self, data: str, n: int, skipped: int, quarantined: int) -> list[tuple[str, str]]:
         """Name and value of all that is to be told, beside the sentence."""
@@ -55,7 +61,7 @@ class Procedure:
             ("Data", data),
             ("Pictures", f"{n:,} scored, {skipped:,} skipped, {quarantined:,} in quarantine"),
             ("Protocol", f"{self.protocol}, {count(self.views, 'view')} of a picture"),
-            ("Ensemble", "; ".join(self.members)),
+            ("Weights averaged of" if self.soup else "Ensemble", "; ".join(self.members)),
             ("Engine", f"{self.engine}, {self.precision}"),
             ("Answers allowed", self.answers),
             ("Counted as right", self.right_if),

@@ -11,7 +11,7 @@ from neocog.draw.svg import ticks
 from neocog.draw.text import percent, safe, short
 
 WIDTH, LEFT, RIGHT, TOP, PLOT = 440.0, 50.0, 20.0, 40.0, 250.0
-NEAR = 11.0  # dots that are no farther apart from left to right are set side by side
+NEAR = 11.0  # least distance of two dots from left to right
 AROUND = (
     (11, -7),
     (-11, -7),
@@ -89,7 +89,7 @@ class _Box:
     def of(cls, spots: Sequence[Spot]) -> _Box:
         costs = [log10(spot.cost) for spot in spots]
         low, high = min(costs), max(costs)
-        room = max(0.08 * (high - low), 0.12)
+        room = max(0.08 * (high - low), 0.2)
         low, high = low - room, high + room
         rows = ticks(100 * min(s.low for s in spots), 100 * max(s.high for s in spots))
         return cls((low, high), _marks(low, high), tuple(rows))
@@ -103,18 +103,20 @@ class _Box:
         return TOP + PLOT * (1 - (100 * accuracy - low) / (high - low))
 
     def apart(self, costs: Sequence[float]) -> list[float]:
-        """Where dots stand from left to right: those of nearly the same cost beside each other, around their middle."""
-        found = [self.x(cost) for cost in costs]
-        order = sorted(range(len(found)), key=found.__getitem__)
-        group: list[int] = []
-        for i in [*order, -1]:
-            if group and (i < 0 or found[i] - found[group[-1]] > NEAR / 2):
-                middle = sum(found[k] for k in group) / len(group)
-                for place, k in enumerate(group):
-                    found[k] = middle + NEAR * (place - (len(group) - 1) / 2)
-                group = []
-            group.append(i)
-        return found
+        """Where dots stand from left to right: at their costs, but `NEAR` apart, moved as little as that takes."""
+        order = sorted(range(len(costs)), key=costs.__getitem__)
+        blocks: list[
+            tuple[float, int]
+        ] = []  # mean place and size of dots side by side: pool adjacent violators
+        for i, k in enumerate(order):
+            mean, size = self.x(costs[k]) - NEAR * i, 1
+            while blocks and blocks[-1][0] > mean:
+                before, many = blocks.pop()
+                mean, size = (before * many + mean * size) / (many + size), many + size
+            blocks.append((mean, size))
+        places = (mean for mean, size in blocks for _ in range(size))
+        found = {k: place + NEAR * i for i, (k, place) in enumerate(zip(order, places, strict=True))}
+        return [found[k] for k in range(len(costs))]
 
 
 def _marks(low: float, high: float) -> tuple[float, ...]:
