@@ -33,7 +33,7 @@ def glass_blur(x: Floats, strength: Strength, rng: Generator) -> Floats:
     sigma, most, rounds = strength
     pixels = as_bytes(smooth(x, sigma)) / 255
     for _ in range(int(rounds)):
-        pixels = displaced(pixels, int(most), rng.integers(-most, most, size=(2, *x.shape[:2])))
+        pixels = displaced(pixels, int(most), rng.integers(-most, most, size=(2, x.shape[0], x.shape[1])))
     return smooth(pixels, sigma)
 
 
