@@ -7,6 +7,7 @@ from math import ceil, cos, radians, sin
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, gaussian_filter
 from scipy.signal import fftconvolve
 
@@ -32,7 +33,7 @@ def glass_blur(x: Floats, strength: Strength, rng: Generator) -> Floats:
     sigma, most, rounds = strength
     pixels = as_bytes(smooth(x, sigma)) / 255
     for _ in range(int(rounds)):
-        pixels = _displaced(pixels, int(most), rng)
+        pixels = displaced(pixels, int(most), rng.integers(-most, most, size=(2, x.shape[0], x.shape[1])))
     return smooth(pixels, sigma)
 
 
@@ -99,9 +100,10 @@ def _stretch(side: int, factor: float) -> Floats:
     return np.asarray(np.maximum(0, 1 - np.abs(start + at[:, None] - np.arange(side))))
 
 
-def _displaced(x: Floats, most: int, rng: Generator) -> Floats:
+def displaced(x: Floats, most: int, shift: NDArray[np.int64]) -> Floats:
     """Row by row from the last point to the first, each takes the value of a point nearby, as it is by then.
 
+    `shift` (2, h, w) says how far down and right, at most `most`; a rim of about `most` points stays.
     The authors mean to swap the two, but both sides of their assignment are views of one array: the second point
     keeps its value. The published pictures are made so. Where a value comes from at last is found by following
     each point to its source, and that to its own where it had been displaced before.
@@ -110,7 +112,6 @@ def _displaced(x: Floats, most: int, rng: Generator) -> Floats:
     place = np.arange(height * width).reshape(height, width)
     inner = np.zeros((height, width), bool)
     inner[most + 1 : height - most + 1, most + 1 : width - most + 1] = True
-    shift = rng.integers(-most, most, size=(2, height, width))
     source = np.where(inner, place + shift[0] * width + shift[1], place).ravel()
     earlier = (source > place.ravel()) & inner.ravel()[source]
     follow = np.where(earlier, source, place.ravel())

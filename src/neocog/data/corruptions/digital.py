@@ -65,19 +65,21 @@ def elastic_transform(x: Floats, strength: Strength, rng: Generator) -> Floats:
     height_of_field, sigma, most = strength
     height, width = x.shape[:2]
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
-    matrix = _affine(height, width, most, rng)
+    matrix = affine(height, width, rng.uniform(-most, most, size=(3, 2)))
     across, down = np.tensordot(matrix, np.stack([columns, rows, np.ones_like(rows)]), axes=1)
-    x = _sampled(x, down, across, "mirror")
+    x = sampled(x, down, across, "mirror")
     across, down = (_smooth_field(rng, height, width, sigma) * height_of_field for _ in range(2))
-    return _sampled(x, rows + down, columns + across, "reflect")
+    return sampled(x, rows + down, columns + across, "reflect")
 
 
-def _affine(height: int, width: int, most: float, rng: Generator) -> Floats:
-    """(2, 3): from a point (x, y, 1) of the result to the point of the picture that is seen there."""
+def affine(height: int, width: int, shift: Floats) -> Floats:
+    """(2, 3): from a point (x, y, 1) of the result to the point of the picture that is seen there.
+
+    Three points around the middle are moved by the rows of `shift` (3, 2).
+    """
     middle, side = np.array([height, width]) // 2, min(height, width) // 3
     points = middle + side * np.array([[1, 1], [1, -1], [-1, -1]])
-    moved = points + rng.uniform(-most, most, size=points.shape)
-    return np.asarray(np.linalg.solve(np.column_stack([moved, np.ones(3)]), points).T)
+    return np.asarray(np.linalg.solve(np.column_stack([points + shift, np.ones(3)]), points).T)
 
 
 def _smooth_field(rng: Generator, height: int, width: int, sigma: float) -> Floats:
@@ -91,7 +93,8 @@ def _smoother(side: int, sigma: float) -> Floats:
     return np.asarray(gaussian_filter(np.eye(side), (sigma, 0), mode="reflect", truncate=3))
 
 
-def _sampled(x: Floats, down: Floats, across: Floats, mode: str) -> Floats:
+def sampled(x: Floats, down: Floats, across: Floats, mode: str) -> Floats:
+    """The values of `x` at the points (`down`, `across`), each (h, w), bilinear; `mode` is scipy's for the border."""
     channels = [map_coordinates(x[..., c], (down, across), order=1, mode=mode) for c in range(x.shape[2])]
     return np.stack(channels, axis=2)
 

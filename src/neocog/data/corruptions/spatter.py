@@ -37,8 +37,8 @@ def spatter(x: Floats, strength: Strength, rng: Generator) -> Floats:
         cover = np.where(cover < 0.8, 0, cover)
         return x * (1 - cover) + _coloured(MUD, x) * cover
     liquid = np.where(liquid < threshold, 0, liquid)
-    shine = _shine(np.clip(liquid * 255, 0, 255).astype(np.uint8))
-    return x + shine[..., None] * amount * _coloured(WATER, x)
+    light = shine(np.clip(liquid * 255, 0, 255).astype(np.uint8))
+    return x + light[..., None] * amount * _coloured(WATER, x)
 
 
 def _coloured(colour: Floats, x: Floats) -> Floats:
@@ -46,15 +46,15 @@ def _coloured(colour: Floats, x: Floats) -> Floats:
     return colour if x.shape[2] == 3 else grey(colour[None, None])
 
 
-def _shine(liquid: Bytes) -> Floats:
+def shine(liquid: Bytes) -> Floats:
     """(h, w) in 0..1: how bright water is, lit from one side; 0 everywhere where there is none."""
     rim = edges(liquid, 50, 150)
     if not rim.any():
         return np.zeros(liquid.shape)
     height = equalised(np.floor(_mean3(distance(rim)) + 1e-5).astype(np.uint8))  # whole numbers stay whole
     lit = np.clip(correlate(height.astype(np.float64), RELIEF, mode="mirror"), 0, 255)
-    shine = liquid * np.rint(_mean3(lit))
-    return np.asarray(shine / max(shine.max(), 1.0))
+    light = liquid * np.rint(_mean3(lit))
+    return np.asarray(light / max(light.max(), 1.0))
 
 
 def _mean3(x: Floats) -> Floats:
