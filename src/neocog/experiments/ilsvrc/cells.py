@@ -20,7 +20,7 @@ ERRORS = {
     "SuperVision": ("alexnet_7", ""),
     "Clarifai – NYU (7 layers)": ("clarifai", "clarifai_1"),
     "Clarifai": ("clarifai_extra", ""),
-    "VGG – Oxford (16 layers)": ("vgg_7", "vgg16_1"),
+    "VGG – Oxford (16 layers)": ("vgg_7", "vgg_1"),
     "GoogLeNet (19 layers)": ("googlenet_7_144", "googlenet_1_144"),
     "ResNet (152 layers)": ("resnet_6", "resnet152_1"),
     "Human expert": ("human", "human_2"),
