@@ -110,7 +110,11 @@ def _converted(head: list[Named], maps: tuple[int, int]) -> Iterator[nn.Module]:
         if isinstance(layer, POOLS) and not flat and kernel == maps:
             absorbed = layer(absorbed[None])[0]
             if absorbed.shape[1:] == (1, 1):
-                yield nn.AvgPool2d(maps, 1) if isinstance(layer, nn.AdaptiveAvgPool2d) else nn.MaxPool2d(maps, 1)
+                yield (
+                    nn.AvgPool2d(maps, 1)
+                    if isinstance(layer, nn.AdaptiveAvgPool2d)
+                    else nn.MaxPool2d(maps, 1)
+                )
                 kernel, absorbed = (1, 1), torch.ones(1, 1, 1)
         elif isinstance(layer, nn.Flatten):
             flat = True
