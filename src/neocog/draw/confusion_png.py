@@ -90,7 +90,7 @@ def _share(table: NDArray[np.int64]) -> NDArray[np.float64]:
 def _tinted(share: NDArray[np.float64], full: NDArray[np.int64], faintest: float) -> NDArray[np.uint8]:
     """The colour `full` as strong as the root of `share`, so that rare mistakes differ, too."""
     weight = np.where(share > 0, faintest + (1 - faintest) * np.sqrt(share), 0.0)
-    return np.rint(_rgb(INK["t"]) * (1 - weight) + full * weight).astype(np.uint8)
+    return np.asarray(np.rint(_rgb(INK["t"]) * (1 - weight) + full * weight), np.uint8)
 
 
 def _rgb(code: str) -> NDArray[np.int64]:

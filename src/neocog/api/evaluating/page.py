@@ -60,7 +60,7 @@ def page_of(scored: Scored | ScoredSeveral, dataset: Dataset, preprocess: Prepro
 def _figure(scored: Scored | ScoredSeveral, name: str) -> Figure:
     value = getattr(scored.scores, name)
     by = "Wilson" if name == "top1" else "bootstrap"
-    return Figure(name=name, value=value or 0.0, interval=scored.intervals.get(name), by=by)  # type: ignore[arg-type]
+    return Figure(name=name, value=value or 0.0, interval=scored.intervals.get(name), by=by)
 
 
 def _procedure(scored: Scored | ScoredSeveral, dataset: Dataset) -> Procedure:
@@ -71,7 +71,7 @@ def _procedure(scored: Scored | ScoredSeveral, dataset: Dataset) -> Procedure:
         engine=how.engine,
         precision="float32",
         views=how.views,
-        averaged="probabilities" if how.average == "softmax" else "logits",
+        averaged="softmax" if how.average == "softmax" else "logits",
         members=how.members if len(how.members) > 1 and not how.soup else (),
         answers="" if how.subset is None else f"{how.subset:,} of the model's classes",
         right_if=f"one of the labels in {how.label_sets}" if how.label_sets else "",
@@ -139,9 +139,11 @@ def _single(scored: Scored, dataset: Dataset, preprocess: Preprocess) -> SingleL
                 wanted=row.wanted,
                 found=row.share,
                 interval=row.interval,
-                size=row.mean_size,
+                kept=row.kept,
+                mean_size=row.mean_size,
                 single=row.single,
-                single_right=row.single_accuracy,
+                empty=row.empty,
+                single_accuracy=row.single_accuracy,
             )
             for row in scored.coverage
         ),

@@ -30,10 +30,10 @@ def defocus_blur(x: Floats, strength: Strength, rng: Generator) -> Floats:
 
 def glass_blur(x: Floats, strength: Strength, rng: Generator) -> Floats:
     """Frosted glass: `strength` = (sigma, most displacement, rounds): blurred, displaced in each round, blurred."""
-    sigma, most, rounds = strength
+    sigma, most, rounds = strength[0], int(strength[1]), int(strength[2])
     pixels = as_bytes(smooth(x, sigma)) / 255
-    for _ in range(int(rounds)):
-        pixels = displaced(pixels, int(most), rng.integers(-most, most, size=(2, x.shape[0], x.shape[1])))
+    for _ in range(rounds):
+        pixels = displaced(pixels, most, rng.integers(-most, most, size=(2, x.shape[0], x.shape[1])))
     return smooth(pixels, sigma)
 
 
