@@ -21,6 +21,7 @@ from neocog.draw.evaluation import (
     EvaluationPage,
     Figure,
     MultiLabel,
+    Seen,
     SingleLabel,
 )
 from neocog.draw.parts import GALLERY, Mistake, WrongAnswers
@@ -28,7 +29,9 @@ from neocog.draw.procedure import Procedure
 from neocog.draw.reliability import ReliabilityBins
 from neocog.errors import Unreadable
 from neocog.evaluation.calibration import reliability
+from neocog.evaluation.conformal import Coverage
 from neocog.evaluation.intervals import REPEATS, wilson
+from neocog.evaluation.leakage import Leaked
 from neocog.evaluation.per_picture import best
 from neocog.inference.dense_engine import DENSE
 
@@ -45,7 +48,7 @@ def page_of(scored: Scored | ScoredSeveral, dataset: Dataset, preprocess: Prepro
         model=", ".join(scored.how.members),
         n=scored.scores.n,
         figures=tuple(_figure(scored, name) for name in names),
-        procedure=_procedure(scored, dataset),
+        procedure=_procedure(scored),
         result=_single(scored, dataset, preprocess)
         if isinstance(scored, Scored)
         else _several(scored, dataset, preprocess),
@@ -53,6 +56,7 @@ def page_of(scored: Scored | ScoredSeveral, dataset: Dataset, preprocess: Prepro
         version=version("neocog"),
         skipped=scored.skipped,
         quarantined=tuple((gone.path, gone.reason) for gone in scored.quarantined),
+        leaked=_seen(scored),
         card=_card(scored),
     )
 
@@ -63,7 +67,7 @@ def _figure(scored: Scored | ScoredSeveral, name: str) -> Figure:
     return Figure(name=name, value=value or 0.0, interval=scored.intervals.get(name), by=by)
 
 
-def _procedure(scored: Scored | ScoredSeveral, dataset: Dataset) -> Procedure:
+def _procedure(scored: Scored | ScoredSeveral) -> Procedure:
     how = scored.how
     return Procedure(
         protocol=how.protocol,
@@ -75,7 +79,7 @@ def _procedure(scored: Scored | ScoredSeveral, dataset: Dataset) -> Procedure:
         members=how.members if len(how.members) > 1 and not how.soup else (),
         answers="" if how.subset is None else f"{how.subset:,} of the model's classes",
         right_if=f"one of the labels in {how.label_sets}" if how.label_sets else "",
-        unknown=_unknown(scored, dataset),
+        unknown=_unknown(scored),
         seed=0,
         repeats=REPEATS,
     )
@@ -88,43 +92,33 @@ def in_words(protocol: str) -> str:
     return PROTOCOLS[protocol].source
 
 
-def _unknown(scored: Scored | ScoredSeveral, dataset: Dataset) -> tuple[tuple[str, int], ...]:
-    if isinstance(scored, Scored):
-        return tuple((name, scored.scores.per_class[name].n) for name in scored.unknown_classes)
+def _seen(scored: Scored | ScoredSeveral) -> Seen | None:
+    found = scored.leaked
+    if found is None or not found.same:
+        return None
+    without = found.top1_without if isinstance(found, Leaked) else found.map_without
+    return Seen(same=found.same, of=found.of, without=without)
+
+
+def _unknown(scored: Scored | ScoredSeveral) -> tuple[tuple[str, int], ...]:
     return tuple((name, scored.scores.per_class[name].n) for name in scored.unknown_classes)
 
 
 def _card(scored: Scored | ScoredSeveral) -> tuple[tuple[str, str], ...]:
     facts = [("soup", "the weights of " + ", ".join(scored.how.members))] if scored.how.soup else []
     facts += [("members", f"{name}: {own.scores.figures()}") for name, own in scored.members]
-    if scored.leaked and scored.leaked.same:
-        facts.append(("trained on", str(scored.leaked)))
     if isinstance(scored, Scored) and scored.excluded:
         facts.append(("excluded", f"{scored.excluded:,} pictures without a right answer"))
     return tuple(facts)
 
 
 def _single(scored: Scored, dataset: Dataset, preprocess: Preprocess) -> SingleLabel:
-    scores, said = scored.scores, scored.scores.confusion.sum(axis=0)
-    hits = np.diagonal(scores.confusion)
-    known = len(scored.names) - len(scored.unknown_classes)
+    scores = scored.scores
     bins = reliability(scored.probabilities, scored.labels)
     return SingleLabel(
-        classes=tuple(
-            ClassResult(
-                name=name,
-                n=row.n,
-                right=int(hits[i]),
-                interval=wilson(int(hits[i]), row.n) if row.n else (0.0, 1.0),
-                said=int(said[i]),
-                precision=row.precision,
-                f1=row.f1,
-                known=i < known,
-            )
-            for i, (name, row) in enumerate(scores.per_class.items())
-        ),
+        classes=_class_results(scored),
         confusion=scores.confusion,
-        wrong=scores.n - round(scores.top1 * scores.n),
+        wrong=int((~scored.right).sum()),
         mistakes=_mistakes(scored, dataset, preprocess),
         reliability=ReliabilityBins(
             edges=bins.edges,
@@ -134,19 +128,39 @@ def _single(scored: Scored, dataset: Dataset, preprocess: Preprocess) -> SingleL
             ece=bins.ece,
         ),
         temperature=scored.how.temperature if scored.how.temperature != 1 else None,
-        coverage=tuple(
-            CoverageRow(
-                wanted=row.wanted,
-                found=row.share,
-                interval=row.interval,
-                kept=row.kept,
-                mean_size=row.mean_size,
-                single=row.single,
-                empty=row.empty,
-                single_accuracy=row.single_accuracy,
-            )
-            for row in scored.coverage
-        ),
+        coverage=tuple(_coverage_row(row) for row in scored.coverage),
+    )
+
+
+def _class_results(scored: Scored) -> tuple[ClassResult, ...]:
+    confusion = scored.scores.confusion
+    hits, said = np.diagonal(confusion), confusion.sum(axis=0)
+    known = len(scored.names) - len(scored.unknown_classes)
+    return tuple(
+        ClassResult(
+            name=name,
+            n=row.n,
+            right=int(hits[i]),
+            interval=wilson(int(hits[i]), row.n) if row.n else (0.0, 1.0),
+            said=int(said[i]),
+            precision=row.precision,
+            f1=row.f1,
+            known=i < known,
+        )
+        for i, (name, row) in enumerate(scored.scores.per_class.items())
+    )
+
+
+def _coverage_row(row: Coverage) -> CoverageRow:
+    return CoverageRow(
+        wanted=row.wanted,
+        found=row.share,
+        interval=row.interval,
+        kept=row.kept,
+        mean_size=row.mean_size,
+        single=row.single,
+        empty=row.empty,
+        single_accuracy=row.single_accuracy,
     )
 
 
