@@ -221,7 +221,7 @@ REFUSED: list[tuple[dict[str, nn.Module], str]] = [
     ({"pool": nn.AdaptiveMaxPool2d(3), "flat": FLAT}, "the layer pool (AdaptiveMaxPool2d) is in the way"),
     ({"pool": nn.AdaptiveAvgPool2d(3), "act": nn.ReLU(), "flat": FLAT, "fc": FC}, "the layer act (ReLU) is in the way"),
     ({"a": nn.AdaptiveAvgPool2d(3), "b": nn.AdaptiveAvgPool2d(1)}, "the layer b (AdaptiveAvgPool2d) is in the way"),
-    ({"a": nn.AdaptiveAvgPool2d(3), "b": nn.AdaptiveAvgPool2d(16)}, "the layer b (AdaptiveAvgPool2d) is in the way"),
+    ({"a": nn.AdaptiveAvgPool2d(3), "b": nn.AdaptiveAvgPool2d(16), "flat": FLAT, "fc": FC}, "the layer b (Adaptive"),
     ({"flat": FLAT, "pool": nn.AdaptiveAvgPool2d(1)}, "the layer pool (AdaptiveAvgPool2d) is in the way"),
     ({"pool": nn.AdaptiveAvgPool2d((1, 4)), "fc": nn.Linear(4, 2)}, "the layer fc (Linear) is in the way"),
     ({"flat": nn.Flatten(2), "fc": nn.Linear(256, 2)}, "the layer flat (Flatten) is in the way"),
@@ -308,6 +308,8 @@ def of_pooled(m: Any, x: Tensor) -> Tensor:
             "Net decides in its code (symbolically traced variables cannot be used as inputs to control flow)",
         ),
         (joined, "followed by nothing but layers with one input, Net has none; use a protocol of crops"),
+        (both, "followed by nothing but layers with one input, Net has none; use a protocol of crops"),
+        (of_rows, "followed by nothing but layers with one input, Net has none; use a protocol of crops"),
         (
             of_pooled,
             "that grow with the picture, got (1, 5, 1, 1) of 18x18 pixels, (1, 5, 1, 1) of 18x36; use",

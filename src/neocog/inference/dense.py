@@ -47,8 +47,8 @@ class PerPosition(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
         rows = x.permute(0, 2, 3, 1).flatten(0, 2)  # positions of all pictures, features
-        rows = self.layer(rows if self.flat else rows[..., None, None])
-        return rows.view(n, height, width, -1).permute(0, 3, 1, 2)
+        made: Tensor = self.layer(rows if self.flat else rows[..., None, None])
+        return made.reshape(n, height, width, -1).permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
