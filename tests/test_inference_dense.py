@@ -217,6 +217,7 @@ FC = nn.Linear(36, 2)
 REFUSED: list[tuple[dict[str, nn.Module], str]] = [
     ({"norm": nn.BatchNorm2d(4)}, "followed by nothing but layers with one input, Sequential has none"),
     ({"fc": nn.Linear(16, 4), "flat": FLAT}, "larger than 18x18, but fc (Linear) does not run on 3x18x36: it reads 16"),
+    ({"unfold": nn.Unfold(2), "flat": FLAT}, "that grow with the picture, got (1, 16, 225) of 18x18 pixels"),
     ({"flat": FLAT, "norm": nn.LayerNorm(1024), "fc": FC}, "the layer norm (LayerNorm) is in the way"),
     ({"pool": nn.AdaptiveMaxPool2d(3), "flat": FLAT}, "the layer pool (AdaptiveMaxPool2d) is in the way"),
     ({"pool": nn.AdaptiveAvgPool2d(3), "act": nn.ReLU(), "flat": FLAT, "fc": FC}, "the layer act (ReLU) is in the way"),
