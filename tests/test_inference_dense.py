@@ -62,6 +62,7 @@ HEADS: dict[str, dict[str, nn.Module]] = {
     "means of parts": {"pool2": nn.AdaptiveAvgPool2d((4, 2)), "flat": nn.Flatten(), "fc": nn.Linear(32, 3)},
     "enlarged": {"pool2": nn.AdaptiveAvgPool2d(7), "flat": nn.Flatten(), "fc": nn.Linear(196, 3)},
     "kept": {"pool2": nn.AdaptiveAvgPool2d(6), "act": nn.ReLU(), "flat": nn.Flatten(), "fc": nn.Linear(144, 3)},
+    "padded": {"pool2": nn.AdaptiveAvgPool2d(1), "fc": nn.Conv2d(4, 3, 3, padding=1), "flat": nn.Flatten()},
     "convolved": {"pool2": nn.AdaptiveAvgPool2d(1), "fc": nn.Conv2d(4, 3, 1), "flat": nn.Flatten()},
     "ours": {"flat": Flat(), "fc": nn.Linear(4, 3), "out": nn.Softmax(1)},
 }  # fmt: skip
@@ -169,6 +170,14 @@ def test_a_vgg_of_one_crop_is_the_vgg(size: int) -> None:
     close(dense(net, (3, size, size))(x)[..., 0, 0] / expected.abs().max(), expected / expected.abs().max())
 
 
+def test_a_layer_put_behind_a_network_without_its_own_slides_along() -> None:
+    backbone = build("lenet_caffe").eval()
+    backbone.reset_classifier(0)  # type: ignore[operator]
+    net = chain(backbone=backbone, flat=Flat(), fc=nn.Linear(500, 3)).eval()
+    x = torch.rand(1, 1, 28, 40, generator=torch.Generator().manual_seed(1))
+    close(dense(net, (1, 28, 28))(x), crops(net, x, (28, 28), 4))
+
+
 def test_with_padding_only_a_picture_of_the_own_size_agrees() -> None:
     """A crop has zeros around it where the whole picture goes on."""
     net = random_net(
@@ -208,10 +217,14 @@ FC = nn.Linear(36, 2)
 REFUSED: list[tuple[dict[str, nn.Module], str]] = [
     ({"norm": nn.BatchNorm2d(4)}, "followed by nothing but layers with one input, Sequential has none"),
     ({"fc": nn.Linear(16, 4), "flat": FLAT}, "larger than 18x18, but fc (Linear) does not run on 3x18x36: it reads 16"),
+    ({"unfold": nn.Unfold(2), "flat": FLAT}, "that grow with the picture, got (1, 16, 225) of 18x18 pixels"),
     ({"flat": FLAT, "norm": nn.LayerNorm(1024), "fc": FC}, "the layer norm (LayerNorm) is in the way"),
     ({"pool": nn.AdaptiveMaxPool2d(3), "flat": FLAT}, "the layer pool (AdaptiveMaxPool2d) is in the way"),
     ({"pool": nn.AdaptiveAvgPool2d(3), "act": nn.ReLU(), "flat": FLAT, "fc": FC}, "the layer act (ReLU) is in the way"),
     ({"a": nn.AdaptiveAvgPool2d(3), "b": nn.AdaptiveAvgPool2d(1)}, "the layer b (AdaptiveAvgPool2d) is in the way"),
+    ({"a": nn.AdaptiveAvgPool2d(3), "b": nn.AdaptiveAvgPool2d(16), "flat": FLAT, "fc": FC}, "the layer b (Adaptive"),
+    ({"flat": FLAT, "pool": nn.AdaptiveAvgPool2d(1)}, "the layer pool (AdaptiveAvgPool2d) is in the way"),
+    ({"pool": nn.AdaptiveAvgPool2d((1, 4)), "fc": nn.Linear(4, 2)}, "the layer fc (Linear) is in the way"),
     ({"flat": nn.Flatten(2), "fc": nn.Linear(256, 2)}, "the layer flat (Flatten) is in the way"),
     ({"flat": FLAT, "fc": nn.Linear(1000, 2)}, "the layer fc (Linear) is in the way"),
     ({"pool": nn.AdaptiveAvgPool2d(3), "fc": nn.Linear(3, 2)}, "the layer fc (Linear) is in the way"),
@@ -235,8 +248,13 @@ def flattened(m: Any, x: Tensor) -> Tensor:
 
 
 def averaged(m: Any, x: Tensor) -> Tensor:
-    out: Tensor = m.fc1(m.norm(m.conv2(m.pool(F.relu(m.conv1(x))))).mean([2, 3]))
+    out: Tensor = m.fc2(F.relu(m.fc1(m.norm(m.conv2(m.pool(F.relu(m.conv1(x))))).mean([2, 3]))))
     return out
+
+
+def kept(m: Any, x: Tensor) -> Tensor:
+    out: Tensor = torch.mean(m.pool(m.conv1(x)), (-2, -1), keepdim=True)
+    return torch.flatten(m.conv3(out), 1)
 
 
 def pooled(m: Any, x: Tensor) -> Tensor:
@@ -245,10 +263,11 @@ def pooled(m: Any, x: Tensor) -> Tensor:
     return out
 
 
-@pytest.mark.parametrize(("run", "positions"), [(flattened, 36), (averaged, 1), (pooled, 6)])
+@pytest.mark.parametrize(("run", "positions"), [(flattened, 36), (averaged, 1), (pooled, 6), (kept, 1)])
 def test_a_network_whose_way_is_code_is_followed(run: Any, positions: int) -> None:
     """As those of torchvision are written."""
     net = Net(run, **features(), fc1=nn.Linear(4 * positions, 5), act=nn.ReLU(), fc2=nn.Linear(5, 3)).eval()
+    net.conv3 = nn.Conv2d(5, 3, 1)
     x = torch.rand(1, 3, 22, 26, generator=torch.Generator().manual_seed(1))
     close(dense(net, (3, 18, 18))(x), crops(net, x, (18, 18), 2))
 
@@ -261,6 +280,17 @@ def decides(m: Any, x: Tensor) -> Tensor:
 def joined(m: Any, x: Tensor) -> Tensor:
     x = m.conv1(x).flatten(1)
     out: Tensor = m.fc1(x) + m.fc2(x)
+    return out
+
+
+def both(m: Any, x: Tensor) -> Tensor:
+    x = m.conv1(x).flatten(1)
+    out: Tensor = m.pair(x, 2 * x)
+    return out
+
+
+def of_rows(m: Any, x: Tensor) -> Tensor:
+    out: Tensor = m.fc3(m.conv1(x).mean((1, 2)))
     return out
 
 
@@ -279,6 +309,8 @@ def of_pooled(m: Any, x: Tensor) -> Tensor:
             "Net decides in its code (symbolically traced variables cannot be used as inputs to control flow)",
         ),
         (joined, "followed by nothing but layers with one input, Net has none; use a protocol of crops"),
+        (both, "followed by nothing but layers with one input, Net has none; use a protocol of crops"),
+        (of_rows, "followed by nothing but layers with one input, Net has none; use a protocol of crops"),
         (
             of_pooled,
             "that grow with the picture, got (1, 5, 1, 1) of 18x18 pixels, (1, 5, 1, 1) of 18x36; use",
@@ -287,6 +319,7 @@ def of_pooled(m: Any, x: Tensor) -> Tensor:
 )
 def test_a_network_whose_code_does_not_end_in_such_layers_is_refused(run: Any, message: str) -> None:
     net = Net(run, conv1=nn.Conv2d(3, 5, 3), fc1=nn.Linear(5, 3), fc2=nn.Linear(5, 3))
+    net.pair, net.fc3 = nn.Bilinear(5 * 256, 5 * 256, 2), nn.Linear(16, 3)
     with pytest.raises(UserError, match=re.escape(message)):
         dense(net, (3, 18, 18))
 

@@ -38,16 +38,17 @@ class Dense(nn.Module):
 
 
 class PerPosition(nn.Module):
-    """A layer of vectors (n, features) at each position of maps (n, features, height, width)."""
+    """A layer of vectors (n, features), or of maps with one position, at each position of larger maps by itself."""
 
-    def __init__(self, layer: nn.Module):
+    def __init__(self, layer: nn.Module, flat: bool):
         super().__init__()
-        self.layer = layer
+        self.layer, self.flat = layer, flat
 
     def forward(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
-        rows: Tensor = self.layer(x.permute(0, 2, 3, 1).flatten(0, 2))  # positions of all pictures, features
-        return rows.view(n, height, width, -1).permute(0, 3, 1, 2)
+        rows = x.permute(0, 2, 3, 1).flatten(0, 2)  # positions of all pictures, features
+        made: Tensor = self.layer(rows if self.flat else rows[..., None, None])
+        return made.reshape(n, height, width, -1).permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
@@ -167,10 +168,11 @@ def _flattened(layer: nn.Flatten, window: _Window, name: str) -> _Window:
 
 def _as_it_is(layer: nn.Module, window: _Window, name: str) -> nn.Module:
     """A layer that reads one position at a time."""
-    by_element = isinstance(layer, ELEMENTWISE)
-    if not (window == POINT or window.maps == (1, 1) or (by_element and window.same)):
+    if isinstance(layer, ELEMENTWISE) and window.same:
+        return layer
+    if window.maps != (1, 1) or not window.same:
         raise _in_the_way(name, layer)
-    return PerPosition(layer) if window.flat and not by_element else layer
+    return PerPosition(layer, window.flat)
 
 
 def _convolution(layer: nn.Linear, window: _Window, name: str) -> nn.Conv2d:
