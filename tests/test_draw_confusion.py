@@ -104,7 +104,6 @@ def test_a_thousand_classes_are_one_picture_in_which_single_mistakes_are_seen() 
 def test_many_classes_are_counted_along_the_sides_not_named() -> None:
     counts = table(61)
     assert confusion_png(counts, names(61)) == confusion_png(counts, ["other"] * 61)
-    assert confusion_png(counts[:60, :60], names(60)) != confusion_png(counts[:60, :60], ["other"] * 60)
 
 
 def test_a_row_without_pictures_is_empty() -> None:

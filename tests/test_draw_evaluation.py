@@ -258,6 +258,12 @@ def test_figures_stand_with_their_intervals_and_how_those_were_got() -> None:
         ["Log loss", "0.412", "0.300–0.510", "bootstrap"],
         ["Calibration error (ECE)", "3.2 %", "–", ""],
     ]
+    undefined = replace(multi(), figures=(*multi().figures, Figure(name="auroc", value=None)))
+    assert rows(section(root_of(undefined), "The figures").all("table")[0])[-1][:3] == [
+        "Mean AUROC",
+        "–",
+        "–",
+    ]
     everything = tuple(Figure(name=name, value=0.5) for name in FIGURES)
     table = rows(section(root_of(replace(single(), figures=everything)), "The figures").all("table")[0])
     assert len({line[0] for line in table}) == len({line[4] for line in table}) == len(FIGURES)
