@@ -167,6 +167,8 @@ def test_headlines() -> None:
         "90.0 % of 2,000 pictures right, and distinguishable from each of the others",
     )
     three = comparison(3)
+    others = replace(three, pairs=(*three.pairs[:2], pair(1, 2, 0.05, real=False)))
+    assert headline(others) == headline(three)
     near = replace(three, pairs=(pair(0, 1, 0.05, real=False), *three.pairs[1:]))
     assert headline(near) == (
         "runs/0 has the highest accuracy of 3 runs",

@@ -397,7 +397,9 @@ def test_classes_come_weakest_first_with_their_intervals() -> None:
     empty = ClassResult(name="empty", n=0, right=0, interval=(0, 1), said=0, precision=0, f1=0)
     grown = np.pad(page.result.confusion, (0, 1))
     result = replace(page.result, classes=(empty, *page.result.classes), confusion=grown)
-    table = section(root_of(replace(page, result=result)), "Class by class").all("table")[0]
+    root = root_of(replace(page, result=result))
+    assert "Always naming the largest class would reach 25.0 %" in root.all("header")[0].text()
+    table = section(root, "Class by class").all("table")[0]
     assert rows(table) == [
         ["class 0", "", "80.0", "25.0–87.5", "50.0", "62.5", "10", "8"],
         ["class 2", "", "90.0", "25.0–87.5", "50.0", "62.5", "10", "9"],
