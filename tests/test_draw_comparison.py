@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from xml.etree import ElementTree
 
@@ -47,6 +48,7 @@ def pair(first: int, second: int, difference: float, real: bool = True) -> PairR
     )
 
 
+@cache
 def comparison(k: int = 3, real: bool = True) -> ComparisonPage:
     """`k` runs, each 5 points below the one before."""
     runs = tuple(
@@ -78,6 +80,7 @@ def comparison(k: int = 3, real: bool = True) -> ComparisonPage:
     )
 
 
+@cache
 def root_of(page: ComparisonPage) -> Element:
     return Page(comparison_page(page)).root
 
@@ -167,6 +170,8 @@ def test_headlines() -> None:
         "90.0 % of 2,000 pictures right, and distinguishable from each of the others",
     )
     three = comparison(3)
+    others = replace(three, pairs=(*three.pairs[:2], pair(1, 2, 0.05, real=False)))
+    assert headline(others) == headline(three)
     near = replace(three, pairs=(pair(0, 1, 0.05, real=False), *three.pairs[1:]))
     assert headline(near) == (
         "runs/0 has the highest accuracy of 3 runs",
@@ -222,6 +227,7 @@ def test_pictures_they_disagree_about_have_every_answer() -> None:
         "B class 1 89.0 % ✗ wrong",
         "C class 2 88.0 % ✗ wrong",
     ]
+    assert [li.text() for li in root_of(page).all("ul", " how ")[0].all("li")] == list(page.how)
     assert "Of 400 pictures some runs name the class and others do not. Below are 1 of them." in part.text()
     same = replace(page, all_right=1900, all_wrong=100, disagreements=())
     assert "Nowhere: every run names the same pictures rightly." in root_of(same).text()

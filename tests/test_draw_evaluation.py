@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ CENTER = Procedure(
 )
 
 
+@cache
 def single(
     k: int = 4, n: int = 10, wrong: tuple[tuple[int, int], ...] = ((0, 1), (0, 1), (2, 3))
 ) -> EvaluationPage:
@@ -84,6 +86,7 @@ def single(
     )
 
 
+@cache
 def full(k: int = 4) -> EvaluationPage:
     """A page with every part."""
     page = single(k)
@@ -129,6 +132,7 @@ def full(k: int = 4) -> EvaluationPage:
     )
 
 
+@cache
 def multi(wrong: int = 2) -> EvaluationPage:
     classes = (
         AnswerResult(name="sky", n=9, said=8, ap=0.95, auroc=0.97, precision=1.0, recall=8 / 9, f1=0.9412),
@@ -168,6 +172,7 @@ PAGES = {
 }
 
 
+@cache
 def root_of(page: EvaluationPage) -> Element:
     return Page(evaluation_page(page)).root
 
@@ -258,6 +263,12 @@ def test_figures_stand_with_their_intervals_and_how_those_were_got() -> None:
         ["Log loss", "0.412", "0.300–0.510", "bootstrap"],
         ["Calibration error (ECE)", "3.2 %", "–", ""],
     ]
+    undefined = replace(multi(), figures=(*multi().figures, Figure(name="auroc", value=None)))
+    assert rows(section(root_of(undefined), "The figures").all("table")[0])[-1][:3] == [
+        "Mean AUROC",
+        "–",
+        "–",
+    ]
     everything = tuple(Figure(name=name, value=0.5) for name in FIGURES)
     table = rows(section(root_of(replace(single(), figures=everything)), "The figures").all("table")[0])
     assert len({line[0] for line in table}) == len({line[4] for line in table}) == len(FIGURES)
@@ -321,10 +332,13 @@ def test_protocols_are_set_beside_each_other() -> None:
     assert [row.attributes.get("class") for row in table.all("tbody")[0].all("tr")] == ["own", None]
     places = [float(dot.attributes["cx"].rstrip("%")) for dot in table.all("circle")]
     assert places[0] < places[1]
+    titles = [cell.text() for cell in table.all("thead")[0].walk() if cell.tag in ("th", "td")]
+    assert titles[-3:] == ["Top-5", "Multiply-adds", "Pictures/s"]
     cheap = replace(full(), protocols=tuple(replace(row, macs=None, rate=None) for row in full().protocols))
-    assert (
-        len(rows(section(root_of(cheap), "Other ways to look at the same pictures").all("table")[0])[0]) == 6
-    )
+    table = section(root_of(cheap), "Other ways to look at the same pictures").all("table")[0]
+    titles = [cell.text() for cell in table.all("thead")[0].walk() if cell.tag in ("th", "td")]
+    assert titles == ["Protocol", "Views", "Top-1", "", "95 % interval", "Top-5"]
+    assert [len(line) for line in rows(table)] == [6, 6]
 
 
 def test_calibration_and_coverage_are_told_where_they_are_known() -> None:
@@ -385,13 +399,23 @@ def test_confusion_is_a_table_or_a_map_and_its_pairs(k: int) -> None:
     )
 
 
+def test_shares_of_confused_pairs_are_of_the_true_class() -> None:
+    page = single(2, wrong=())
+    assert isinstance(page.result, SingleLabel)
+    uneven = replace(page, result=replace(page.result, confusion=np.array([[8, 2], [1, 3]])))
+    pairs = section(root_of(uneven), "What is taken for what").all("table", " pairs ")[0]
+    assert rows(pairs) == [["class 0", "class 1", "2", "20.0 %"], ["class 1", "class 0", "1", "25.0 %"]]
+
+
 def test_classes_come_weakest_first_with_their_intervals() -> None:
     page = single()
     assert isinstance(page.result, SingleLabel)
     empty = ClassResult(name="empty", n=0, right=0, interval=(0, 1), said=0, precision=0, f1=0)
     grown = np.pad(page.result.confusion, (0, 1))
     result = replace(page.result, classes=(empty, *page.result.classes), confusion=grown)
-    table = section(root_of(replace(page, result=result)), "Class by class").all("table")[0]
+    root = root_of(replace(page, result=result))
+    assert "Always naming the largest class would reach 25.0 %" in root.all("header")[0].text()
+    table = section(root, "Class by class").all("table")[0]
     assert rows(table) == [
         ["class 0", "", "80.0", "25.0–87.5", "50.0", "62.5", "10", "8"],
         ["class 2", "", "90.0", "25.0–87.5", "50.0", "62.5", "10", "9"],

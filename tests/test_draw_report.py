@@ -260,6 +260,18 @@ def test_large_pictures_come_back_nearly() -> None:
 
 
 @pytest.mark.parametrize(
+    ("height", "width", "size"), [(3000, 1500, (512, 256)), (400, 2048, (100, 512)), (512, 512, (512, 512))]
+)
+def test_huge_pictures_are_made_smaller(height: int, width: int, size: tuple[int, int]) -> None:
+    half = np.zeros((height, width, 3), np.uint8)
+    half[:, width // 2 :] = (200, 100, 50)
+    decoded = pixels(Element("img", {"src": data_uri(half)})).astype(int)
+    assert decoded.shape == (*size, 3)
+    assert np.abs(decoded[10, 10]).max() <= 3
+    assert np.abs(decoded[10, -10] - (200, 100, 50)).max() <= 3
+
+
+@pytest.mark.parametrize(
     "wrong", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)]
 )
 def test_pixels_must_be_a_picture(wrong: np.ndarray) -> None:
@@ -371,8 +383,11 @@ def cells(root: Element, css: str) -> set[tuple[int, int]]:
 
 def test_heat_map_is_darker_for_a_larger_share() -> None:
     drawn = Page(heat_map("", [[1, 3, 0], [0, 8, 0], [0, 0, 0]])).root
-    shades = {path.attributes["d"]: path.attributes["class"] for path in drawn.all("path")}
-    assert shades == {"M0 0h1v1h-1z": "hit o2", "M1 0h1v1h-1z": "miss o4", "M1 1h1v1h-1z": "hit o4"}
+    shades = {path.attributes["d"]: path.attributes for path in drawn.all("path")}
+    quarter, rest, whole = (shades[f"M{x} {y}h1v1h-1z"] for x, y in ((0, 0), (1, 0), (1, 1)))
+    assert [cell["class"] for cell in (quarter, rest, whole)] == ["hit", "miss", "hit"]
+    assert float(quarter["opacity"]) < float(rest["opacity"]) < float(whole["opacity"]) == 1
+    assert len(shades) == 3
 
 
 def test_confused_pairs_leave_out_the_diagonal() -> None:

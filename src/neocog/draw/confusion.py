@@ -13,7 +13,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.draw.palette import style
+from neocog.draw.palette import PAPER, on_paper, style
 from neocog.draw.table import printable
 from neocog.draw.text import fit, length, safe
 from neocog.errors import UserError
@@ -21,10 +21,11 @@ from neocog.errors import UserError
 Counts = Sequence[Sequence[int]] | NDArray[np.int64]
 LARGEST_TABLE = 25  # classes of the largest matrix that is readable as a table of numbers
 PAIRS = 20  # confused pairs shown in its place
-SHADES = 4  # opacities of the heat map
+SHADES = 10  # opacities of the heat map
+FAINTEST = 0.1  # of them, about
 SEEN = 400  # cells in a row that are still seen one by one; where there are more, they are drawn larger
 CELL, NAMES, SIZE = 34.0, 150.0, 12.0  # of `confusion_svg`: a cell, most room for a name, its letters
-STYLE = style(
+STYLE = on_paper("ncx") + style(
     "ncx",
     f".ncx text{{fill:var(--s);font-size:{SIZE:g}px}}.ncx .h{{fill:var(--i);font-size:14px;font-weight:650}}"
     ".ncx .n{fill:var(--i);text-anchor:middle;font-variant-numeric:tabular-nums}.ncx .zero{fill:var(--e)}"
@@ -62,16 +63,19 @@ def confused_pairs(counts: Counts, most: int = PAIRS) -> list[tuple[int, int, in
 
 
 def heat_map(label: str, counts: Counts) -> str:
-    """Every cell that is not 0, darker with its share of the row: `hit` on the diagonal, `miss` beside it. The page's
-    CSS colours it.
+    """Every cell that is not 0, darker with the root of its share of the row, so that rare mistakes differ, too: `hit`
+    on the diagonal, `miss` beside it. The page's CSS colours them.
     """
-    paths: dict[tuple[str, int], list[str]] = {}
     table = np.asarray(counts, np.int64)
-    totals = table.sum(axis=1)
+    paths: dict[tuple[str, int], list[str]] = {}
+    shades = np.ceil(SHADES * np.sqrt(table / np.maximum(table.sum(axis=1, keepdims=True), 1))).astype(int)
     for y, x in np.argwhere(table).tolist():
-        shade = min(SHADES, 1 + int(SHADES * table[y, x] / totals[y]))
-        paths.setdefault(("hit" if x == y else "miss", shade), []).append(f"M{x} {y}h1v1h-1z")
-    cells = "".join(f'<path class="{css} o{shade}" d="{"".join(d)}"/>' for (css, shade), d in paths.items())
+        paths.setdefault(("hit" if x == y else "miss", int(shades[y, x])), []).append(f"M{x} {y}h1v1h-1z")
+    faintest = FAINTEST if len(table) <= SEEN else 0.5
+    cells = "".join(
+        f'<path class="{css}" opacity="{faintest + (1 - faintest) * shade / SHADES:.3g}" d="{"".join(d)}"/>'
+        for (css, shade), d in paths.items()
+    )
     n = len(table)
     wider = max(0.0, n / SEEN - 1)
     return (
@@ -101,7 +105,7 @@ def confusion_svg(counts: Counts, classes: Sequence[str]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncx" role="img" '
         f'aria-label="Confusion matrix of {len(names)} classes, {int(table.sum()):,} pictures" '
         f'width="100%" style="max-width:{1.15 * width:.0f}px" viewBox="0 0 {width:.0f} {height:.0f}">'
-        f'<style>{STYLE}</style><text class="h" x="2" y="18">Confusion matrix</text>'
+        f'<style>{STYLE}</style>{PAPER}<text class="h" x="2" y="18">Confusion matrix</text>'
         f'<text x="2" y="37">is ↓ said →, pictures</text>{body}</svg>\n'
     )
 
@@ -123,7 +127,7 @@ def _row(row: NDArray[np.int64], corner: Sequence[float], own: int, name: str) -
 def _cell(x: float, y: float, n: int, kind: tuple[str, float]) -> str:
     css, share = kind
     box = f'x="{x + 1:.1f}" y="{y + 1:.1f}" width="{CELL - 2:g}" height="{CELL - 2:g}" rx="4"'
-    shade = f'<rect class="{css}" {box} opacity="{0.1 + 0.5 * share**0.5:.3f}"/>' if n else ""
+    shade = f'<rect class="{css}" {box} opacity="{0.1 + 0.35 * share**0.5:.3f}"/>' if n else ""
     number = (
         f'<text class="n{"" if n else " zero"}" x="{x + CELL / 2:.1f}" y="{y + CELL / 2 + 4:.1f}">{n}</text>'
     )

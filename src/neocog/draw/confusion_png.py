@@ -162,7 +162,7 @@ def _count(pen: ImageDraw.ImageDraw, at: Place, table: NDArray[np.int64]) -> Non
         text = f"{table[row, column]}"
         size = min(LETTERS, round(LETTERS * (at.cell - 8) / max(_font(LETTERS).getlength(text), 1)))
         middle = (at.left + at.cell * (column + 0.5), at.top + at.cell * (row + 0.5))
-        pen.text(middle, text, "#fff" if share[row, column] > 0.3 else INK["i"], _font(size), "mm")
+        pen.text(middle, text, "#fff" if share[row, column] > 0.5 else INK["i"], _font(size), "mm")
 
 
 def _legend(paper: Image.Image, at: Place, side: int, faintest: float) -> None:

@@ -44,7 +44,8 @@ class Figure:
     """One of `FIGURES`: its value, and its 95 % interval and how that was got where there is one."""
 
     name: str
-    value: float
+    value: float | None
+    """None where it is not defined, such as the AUROC where every picture shows the class"""
     interval: tuple[float, float] | None = None
     by: str = ""
 
@@ -52,7 +53,9 @@ class Figure:
         if self.name not in FIGURES:
             raise UserError(f"a figure must be one of {', '.join(FIGURES)}, got {self.name}")
 
-    def shown(self, value: float) -> str:
+    def shown(self, value: float | None) -> str:
+        if value is None:
+            return "–"
         return f"{max(value, 0.0):.3f}" if self.name in NUMBERS else f"{percent(value)} %"
 
 
@@ -250,28 +253,27 @@ def _words(page: EvaluationPage) -> dict[str, object]:
 
 
 def _single(page: EvaluationPage) -> dict[str, object]:
-    result, first = page.result, page.figures[0]
+    result = page.result
     assert isinstance(result, SingleLabel)
     table = len(result.classes) <= LARGEST_TABLE
     guess = max(row.n for row in result.classes) / page.n
-    bar = (
-        svg.accuracy_bar(first.value, first.interval or (first.value,) * 2, guess)
-        if first.name == "top1"
-        else ""
-    )
     return {
         "single": True,
-        "accuracy": bar,
+        "accuracy": _bar(page.figures[0], guess),
         "guess": guess,
         "ranked": sorted(result.classes, key=lambda row: (not row.n, row.right / max(row.n, 1), row.f1)),
         "table": table,
         "pairs": confused_pairs(result.confusion, 10 if table else 20),
         "counts": result.confusion.tolist(),
-        "heat": ""
-        if table
-        else heat_map("Confusion matrix, true classes from top to bottom", result.confusion),
+        "heat": "" if table else heat_map("Confusion matrix, true classes from top down", result.confusion),
         "diagram": reliability_diagram(result.reliability) if result.reliability else "",
     }
+
+
+def _bar(top1: Figure, guess: float) -> str:
+    if top1.name != "top1" or top1.value is None or top1.interval is None:
+        return ""
+    return svg.accuracy_bar(top1.value, top1.interval, guess)
 
 
 def _multi(page: EvaluationPage) -> dict[str, object]:

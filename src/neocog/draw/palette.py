@@ -52,6 +52,15 @@ def style(name: str, rules: str) -> str:
     )
 
 
+PAPER = '<rect class="paper" width="100%" height="100%"/>'
+"""what an SVG lies on; `on_paper` colours it"""
+
+
+def on_paper(name: str) -> str:
+    """The rule for `PAPER` in SVGs of class `name`: by light and dark as the page, none where it is printed."""
+    return f".{name} .paper{{fill:var(--p)}}@media print{{.{name} .paper{{fill:none}}}}"
+
+
 def _variables(colours: dict[str, str]) -> str:
     return "".join(f"--{name}:{colour};" for name, colour in colours.items())
 

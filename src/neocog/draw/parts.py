@@ -16,6 +16,7 @@ from neocog.draw.text import count, duration, percent, points, short
 from neocog.errors import UserError
 
 TINY = 64 * 64  # pixels up to which a picture is kept exactly
+LONGEST = 512  # pixels of a picture's longer side, so that a page stays a few megabytes
 GALLERY = 24  # mistakes shown
 LISTED = 200  # skipped files listed for each reason
 
@@ -48,10 +49,13 @@ class WrongAnswers:
 
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """A picture (height, width, 1 or 3) inside the page: PNG, hence exact, if tiny; JPEG otherwise."""
+    """A picture (height, width, 1 or 3) inside the page: PNG, hence exact, if tiny; JPEG otherwise, and no larger than
+    `LONGEST`.
+    """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
         raise UserError(f"pixels must be uint8 (height, width, 1 or 3), got {pixels.dtype} {pixels.shape}")
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image.thumbnail((LONGEST, LONGEST))
     kind, options = ("png", {}) if image.width * image.height <= TINY else ("jpeg", {"quality": 85})
     file = io.BytesIO()
     image.save(file, format=kind, optimize=True, **options)

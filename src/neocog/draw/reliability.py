@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.draw.palette import style
+from neocog.draw.palette import PAPER, on_paper, style
 from neocog.draw.text import count, percent, safe
 from neocog.errors import UserError
 
@@ -16,7 +16,7 @@ WIDTH, LEFT, TOP, SIDE = 400.0, 54.0, 52.0, 330.0  # the plot is a square
 STRIP, BELOW = 76.0, 26.0  # height of the counts, and between the two
 COLUMN = 36.0  # most height of a count's bar; its number stands on it
 NARROW = 13.0  # a bin that is no wider has no room for its number
-STYLE = style(
+STYLE = on_paper("ncl") + style(
     "ncl",
     """
 .ncl text{fill:var(--s);font-size:12px}.ncl .h{fill:var(--i);font-size:14px;font-weight:650}
@@ -61,7 +61,7 @@ def reliability_diagram(bins: ReliabilityBins, title: str = "Reliability") -> st
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncl" role="img" aria-label="{safe(title)}: {_said(bins)}" '
         f'width="100%" style="max-width:{WIDTH * 1.2:g}px" viewBox="0 0 {WIDTH:g} {foot + 42:g}">'
-        f'<style>{STYLE}</style><text class="h" x="2" y="18">{safe(title)}</text>'
+        f'<style>{STYLE}</style>{PAPER}<text class="h" x="2" y="18">{safe(title)}</text>'
         f'<text x="2" y="36">{_said(bins)}</text>{body}'
         f'<line class="diagonal" x1="{_x(0):g}" y1="{_y(0):g}" x2="{_x(1):g}" y2="{_y(1):g}"/>'
         f'<line class="axis" x1="{_x(0):g}" x2="{_x(1):g}" y1="{foot:g}" y2="{foot:g}"/>'

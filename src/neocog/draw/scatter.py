@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-from neocog.draw.palette import style
+from neocog.draw.palette import PAPER, on_paper, style
 from neocog.draw.svg import ticks
 from neocog.draw.text import percent, safe, short
 
@@ -22,7 +22,7 @@ AROUND = (
     (17, 4),
     (-17, 4),
 )  # where a letter may stand
-STYLE = style(
+STYLE = on_paper("ncd") + style(
     "ncd",
     """
 .ncd text{fill:var(--s);font-size:12px}.ncd .h{fill:var(--i);font-size:14px;font-weight:650}
@@ -61,7 +61,7 @@ def scatter(title: str, across: str, spots: Sequence[Spot], cheap_is_high: bool 
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncd" role="img" aria-label="{safe(title)}" '
         f'width="100%" style="max-width:{WIDTH * 1.25:g}px" viewBox="0 0 {WIDTH:g} {TOP + PLOT + 46:g}">'
-        f'<style>{STYLE}</style><text class="h" x="2" y="18">{safe(title)}</text>{body}'
+        f'<style>{STYLE}</style>{PAPER}<text class="h" x="2" y="18">{safe(title)}</text>{body}'
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{TOP + PLOT + 38:g}" text-anchor="middle">{safe(across)}</text>'
         "</svg>\n"
     )
