@@ -16,7 +16,14 @@ FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 PROCESSES = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 if FORKS:
     PROCESSES.set_forkserver_preload(
-        ["neocog.api.training.train", "neocog.api.verbs", "torch", "torch._dynamo", "openvino", "sklearn"]
+        [
+            "neocog.api.training.train",
+            "neocog.api.evaluating.evaluate",
+            "torch",
+            "torch._dynamo",
+            "openvino",
+            "sklearn",
+        ]
     )
 TIMEOUT = 300  # seconds
 

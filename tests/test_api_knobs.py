@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+import neocog
 from neocog.api.training.knobs import KNOBS, RecipeOptions, changed_recipe
 from neocog.cli.knobs import FLAGS
 from neocog.cli.main import app
@@ -16,7 +17,7 @@ from neocog.data.augment.jitter import Jitter
 from neocog.data.augment.policy import POLICIES, Augment
 from neocog.errors import UserError
 from neocog.training.recipes.named import RECIPES
-from neocog.training.recipes.recipe import Recipe
+from neocog.training.recipes.recipe import CHOICES, ELSEWHERE, Recipe
 
 BASE = Recipe(epochs=20)
 CLASSES = ("cat", "dog")
@@ -185,6 +186,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"loss": "cross-entropi"}, "unknown loss 'cross-entropi'; did you mean cross-entropy"),
     ({"average": "emma"}, "unknown average 'emma'; did you mean ema"),
     ({"best_by": "top-1"}, "unknown best_by 'top-1'; did you mean top1"),
+    ({"best_by": "accuracy"}, "unknown best_by 'accuracy'; did you mean top1?"),
+    ({"best_by": "Acc"}, "unknown best_by 'Acc'; did you mean top1?"),
+    ({"best_by": "f1"}, "unknown best_by 'f1'; did you mean macro-f1, micro-f1?"),
+    ({"best_by": "val_loss"}, "unknown best_by 'val_loss'; did you mean loss?"),
+    ({"optimizer": "sgd_nesterov"}, "unknown optimizer 'sgd_nesterov'; did you mean nesterov?"),
+    ({"optimizer": "rmsproptf"}, "unknown optimizer 'rmsproptf'; did you mean rmsprop-tf?"),
+    ({"schedule": "steplr"}, "unknown schedule 'steplr'; did you mean exponential?"),
+    ({"schedule": "multistep"}, "unknown schedule 'multistep'; did you mean step?"),
     ({"augment": "diet"}, "unknown augmentation 'diet'; did you mean deit"),
     ({"auto": "rand-m99"}, "m of rand must be from 0 to "),
     ({"lr": -1.0}, "lr must be above 0, got -1.0"),
@@ -235,6 +244,30 @@ def test_what_is_wrong_is_said_in_words(options: dict[str, Any], message: str) -
         changed(**options)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "way"),
+    [
+        ("optimiser", "did you mean optimizer"),
+        ("opt", "did you mean optimizer"),
+        ("color_jitter", "did you mean colour_jitter"),
+        ("batchsize", "did you mean batch_size"),
+        ("zzzzzz", "`neocog train --help-all` lists all"),
+    ],
+)
+def test_a_keyword_that_train_does_not_have_is_answered_with_the_nearest(given: str, way: str) -> None:
+    with pytest.raises(TypeError) as refused:
+        neocog.train("builtin/digits", **{given: 1})  # type: ignore[arg-type]
+    assert str(refused.value).startswith(f"train() has no argument {given!r}; {way}")
+
+
+def test_the_names_of_elsewhere_are_not_ours_and_those_they_lead_to_are() -> None:
+    for name, others in ELSEWHERE.items():
+        for other, own in others.items():
+            assert other == other.lower()
+            assert other not in CHOICES[name]
+            assert set(own) <= set(CHOICES[name])
 
 
 def test_the_verb_offers_every_flag() -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from door import neocog
 from neocog.cli.help_all import with_help_all
 from neocog.cli.main import app
+from neocog.cli.train_panels import PANELS
 
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 MOST = 20
@@ -64,6 +65,31 @@ def test_every_verb_has_a_short_and_a_whole_help(verb: tuple[str, ...]) -> None:
     assert len(shown) + 2 <= MOST
     more = re.search(r"Show (\d+) more flags", short.output)
     assert int(more[1] if more else 0) == len(options) - len(shown)
+
+
+def test_every_flag_of_train_is_under_one_heading() -> None:
+    """And none of the headings' flags has gone."""
+    under = [name for names in PANELS.values() for name in names]
+    options = {
+        name
+        for name, parameter in inspect.signature(VERBS["train",], eval_str=True).parameters.items()
+        if isinstance(next(iter(get_args(parameter.annotation)[1:]), None), OptionInfo)
+    }
+    assert len(under) == len(set(under))
+    assert set(under) == options | {"help", "help_all"}
+
+
+def test_the_whole_help_of_train_shows_the_headings_and_the_short_one_does_not() -> None:
+    run = CliRunner(env={"COLUMNS": "120", "TERM": "dumb", "NO_COLOR": "1"})
+    short, whole = (
+        run.invoke(with_help_all(app), ["train", flag]).output for flag in ("--help", "--help-all")
+    )
+    title = re.compile(r"^╭─ (.*?) ─*╮$", re.MULTILINE)
+    assert title.findall(whole) == ["Arguments", *PANELS]
+    assert title.findall(short) == ["Arguments", "Options"]
+    below = dict(zip(title.findall(whole), title.split(whole)[2::2], strict=True))
+    flags = {"Data": "--fold", "Optimizer": "--opt-betas", "Checkpoints": "--resume", "Output": "--help-all"}
+    assert all(flag in listed(below[heading]) for heading, flag in flags.items())
 
 
 def test_a_hidden_flag_is_shown_on_demand_and_works_unseen(tmp_path: Path) -> None:

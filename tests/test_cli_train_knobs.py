@@ -30,7 +30,7 @@ SCRATCH = ("train", "photos", "-m", "lenet5_modern", "--recipe", "scratch")
     ("words", "message"),
     [
         ("--opt sdg", "unknown optimizer 'sdg'; did you mean sgd"),
-        ("--best-by accuracy", "unknown best_by 'accuracy'; did you mean"),
+        ("--best-by accuracy", "unknown best_by 'accuracy'; did you mean top1?"),
         ("--class-weights weights.csv", "weights.csv: unknown class 'dogs'; did you mean dog?"),
         ("--freeze conv9.*", "unknown parameters to freeze 'conv9.*'; did you mean conv"),
         ("--warmup 0.1 --warmup-epochs 2", "give warmup or warmup_epochs, not both"),
@@ -43,6 +43,11 @@ SCRATCH = ("train", "photos", "-m", "lenet5_modern", "--recipe", "scratch")
             "--drop-path 0.1",
             "drop_path 0.1 needs layers that drop something, the network has none; leave it out",
         ),
+        ("--model-ema --average polyak", "give --model-ema or --average, not both: they say the same"),
+        ("--hflip 0.3", "--hflip must be 0.5 or 0: half of the pictures are mirrored, or none, got 0.3"),
+        ("--norm-weight-decay 0.01", "--norm-weight-decay must be 0, got 0.01; --decay-all gives"),
+        ("--lr-scheduler steplr", "unknown schedule 'steplr'; did you mean exponential?"),
+        ("--model-ema-decay 0.99", "average_decay counts for nothing with the average none"),
         ("--sizes 8 --epochs 1", "an epoch for each of its sizes and one at full size"),
         ("--sizes 8 --epochs 2", "8x8"),
     ],
@@ -64,6 +69,31 @@ def test_of_two_things_to_do_instead_of_training_neither_is_dropped(place: Path,
 def test_knobs_without_weights_to_train_are_refused(place: Path) -> None:
     said = refused("train", "photos", "--recipe", "probe", "--lr", "0.1", cwd=place)
     assert "the recipe probe has no lr; use --recipe scratch to train all weights" in said
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (
+            "--model-ema --model-ema-decay 0.99 --hflip 0.5 --bce-loss --clip-grad 1",
+            "--average ema --ema-decay 0.99 --flip --loss bce --clip-grad-norm 1",
+        ),
+        ("--hflip 0", "--no-flip"),
+        (
+            "--lr-warmup-epochs 2 --lr-scheduler cosineannealinglr --lr-min 1e-5 --label-smoothing 0.1 "
+            "--mixup-alpha 0.2 --cutmix-alpha 1 --random-erase 0.1 --norm-weight-decay 0 --clip-grad-norm 1",
+            "--warmup-epochs 2 --sched cosine --min-lr 1e-5 --smoothing 0.1 --mixup 0.2 --cutmix 1 --reprob 0.1 "
+            "--no-decay-all --clip-grad 1",
+        ),
+    ],
+    ids=["timm", "timm, unmirrored", "torchvision"],
+)
+def test_another_program_s_flags_give_the_same_run(place: Path, theirs: str, ours: str) -> None:
+    one, other = (
+        neocog(*SCRATCH, *words.split(), "--print-config", cwd=place).stdout for words in (theirs, ours)
+    )
+    assert one == other
+    assert one != neocog(*SCRATCH, "--print-config", cwd=place).stdout
 
 
 def test_a_run_of_many_knobs_is_described_by_its_card(place: Path) -> None:

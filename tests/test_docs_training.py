@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from neocog.cli.knobs import FLAGS
+from neocog.cli.knobs import FLAGS, SPELLINGS
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 
@@ -15,5 +15,5 @@ def test_the_table_of_knobs_is_that_of_the_command() -> None:
         for line in lines
         if line.startswith("| `--") or "| `-b`" in line
     ]
-    listed = dict(cells)
-    assert listed == {" ".join(f"`{name}`" for name in flag.names): flag.help for flag in FLAGS}
+    ours = {" ".join(f"`{name}`" for name in flag.names): flag.help for flag in FLAGS}
+    assert dict(cells) == ours | {f"`{other.name}`": other.help for other in SPELLINGS}

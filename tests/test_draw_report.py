@@ -2,124 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from html.parser import HTMLParser
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from neocog.draw import svg
-from neocog.draw.report import (
-    LISTED,
-    ClassRow,
-    ComparisonRow,
-    EpochRow,
-    Leak,
-    Mistake,
-    Report,
-    confused_pairs,
-    count,
-    data_uri,
-    duration,
-    headline,
-    percent,
-    render,
-)
+from neocog.draw.confusion import confused_pairs, heat_map
+from neocog.draw.parts import LISTED, Mistake, data_uri
+from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Leak, Report, headline, render
+from neocog.draw.text import count, duration, percent
 from neocog.errors import UserError
-
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-INLINE = {"b", "bdi", "i", "small", "span"}
-
-
-@dataclass
-class Element:
-    tag: str
-    attributes: dict[str, str]
-    children: list[Element | str] = field(default_factory=list)
-
-    def text(self) -> str:
-        return " ".join("".join(self._words()).split())
-
-    def _words(self) -> Iterator[str]:
-        gap = "" if self.tag in INLINE else " "
-        yield gap
-        for child in self.children:
-            yield from [child] if isinstance(child, str) else child._words()
-        yield gap
-
-    def walk(self) -> Iterator[Element]:
-        yield self
-        for child in self.children:
-            if isinstance(child, Element):
-                yield from child.walk()
-
-    def all(self, tag: str, css: str = "") -> list[Element]:
-        return [e for e in self.walk() if e.tag == tag and css in f" {e.attributes.get('class', '')} "]
-
-
-class Page(HTMLParser):
-    """A strict reader: every element is closed, in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.root = Element("root", {})
-        self.open = [self.root]
-        self.feed(html)
-        self.close()
-        assert self.open == [self.root], f"left open: {[e.tag for e in self.open[1:]]}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs), f"an attribute twice in <{tag}>"
-        element = Element(tag, {name: value or "" for name, value in attrs})
-        self.open[-1].children.append(element)
-        if tag not in VOID:
-            self.open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open[-1].children.append(Element(tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open[-1].tag == tag, f"</{tag}> closes <{self.open[-1].tag}>"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        self.open[-1].children.append(data)
-
-
-def section(root: Element, title: str) -> Element:
-    return next(s for s in root.all("section") if s.all("h2")[0].text() == title)
-
-
-def rows(table: Element) -> list[list[str]]:
-    return [
-        [cell.text() for cell in row.walk() if cell.tag in ("th", "td")]
-        for row in table.all("tbody")[0].all("tr")
-    ]
-
-
-def definitions(root: Element) -> dict[str, str]:
-    return dict(zip([e.text() for e in root.all("dt")], [e.text() for e in root.all("dd")], strict=True))
-
-
-def pixels(image: Element) -> np.ndarray:
-    kind, code = image.attributes["src"].removeprefix("data:image/").split(";base64,")
-    picture = Image.open(io.BytesIO(base64.b64decode(code, validate=True)))
-    assert picture.format == kind.upper()
-    return np.asarray(picture)
-
-
-def noise(seed: int, height: int = 12, width: int = 9, channels: int = 3) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+from pages import Element, Page, definitions, noise, pixels, rows, section, with_text
 
 
 def report(k: int = 12, n: int = 6, wrong: tuple[tuple[int, int], ...] = ((0, 1), (3, 4), (10, 0))) -> Report:
@@ -238,17 +138,6 @@ def test_sections_come_in_order() -> None:
     assert [h.text() for h in Page(render(full())).root.all("h2")] == titles
     absent = {"How it learned", "Beside others", "How long each step took"}
     assert [h.text() for h in Page(render(report())).root.all("h2")] == [t for t in titles if t not in absent]
-
-
-def with_text(value: object, text: str) -> object:
-    """`value`, and everything in it, with every string replaced."""
-    if isinstance(value, str):
-        return text
-    if isinstance(value, tuple):
-        return tuple(with_text(item, text) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return type(value)(**{f.name: with_text(getattr(value, f.name), text) for f in fields(value)})
-    return value
 
 
 @pytest.mark.parametrize("k", [12, 60])
@@ -481,7 +370,7 @@ def cells(root: Element, css: str) -> set[tuple[int, int]]:
 
 
 def test_heat_map_is_darker_for_a_larger_share() -> None:
-    drawn = Page(svg.heat_map("", [[1, 3, 0], [0, 8, 0], [0, 0, 0]])).root
+    drawn = Page(heat_map("", [[1, 3, 0], [0, 8, 0], [0, 0, 0]])).root
     shades = {path.attributes["d"]: path.attributes["class"] for path in drawn.all("path")}
     assert shades == {"M0 0h1v1h-1z": "hit o2", "M1 0h1v1h-1z": "miss o4", "M1 1h1v1h-1z": "hit o4"}
 

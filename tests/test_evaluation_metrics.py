@@ -1,21 +1,31 @@
-from math import isclose
+import subprocess
+import sys
+import warnings
+from math import isclose, log
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
+    balanced_accuracy_score,
     confusion_matrix,
+    f1_score,
     precision_recall_fscore_support,
     top_k_accuracy_score,
 )
+from sklearn.metrics import log_loss as sklearn_log_loss
 
+from neocog import evaluation
 from neocog.errors import UserError
-from neocog.evaluation.metrics import rank_of_truth, score, wilson
+from neocog.evaluation.calibration import brier, reliability
+from neocog.evaluation.intervals import middle, reflected, resamples, wilson
+from neocog.evaluation.metrics import intervals_of, log_loss, score, topk
+from neocog.evaluation.per_picture import rank_of_truth
 
 Case = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
 
@@ -106,19 +116,105 @@ def test_a_class_without_a_column_is_not_even_in_the_top_five(label: int) -> Non
     assert (got.top1, got.top5) == (0, 0)
 
 
-@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_s_interval_is_that_of_scipy(counts: tuple[int, int]) -> None:
-    right, n = counts
-    expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
-    np.testing.assert_allclose(
-        wilson(right, n), (expected.low, expected.high), atol=1e-12
-    )  # double precision
+@given(predictions(tied=True, unknown=True))
+def test_the_means_over_classes_are_those_of_scikit_learn(case: Case) -> None:
+    probabilities, labels, _ = case
+    got, known = score(*case), labels >= 0
+    answers = probabilities.argmax(axis=1)
+    if known.any():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # answers of classes that no picture shows
+            assert isclose(
+                got.balanced, balanced_accuracy_score(labels[known], answers[known]), abs_tol=1e-12
+            )
+        macro = f1_score(labels[known], answers[known], average="macro", zero_division=0)
+        assert isclose(got.macro_f1, macro, abs_tol=1e-12)
+        occurring = _recalls(labels[known], answers[known])
+        assert isclose(got.mean_per_class, sum(occurring) / len(occurring), abs_tol=1e-12)
+    else:
+        assert (got.balanced, got.macro_f1) == (0, 0)
 
 
-@pytest.mark.parametrize(("right", "n"), [(-1, 5), (6, 5), (0, 0)])
-def test_an_impossible_count_is_refused(right: int, n: int) -> None:
-    with pytest.raises(UserError, match=f"right must lie between 0 and n > 0, got {right} of {n}"):
-        wilson(right, n)
+def _recalls(labels: NDArray[np.int64], answers: NDArray[np.int64]) -> list[float]:
+    return [float((answers[labels == i] == i).mean()) for i in sorted(set(labels.tolist()))]
+
+
+@given(predictions())
+def test_the_loss_is_that_of_scikit_learn(case: Case) -> None:
+    probabilities, labels, classes = case
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)  # scikit-learn warns of float32's rounding
+    expected = sklearn_log_loss(labels, exact, labels=range(len(classes)))
+    assert isclose(score(*case).nll, expected, abs_tol=1e-6)
+
+
+@pytest.mark.parametrize("label", [1, 2, -1])
+def test_a_truth_of_probability_0_counts_as_one_of_1e_minus_12(label: int) -> None:
+    got = log_loss(np.array([[1, 0]], np.float32), np.array([label]))
+    assert isclose(got, 12 * log(10), abs_tol=1e-5)
+
+
+@given(predictions(tied=True, unknown=True))
+def test_brier_and_ece_are_those_of_calibration(case: Case) -> None:
+    got = score(*case)
+    assert got.brier == brier(*case[:2])
+    assert got.ece == reliability(*case[:2], bins=15).ece
+
+
+@given(predictions(tied=True))
+def test_more_answers_are_never_worse_and_all_of_them_are_right(case: Case) -> None:
+    probabilities, labels, classes = case
+    shares = [topk(probabilities, labels, k) for k in range(1, len(classes) + 1)]
+    assert shares == sorted(shares)
+    assert shares[0] == score(*case).top1
+    assert shares[-1] == 1
+    for k, share in enumerate(shares, 1):
+        first = [sorted(range(len(row)), key=lambda i: (-row[i], i))[:k] for row in probabilities.tolist()]  # noqa: B023
+        assert isclose(share, np.mean([label in best for label, best in zip(labels, first, strict=True)]))
+
+
+@pytest.mark.parametrize("k", [0, 4, -1])
+def test_more_answers_than_classes_are_refused(k: int) -> None:
+    with pytest.raises(UserError, match=f"k must lie between 1 and the number of classes, 3, got {k}"):
+        topk(np.full((2, 3), 1 / 3, np.float32), np.array([0, 1]), k)
+
+
+@given(predictions(tied=True, unknown=True), st.integers(2, 4))
+def test_pictures_that_all_come_several_times_score_the_same(case: Case, times: int) -> None:
+    probabilities, labels, classes = case
+    once, more = score(*case), score(np.tile(probabilities, (times, 1)), np.tile(labels, times), classes)
+    for name in ("top1", "top5", "balanced", "macro_f1", "nll", "brier", "ece"):
+        assert isclose(getattr(once, name), getattr(more, name), abs_tol=1e-9)
+    assert (more.confusion == times * once.confusion).all()
+
+
+@given(predictions(unknown=True), st.integers(0, 5))
+@settings(max_examples=15)
+def test_the_intervals_are_those_of_scoring_every_draw_anew(case: Case, seed: int) -> None:
+    probabilities, labels, classes = case
+    got = intervals_of(probabilities, labels, seed=seed, repeats=25)
+    scored = [score(probabilities[i], labels[i], classes) for i in resamples(len(labels), seed, 25)]
+    names = ["top1", "top5", "balanced", "macro_f1", "nll", "brier", "ece"]
+    assert list(got) == names
+    for name in names:
+        expected = middle(np.array([getattr(scores, name) for scores in scored]))
+        if name == "ece":
+            expected = reflected(np.array([scores.ece for scores in scored]), score(*case).ece)
+        np.testing.assert_allclose(got[name], expected, atol=1e-9)
+
+
+def test_the_intervals_hold_the_figures() -> None:
+    rng = np.random.default_rng(6)
+    probabilities = rng.dirichlet(np.full(8, 0.3), 400).astype(np.float32)
+    labels = np.where(rng.random(400) < 0.5, probabilities.argmax(axis=1), rng.integers(0, 8, 400))
+    got, scores = (
+        intervals_of(probabilities, labels, repeats=500),
+        score(probabilities, labels, tuple("abcdefgh")),
+    )
+    for name, (low, high) in got.items():
+        assert low < getattr(scores, name) < high
+    right = round(scores.top1 * 400)
+    assert got["top1"] == pytest.approx(wilson(right, 400), abs=0.01)
 
 
 def test_nothing_to_score_is_refused() -> None:
@@ -130,3 +226,12 @@ def test_nothing_to_score_is_refused() -> None:
 def test_probabilities_that_are_no_numbers_are_refused(number: float) -> None:
     with pytest.raises(UserError, match="probabilities must be finite numbers, got NaN or infinity"):
         score(np.array([[0.5, number]], np.float32), np.array([0]), ("a", "b"))
+
+
+def test_the_statistics_are_light_to_import() -> None:
+    """They load neither torch nor scipy nor scikit-learn before a figure needs one."""
+    files = (Path(evaluation.__file__).parent).glob("[a-z]*.py")
+    names = ", ".join(f"neocog.evaluation.{path.stem}" for path in files)
+    code = f"import sys, {names}; print({{'torch', 'scipy', 'sklearn'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

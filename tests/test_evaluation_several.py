@@ -4,7 +4,7 @@ from math import isclose
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import (
@@ -14,13 +14,16 @@ from sklearn.metrics import (
     hamming_loss,
     precision_score,
     recall_score,
+    roc_auc_score,
 )
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from neocog.errors import UserError
+from neocog.evaluation.intervals import middle, resamples
+from neocog.evaluation.ranking import average_precision
 from neocog.evaluation.several import (
-    average_precision,
     binary_log_loss,
+    intervals_of_several,
     leaked_several,
     score_several,
 )
@@ -113,3 +116,39 @@ def test_nothing_to_score_and_damaged_models_are_refused() -> None:
         score_several(np.zeros((0, 2), np.float32), np.zeros((0, 2), bool), ("a", "b"))
     with pytest.raises(UserError, match="finite numbers"):
         score_several(np.full((1, 2), np.nan, np.float32), np.zeros((1, 2), bool), ("a", "b"))
+
+
+@given(answers())
+def test_the_area_is_the_mean_over_the_classes_that_have_one(case: Case) -> None:
+    probabilities, truth = case
+    expected = [
+        roc_auc_score(truth[:, i], probabilities[:, i])
+        if truth[:, i].any() and not truth[:, i].all()
+        else None
+        for i in range(truth.shape[1])
+    ]
+    got = score_several(probabilities, truth, names(truth))
+    assert [row.auroc for row in got.per_class.values()] == [
+        None if area is None else pytest.approx(area, abs=CLOSE) for area in expected
+    ]
+    there = [area for area in expected if area is not None]
+    assert got.auroc == (pytest.approx(np.mean(there), abs=CLOSE) if there else None)
+
+
+@given(answers(), st.integers(0, 5))
+@settings(max_examples=15)
+def test_the_intervals_are_those_of_scoring_every_draw_anew(case: Case, seed: int) -> None:
+    probabilities, truth = case
+    got = intervals_of_several(probabilities, truth, 0.4, seed=seed, repeats=25)
+    scored = [
+        score_several(probabilities[i], truth[i], names(truth), 0.4) for i in resamples(len(truth), seed, 25)
+    ]
+    assert list(got) == ["map", "micro_f1", "macro_f1", "exact", "hamming"]
+    for name, interval in got.items():
+        expected = middle(np.array([getattr(scores, name) for scores in scored]))
+        np.testing.assert_allclose(interval, expected, atol=CLOSE)
+
+
+def test_answers_of_other_classes_than_the_truth_s_are_refused() -> None:
+    with pytest.raises(UserError, match=r"a cell for each picture and class, got \(2, 3\) and \(2, 2\)"):
+        score_several(np.zeros((2, 3), np.float32), np.zeros((2, 2), bool), ("a", "b"))

@@ -14,7 +14,7 @@ from neocog.models.alexnet_towers import TwoTowers
 from neocog.models.bit import bit
 from neocog.models.googlenet import forward_auxiliary
 from neocog.models.resnet import PadShortcut, resnet, resnet_cifar
-from neocog.models.vgg import dense, vgg
+from neocog.models.vgg import vgg
 from neocog.models.vit import vit
 from neocog.models.zfnet import renormalise_filters
 
@@ -112,32 +112,6 @@ def test_vgg_c_has_a_1x1_convolution_where_d_has_its_third_3x3() -> None:
         for column in "CD"
     }
     assert kernels == {"C": [3] * 6 + [1, 3, 3, 1, 3, 3, 1], "D": [3] * 13}
-
-
-def test_a_dense_vgg_gives_the_crops_logits_at_each_position() -> None:
-    """Without padding at the borders, where a crop sees zeros and the dense net the picture, the two are equal."""
-    torch.manual_seed(0)
-    net = vgg("A", num_classes=5).eval()
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.padding = (0, 0)
-    slim = dense(net)
-    with torch.no_grad():  # 7x7 unpadded positions need 342 pixels; the next crop is 32 further
-        x = torch.randn(1, 3, 342, 374)
-        maps = slim(x)
-        crops = [net(x[..., left : left + 342]) for left in (0, 32)]
-    assert maps.shape == (1, 5, 1, 2)
-    for i, crop in enumerate(crops):
-        torch.testing.assert_close(maps[..., 0, i], crop, rtol=1e-4, atol=1e-5)
-
-
-def test_a_dense_vgg_of_one_crop_is_the_vgg() -> None:
-    net = vgg("A", num_classes=5).eval()
-    x = torch.randn(1, 3, 224, 224)
-    with torch.no_grad():
-        torch.testing.assert_close(dense(net)(x).flatten(1), net(x), rtol=1e-4, atol=1e-5)
-    with pytest.raises(UserError, match="only a VGG with its classifier has a dense form"):
-        dense(build("resnet20_cifar"))
 
 
 @pytest.mark.parametrize("name", ["googlenet", "googlenet_2014"])

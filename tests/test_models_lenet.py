@@ -190,3 +190,14 @@ def test_lenet_caffe_computes_what_its_prototxt_says() -> None:
     y = F.max_pool2d(F.conv2d(y, net.conv2.weight, net.conv2.bias), 2).reshape(2, 800)
     y = (y @ net.fc1.weight.T + net.fc1.bias).clamp(min=0)
     torch.testing.assert_close(net(x), y @ net.fc2.weight.T + net.fc2.bias)
+
+
+@given(st.integers(0, 2**31), st.integers(2, 12), st.floats(0.1, 3))
+def test_a_linear_layer_can_say_all_that_distances_to_codes_say(
+    seed: int, classes: int, scale: float
+) -> None:
+    """-|x - w|^2 = 2 w x - |w|^2 - |x|^2, and no softmax sees |x|^2, which is the same for every class."""
+    torch.manual_seed(seed)
+    codes, x = torch.randint(2, (classes, 84)).double() * 2 - 1, scale * torch.randn(3, 84).double()
+    linear = F.linear(x, 2 * codes, -codes.square().sum(1))
+    torch.testing.assert_close(linear.softmax(1), RBF(codes)(x).softmax(1))

@@ -117,7 +117,8 @@ def test_stopped_a_run_saves_and_ends_with_130(place: Path, whole: Path, tmp_pat
         assert going.until(lambda: "epoch" in log(run))
         going.send(signal.Signals[how])
     assert going.end() == 130, going.said
-    assert f"saved; the same command with --resume {run} goes on from there" in going.said
+    said = f": saved; the same command with --resume {run} goes on from there"
+    assert going.said.splitlines()[-1].endswith(said)
     step = newest(run)
     assert step > 0
     assert (run / "report.html").exists() == (how in ("SIGINT", "time"))
@@ -125,6 +126,19 @@ def test_stopped_a_run_saves_and_ends_with_130(place: Path, whole: Path, tmp_pat
     assert again.end() == 130
     assert f"going on from step {step:,}" in again.said
     assert newest(run) > step
+
+
+def test_ctrl_c_before_the_first_step_ends_with_130_and_one_line(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n\ndef net():\n    pathlib.Path('building').touch()\n    time.sleep(60)\n"
+    )
+    words = ("train", place / "data", "-m", "slow.py:net", "--recipe", "scratch", "--img-size", 12)
+    going = Going(*words, cwd=tmp_path)
+    assert going.until((tmp_path / "building").exists)
+    going.send(signal.SIGINT)
+    assert going.end() == 130
+    assert going.said.splitlines()[-1] == "neocog: interrupted; what was finished is kept"
+    assert going.said.count("interrupted") == 1
 
 
 @pytest.mark.parametrize("damage", ["card cut", "tensors cut", "a bit of the tensors", "card missing"])

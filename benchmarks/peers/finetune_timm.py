@@ -35,7 +35,7 @@ VAL = transforms.Compose(
 )
 
 
-def pretrained(classes: int) -> nn.Module:
+def imagenet() -> nn.Module:
     """timm's network with the package's ImageNet weights: both list the same tensors in the same order."""
     spec = importlib.util.find_spec(WEIGHTS)
     if spec is None or not spec.submodule_search_locations:
@@ -45,6 +45,12 @@ def pretrained(classes: int) -> nn.Module:
     net: nn.Module = timm.create_model("tf_efficientnet_lite0")
     names = list(net.state_dict())
     net.load_state_dict(dict(zip(names, given.values(), strict=True)), strict=True)
+    return net
+
+
+def pretrained(classes: int) -> nn.Module:
+    """The same with a new classifier."""
+    net = imagenet()
     net.reset_classifier(classes)  # type: ignore[operator]
     return net
 

@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from neocog.api.doctor import doctor as doctor
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
+    from neocog.api.evaluating.calibrate import calibrate as calibrate
+    from neocog.api.evaluating.compare import compare as compare
+    from neocog.api.evaluating.comparison import Comparison as Comparison
+    from neocog.api.evaluating.evaluate import evaluate as evaluate
     from neocog.api.listing import create_model as create_model
     from neocog.api.listing import is_model as is_model
     from neocog.api.listing import list_models as list_models
     from neocog.api.listing import model_card as model_card
     from neocog.api.listing import models_table as models_table
+    from neocog.api.predict import predict as predict
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
     from neocog.api.summary import ModelSummary as ModelSummary
@@ -32,8 +37,6 @@ if TYPE_CHECKING:
     from neocog.api.training.train import Run as Run
     from neocog.api.training.train import train as train
     from neocog.api.training.train import train_config as train_config
-    from neocog.api.verbs import evaluate as evaluate
-    from neocog.api.verbs import predict as predict
     from neocog.api.verify import verify as verify
     from neocog.data.dataset import Dataset as Dataset
     from neocog.data.preprocess import Preprocess as Preprocess
@@ -73,8 +76,11 @@ _PLACES = {
     "Run": "api.training.train",
     "train": "api.training.train",
     "train_config": "api.training.train",
-    "evaluate": "api.verbs",
-    "predict": "api.verbs",
+    "calibrate": "api.evaluating.calibrate",
+    "compare": "api.evaluating.compare",
+    "Comparison": "api.evaluating.comparison",
+    "evaluate": "api.evaluating.evaluate",
+    "predict": "api.predict",
     "verify": "api.verify",
     "Dataset": "data.dataset",
     "Preprocess": "data.preprocess",

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.weights.published import Tensors, read_tensors
 
-FORMAT = 2
+FORMAT = 3
 FORMATS = {"softmax": 1, "sigmoid": 2}  # by activation: readers of format 1 know softmax alone
-NEWER = ("mirrored", "activation")  # fields that cards of earlier versions lack
+CALIBRATED = 3  # readers of earlier formats know no temperature
+NEWER = ("mirrored", "activation", "calibration")  # fields that cards of earlier versions lack
 MODEL, CARD, GOLDEN = "model.safetensors", "model.json", "golden.safetensors"
 
 
@@ -48,6 +49,12 @@ class Card:
     """whether the answer is the mean over a picture and its mirror image"""
     activation: str = "softmax"
     """what makes probabilities of logits: softmax, or sigmoid where a picture may show several classes"""
+    calibration: dict[str, Any] | None = None
+    """temperature that the logits are divided by, and on what it was found; None where nobody did"""
+
+    @property
+    def temperature(self) -> float:
+        return float(self.calibration["temperature"]) if self.calibration else 1.0
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,21 @@ class Golden:
 
     pictures: tuple[bytes, ...]
     probabilities: NDArray[np.float32]
+    """before any calibration"""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What pictures that were not trained on say about how sure the model may be."""
+
+    scores: NDArray[np.float64]
+    """(n,), ascending: how little each picture's true class fits, 1 - its calibrated probability"""
+    hashes: NDArray[np.uint8]
+    """(n, 32), SHA-256 of the pictures"""
 
 
 def write_bundle(folder: Path, bundle: Bundle, golden: Golden) -> None:
-    """Write the three files; the card comes last, so that a folder with a card is complete."""
+    """Write its files; the card comes last, so that a folder with a card is complete."""
     files.make_folder(folder)
     stored = {f"picture{i:06d}": np.frombuffer(data, np.uint8) for i, data in enumerate(golden.pictures)}
     contents = {
@@ -87,14 +105,34 @@ def write_bundle(folder: Path, bundle: Bundle, golden: Golden) -> None:
     for name, data in contents.items():
         files.write_bytes(folder / name, data)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    card = {
-        "format": FORMATS[bundle.card.activation],
-        "kind": "neocog bundle",
-        **asdict(bundle.card),
-        "sha256": sums,
-    }
-    card["card_sha256"] = _card_sum(card)
-    files.write_text(folder / CARD, _spelled(card))
+    _write_card(folder, bundle.card, sums)
+
+
+def calibrate_bundle(folder: Path, facts: Mapping[str, Any], calibration: Calibration) -> None:
+    """Add `facts` and `calibration` to the bundle in `folder`, or put them in place of earlier ones.
+
+    The card is written last: a crash before leaves the bundle as it was.
+    """
+    card, sums = _read_card(folder)
+    data = save({"scores": calibration.scores, "hashes": calibration.hashes})
+    digest = hashlib.sha256(data).hexdigest()
+    name = f"calibration-{digest[:8]}.safetensors"
+    files.write_bytes(folder / name, data)
+    kept = {MODEL: sums[MODEL], GOLDEN: sums[GOLDEN], name: digest}
+    _write_card(folder, replace(card, calibration=dict(facts)), kept)
+    for old in folder.glob("calibration-*.safetensors"):
+        if old.name != name:
+            old.unlink()
+
+
+def read_calibration(folder: Path) -> Calibration | None:
+    """What `calibrate_bundle` stored; None where nothing was."""
+    _, sums = _read_card(folder)
+    name = next((name for name in sums if name.startswith("calibration-")), None)
+    if name is None:
+        return None
+    tensors = read_tensors(_checked(folder, name, sums))
+    return Calibration(tensors["scores"].astype(np.float64), tensors["hashes"].astype(np.uint8))
 
 
 def is_bundle(folder: Path) -> bool:
@@ -115,6 +153,17 @@ def read_golden(folder: Path) -> Golden:
     tensors = read_tensors(_checked(folder, GOLDEN, stored))
     pictures = [tensors[name].tobytes() for name in sorted(tensors) if name.startswith("picture")]
     return Golden(tuple(pictures), tensors["probabilities"].astype(np.float32))
+
+
+def _write_card(folder: Path, card: Card, sums: Mapping[str, str]) -> None:
+    stored = {
+        "format": CALIBRATED if card.calibration else FORMATS[card.activation],
+        "kind": "neocog bundle",
+        **{name: value for name, value in asdict(card).items() if value is not None},
+        "sha256": dict(sums),
+    }
+    stored["card_sha256"] = _card_sum(stored)
+    files.write_text(folder / CARD, _spelled(stored))
 
 
 def _read_card(folder: Path) -> tuple[Card, dict[str, str]]:

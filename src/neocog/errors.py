@@ -1,6 +1,6 @@
 """What neocog raises when the input is wrong: one readable line that names the rule, what was given, the way out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -16,8 +16,18 @@ class Unreadable(UserError):
     """A picture that cannot be decoded; the message is the reason, without the path."""
 
 
-def unknown(what: str, given: str, known: Iterable[str]) -> UserError:
-    """An error for a name that does not exist, with the nearest names that do."""
+def unknown(
+    what: str, given: str, known: Iterable[str], elsewhere: Mapping[str, tuple[str, ...]] | None = None
+) -> UserError:
+    """An error for a name that does not exist, with the nearest names that do.
+
+    `elsewhere` has names that others use, with ours.
+    """
     names = list(known)
-    near = get_close_matches(given, names, n=3, cutoff=0.5) or names[:5]
+    near = (elsewhere or {}).get(given.lower()) or nearest(given, names) or names[:5]
     return UserError(f"unknown {what} {given!r}; did you mean {', '.join(near)}?")
+
+
+def nearest(given: str, known: Iterable[str]) -> list[str]:
+    """Up to three names that look like the one given, the most alike first; none where nothing does."""
+    return get_close_matches(given, list(known), n=3, cutoff=0.5)

@@ -41,6 +41,11 @@ def launched() -> bool:
     return os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
 
 
+def speaks() -> bool:
+    """Whether this process is the only one, or the first of several."""
+    return not launched() or os.environ["RANK"] == "0"
+
+
 @cache
 def processor() -> str:
     """The processor's name, which a compiled network depends on."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,57 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api import names
-from neocog.api.answers import BEST, most_probable, named
-from neocog.api.networks import Loaded, find_run, load_classifier
-from neocog.api.scored import Scored, score_dataset
-from neocog.api.scored_several import ScoredSeveral, score_dataset_several
-from neocog.bundle import Card
+from neocog.api.evaluating.answering import Member
+from neocog.api.evaluating.judge import Asked, judge
+from neocog.api.evaluating.scored import Scored
+from neocog.api.evaluating.scored_several import ScoredSeveral
+from neocog.api.networks import Loaded, find_run, load_classifier, module_of
+from neocog.api.predictions import (
+    UNKNOWN,
+    Choice,
+    Prediction,
+    Predictions,
+    at_least,
+    best_of,
+    in_set,
+)
+from neocog.bundle import Card, read_calibration
 from neocog.data.dataset import Dataset, judged_part, labelled
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
 from neocog.data.source import list_pictures, open_dataset
 from neocog.errors import UserError
-from neocog.evaluation.several import THRESHOLD
+from neocog.evaluation.conformal import threshold as conformal_threshold
 from neocog.inference.engines import Chosen, choose
 from neocog.inference.features import extract
 from neocog.inference.network import Floats
 from neocog.inference.stream import stream
 from neocog.progress import Progress, Silent
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What one picture shows, most probable first; a reason where it cannot be read.
-
-    No labels where it cannot, or where it shows none of several classes that it may show.
-    """
-
-    path: str
-    labels: tuple[str, ...]
-    probabilities: tuple[float, ...]
-    reason: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        pairs = zip(self.labels, self.probabilities, strict=True)
-        shape = {"path": self.path, "predictions": [{"label": label, "probability": p} for label, p in pairs]}
-        return {**shape, "error": self.reason} if self.reason else shape
-
-
-class Predictions(list[Prediction]):
-    """Predictions in the order of the pictures; shows itself as a table in a notebook."""
-
-    def to_json(self) -> list[dict[str, Any]]:
-        return [prediction.to_json() for prediction in self]
-
-    def _repr_html_(self) -> str:
-        rows = []
-        for one in self:
-            pairs = zip(one.labels, one.probabilities, strict=True)
-            said = ", ".join(f"{html.escape(label)} {p:.3f}" for label, p in pairs)
-            said = said or html.escape(one.reason) or "none of the classes"
-            rows.append(f"<tr><td>{html.escape(one.path)}</td><td>{said}</td></tr>")
-        return f"<table><tr><th>picture</th><th>predictions</th></tr>{''.join(rows)}</table>"
 
 
 @dataclass
@@ -73,11 +47,18 @@ class Classifier:
     loaded: Loaded
     engine_name: str = "auto"
     device: str = "auto"
-    _chosen: Chosen | None = field(default=None, repr=False)
+    soup_of: tuple[str, ...] = ()
+    """the runs whose weights were averaged into it"""
+    _chosen: Chosen | None = field(default=None, init=False, repr=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.loaded.classes
+
+    @property
+    def name(self) -> str:
+        """The run's folder, or the published model's name."""
+        return str(self.loaded.folder or self.loaded.network.name)
 
     @property
     def preprocess(self) -> Preprocess:
@@ -106,13 +87,15 @@ class Classifier:
         topk: int | None = None,
         progress: Progress | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
     ) -> Predictions:
         """Names and probabilities of `pictures`: a path, a folder, arrays, PIL pictures, or a list of them.
 
         The `topk` most probable, 5 if not given; where a picture may show several classes, those with a probability
-        of at least `threshold`, 0.5 if not given.
+        of at least `threshold`, 0.5 if not given. With a `coverage` such as 0.95 as many classes as it takes to hold
+        the true one so often, and `unknown` as the answer where these are not one; the run must be calibrated.
         """
-        return Predictions(self.predict_stream(pictures, topk, progress, threshold))
+        return Predictions(self.predict_stream(pictures, topk, progress, threshold, coverage))
 
     def predict_stream(
         self,
@@ -120,9 +103,10 @@ class Classifier:
         topk: int | None = None,
         progress: Progress | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
     ) -> Iterator[Prediction]:
         """`predict` one by one, in order and in constant memory, for any number of pictures."""
-        choose_names = self._choice(topk, threshold)
+        choose_names, sets = self._choice(topk, threshold, coverage), coverage is not None
         samples = _samples(pictures)
         with (progress or Silent()).step("pictures", len(samples)) as advance:
             for part in stream(samples, self.preprocess, self.engine.engine):
@@ -132,7 +116,9 @@ class Classifier:
                     read = dict(zip(part.indices.tolist(), rows, strict=True))
                 reasons = dict(part.skipped)
                 for i in sorted([*read, *reasons]):
-                    yield self._prediction(samples.name(i), read.get(i), reasons.get(i, ""), choose_names)
+                    yield self._prediction(
+                        samples.name(i), read.get(i), reasons.get(i, ""), choose_names, sets
+                    )
                 advance(len(read) + len(reasons))
 
     def probabilities(self, pictures: object) -> Floats:
@@ -155,31 +141,32 @@ class Classifier:
         part: str | None = None,
         progress: Progress | None = None,
         *,
+        protocol: str = "center",
+        average: str = "softmax",
         strict: bool = False,
         exact: bool = False,
     ) -> Scored | ScoredSeveral:
         """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
 
-        With `strict` a picture that cannot be read is an error instead of being skipped and counted. With `exact` a
-        run that decodes fast is scored with every pixel decoded, too.
+        `protocol` says which views of a picture are taken, `average` whether their probabilities (`softmax`) or logits
+        are averaged. With `strict` a picture that cannot be read is an error instead of being skipped and counted. With
+        `exact` a run that decodes fast is scored with every pixel decoded, too.
         """
         dataset = labelled(judged_part(open_dataset(data), part))
-        told = progress or Silent()
-        scored = self._scored(dataset, told, strict)
+        told, asked = progress or Silent(), Asked(protocol, average, strict)
+        scored = judge([self.member()], dataset, asked, told)
         if not exact or self.preprocess.decoding == "exact":
             return scored
-        again = self._with(replace(self.preprocess, decoding="exact"))._scored(dataset, told, strict)
+        again = judge([self.with_every_pixel().member()], dataset, asked, told)
         return replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
 
-    def _scored(self, dataset: Dataset, told: Progress, strict: bool) -> Scored | ScoredSeveral:
-        if self.several:
-            return score_dataset_several(self.loaded, self.engine.engine, dataset, told, strict)
-        if dataset.targets is not None:
-            raise UserError(
-                f"the model names one class per picture, some pictures of {dataset.name} have several; "
-                "keep one label a picture, or train on such data"
-            )
-        return score_dataset(self.loaded, self.engine.engine, dataset, told, strict)
+    def member(self) -> Member:
+        """Itself as one of those that are judged together."""
+        return Member(self.name, self.loaded, self.engine.engine, self.soup_of)
+
+    def with_every_pixel(self) -> Classifier:
+        """The same with exact decoding."""
+        return self._with(replace(self.preprocess, decoding="exact"))
 
     def suited_to(self, pictures: object, told: Progress, decoding: str | None = None) -> Classifier:
         """With the `decoding` asked for, or the one that suits the size of `pictures`, if this is a published model.
@@ -206,39 +193,47 @@ class Classifier:
 
     def module(self) -> Any:
         """The whole network as a torch module, in evaluation mode; takes normalised (n, channels, height, width)."""
-        from neocog.api.networks import published_module, rebuild
+        return module_of(self.loaded)
 
-        return (
-            rebuild(self.loaded.bundle) if self.loaded.bundle else published_module(self.loaded.network.name)
-        )
-
-    def _choice(self, topk: int | None, threshold: float | None) -> Callable[[Floats], list[int]]:
-        """Which classes of a row of probabilities are named, most probable first."""
+    def _choice(self, topk: int | None, threshold: float | None, coverage: float | None) -> Choice:
         if topk is not None and topk < 1:
             raise UserError(f"topk must be at least 1, got {topk}")
-        if not self.several:
-            if threshold is not None:
-                raise UserError(
-                    "a threshold is for runs whose pictures may show several classes at once, "
-                    f"got {threshold}; leave it out"
-                )
-            return partial(most_probable, most=topk or BEST)
-        at_least = THRESHOLD if threshold is None else threshold
-        if not 0 <= at_least <= 1:
-            raise UserError(f"the threshold must lie in 0..1, got {at_least}")
-        return lambda row: named(row, at_least)[:topk]
+        if coverage is not None:
+            return in_set(self._set_threshold(topk, threshold, coverage))
+        if self.several:
+            return at_least(threshold, topk)
+        if threshold is not None:
+            raise UserError(
+                "a threshold is for runs whose pictures may show several classes at once, "
+                f"got {threshold}; leave it out"
+            )
+        return best_of(topk)
+
+    def _set_threshold(self, topk: int | None, threshold: float | None, coverage: float) -> float:
+        """How little a class may fit to be in a set that holds the true one with a probability of `coverage`."""
+        if topk is not None or threshold is not None:
+            raise UserError("a coverage decides how many labels a picture gets; leave out topk and threshold")
+        if self.several:
+            raise UserError(
+                "a coverage is for models that name one class per picture, this one names several"
+            )
+        kept = read_calibration(self.loaded.folder) if self.loaded.folder and self.loaded.bundle else None
+        if kept is None:
+            raise UserError(
+                "a coverage can be promised once pictures that did not train have been looked at; "
+                f"run: neocog calibrate {self.name} DATA"
+            )
+        return conformal_threshold(kept.scores, coverage)
 
     def _prediction(
-        self,
-        name: str,
-        row: NDArray[np.float32] | None,
-        reason: str,
-        choose_names: Callable[[Floats], list[int]],
+        self, name: str, row: NDArray[np.float32] | None, reason: str, choose_names: Choice, sets: bool
     ) -> Prediction:
         if row is None:
             return Prediction(name, (), (), reason)
         said = choose_names(row)
-        return Prediction(name, tuple(self.classes[i] for i in said), tuple(float(row[i]) for i in said))
+        labels = tuple(self.classes[i] for i in said)
+        answer = (labels[0] if len(labels) == 1 else UNKNOWN) if sets else None
+        return Prediction(name, labels, tuple(float(row[i]) for i in said), answer=answer)
 
 
 def load(

@@ -31,6 +31,8 @@ class Loaded:
     classes: tuple[str, ...]
     bundle: Bundle | None
     folder: Path | None
+    model: str | None = None
+    """FILE.py:FUNCTION that the user trusts it with"""
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,25 @@ def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
     folder = find_run(run)
     if folder is None:
         return _published_classifier(str(run))
-    bundle = read_bundle(folder)
-    card = bundle.card
     if model:
         names.trust(names.parse(model))
-    tensors = bundle.backbone()
+    return loaded_from(read_bundle(folder), folder, model)
+
+
+def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -> Loaded:
+    """The classifier that a bundle in memory is; `folder` where the run lies that it comes from."""
+    card, tensors = bundle.card, bundle.backbone()
 
     def backbone() -> nn.Module:
         return rebuild(bundle, model, headless=True)
 
     version = _version(names.code_version(card.model, card.source_sha256), card.mirrored)
     network = Network(card.model, card.preprocess, digest(tensors), backbone, version)
-    return Loaded(network, Head(*bundle.head(), card.activation), card.classes, bundle, folder)
+    head = Head(*bundle.head(), card.activation, card.temperature)
+    return Loaded(network, head, card.classes, bundle, folder, model)
+    return Loaded(
+        network, Head(*bundle.head(), card.activation, card.temperature), card.classes, bundle, folder
+    )
 
 
 def find_run(run: str | Path) -> Path | None:
@@ -203,6 +212,11 @@ def _alias(name: str) -> str:
         return canonical(name)
     except UserError:
         return name
+
+
+def module_of(loaded: Loaded) -> nn.Module:
+    """The whole network with its last layer, in evaluation mode: normalised pictures -> logits."""
+    return rebuild(loaded.bundle, loaded.model) if loaded.bundle else published_module(loaded.network.name)
 
 
 def published_module(name: str) -> nn.Module:

@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 
 from neocog import files
 from neocog.api.classifier import Classifier, load
-from neocog.api.scored import match_labels, training_hashes
+from neocog.api.evaluating.answered import training_hashes
+from neocog.api.evaluating.scored import match_labels
 from neocog.data.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Corruption, chosen, picture_seed
 from neocog.data.dataset import Dataset, LeftOut, judged_part, labelled
 from neocog.data.quarantine import demand_readable
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.resize import Pixels
 from neocog.data.source import open_dataset
-from neocog.draw.report import count
 from neocog.draw.robustness import Spoiled, render_robustness
 from neocog.draw.table import Table
+from neocog.draw.text import count
 from neocog.errors import UserError
-from neocog.evaluation.metrics import best
+from neocog.evaluation.per_picture import best
 from neocog.evaluation.robustness import ALEXNET, Robustness
 from neocog.inference.stream import stream
 from neocog.progress import Progress, Silent

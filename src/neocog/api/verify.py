@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neocog.api.networks import find_run, load_classifier
-from neocog.bundle import read_golden
+from neocog.bundle import read_calibration, read_golden
 from neocog.draw.table import Table
 from neocog.errors import UserError
 from neocog.inference.engines import TOLERANCE, choose
@@ -49,10 +49,12 @@ def verify(run: str | Path, *, model: str | None = None, tolerance: float = 2 * 
     if folder is None:
         raise UserError(f"{run} is a published model without a self-test; give the folder of a run")
     loaded, golden = load_classifier(folder, model), read_golden(folder)
+    read_calibration(folder)  # a damaged one is told here, too
+    head = replace(loaded.head, temperature=1.0)  # the answers were stored before any calibration
     pixels = np.stack([loaded.network.preprocess(picture) for picture in golden.pictures])
     differences = {}
     for name in ("torch", "auto"):
-        engine = choose(loaded.network, loaded.head, name).engine
-        given = loaded.head.probabilities(engine(pixels))
+        engine = choose(loaded.network, head, name).engine
+        given = head.probabilities(engine(pixels))
         differences[engine.name] = float(np.abs(given - golden.probabilities).max())
     return Verdict(str(run), differences, len(golden.pictures), tolerance)

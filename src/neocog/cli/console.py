@@ -13,6 +13,10 @@ from neocog.draw.table import printable
 from neocog.progress import Advance
 
 
+class Told(SystemExit):
+    """An exit after which nothing more is to be said."""
+
+
 def out(text: object) -> None:
     sys.stdout.write(f"{text}\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
@@ -10,8 +11,8 @@ from neocog.cli import reading
 from neocog.cli.console import Console, out, out_json
 
 if TYPE_CHECKING:
-    from neocog.api.scored import Scored
-    from neocog.api.scored_several import ScoredSeveral
+    from neocog.api.evaluating.scored import Scored
+    from neocog.api.evaluating.scored_several import ScoredSeveral
 
 
 def evaluate(
@@ -20,6 +21,26 @@ def evaluate(
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
+    protocol: Annotated[
+        str,
+        Option(help="views of a picture: center, flip, 5-crop, 10-crop, dense, vgg-150, googlenet-144 .."),
+    ] = "center",
+    average: Annotated[str, Option(help="of views and members: softmax or logits")] = "softmax",
+    ensemble: Annotated[
+        list[str] | None,
+        Option("--with", metavar="RUN", help="another that answers together with RUN; repeatable"),
+    ] = None,
+    soup: Annotated[bool, Option("--soup", help="average the runs' weights, not their answers")] = False,
+    subset: Annotated[
+        str | None,
+        Option(help="only these classes as answers: a file of names, numbers or WordNet ids; or data"),
+    ] = None,
+    label_sets: Annotated[
+        Path | None, Option(help="JSON file of the answers that are right, such as ImageNet ReaL's")
+    ] = None,
+    output: Annotated[
+        Path | None, Option("-o", "--output", help="folder for a page, the figures and every answer")
+    ] = None,
     exact: Annotated[
         bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
     ] = False,
@@ -42,15 +63,23 @@ def evaluate(
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
-    """Score a classifier on labelled pictures; labels are matched by name."""
-    from neocog.api.scored import Scored
-    from neocog.api.verbs import evaluate as run_evaluate
+    """Score a classifier, or several together, on labelled pictures; labels are matched by name."""
+    from neocog import runtime
+    from neocog.api.evaluating.evaluate import evaluate as run_evaluate
+    from neocog.api.evaluating.scored import Scored
 
     told = Console()
     scored = run_evaluate(
         run,
         data,
         part=part,
+        protocol=protocol,
+        average=average,
+        ensemble=ensemble or (),
+        soup=soup,
+        subset=subset,
+        label_sets=label_sets,
+        output=output,
         exact=exact,
         model=model,
         download=download,
@@ -61,6 +90,8 @@ def evaluate(
         **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
+    if not runtime.speaks():
+        return
     _warn(scored, told)
     if as_json:
         out_json(scored.to_json())
@@ -68,6 +99,8 @@ def evaluate(
         _print(scored, exact)
     else:
         _print_several(scored, exact)
+    if output and not as_json:
+        out(f"report  {output / 'report.html'}")
 
 
 def _warn(scored: Scored | ScoredSeveral, told: Console) -> None:
@@ -88,6 +121,15 @@ def _print(scored: Scored, exact: bool) -> None:
     scores = scored.scores
     low, high = scores.top1_interval
     out(f"top-1 {scores.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), top-5 {scores.top5:.4f}")
+    out(
+        f"balanced {scores.balanced:.4f}, macro F1 {scores.macro_f1:.4f}, log loss {scores.nll:.4f}, "
+        f"Brier {scores.brier:.4f}, calibration error {scores.ece:.4f}"
+    )
+    out(scored.how)
+    for name, own in scored.members:
+        out(f"  {name}: top-1 {own.top1:.4f}, top-5 {own.scores.top5:.4f}")
+    for row in scored.coverage:
+        out(f"coverage {row.wanted:g}: {row}")
     if scored.exact:
         low, high = scored.exact.scores.top1_interval
         out(
@@ -96,29 +138,36 @@ def _print(scored: Scored, exact: bool) -> None:
         out(f"other predictions: {scored.differing:,} of {scores.n:,}")
     elif exact:
         out("every pixel was decoded: this run decodes exactly")
-    if scored.leaked and scored.leaked.same:
-        out(scored.leaked)
-    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
-    out(f"scored {scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
+    _print_counts(scored)
     rows = (
         (name, row.precision, row.recall, row.f1, row.n) for name, row in scores.per_class.items() if row.n
     )
     out(Table(("class", "precision", "recall", "F1", "pictures"), tuple(rows)))
 
 
+def _print_counts(scored: Scored | ScoredSeveral) -> None:
+    """Which pictures the figures are of."""
+    if scored.leaked and scored.leaked.same:
+        out(scored.leaked)
+    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
+    excluded = getattr(scored, "excluded", 0)
+    left_out += f", without a right answer {excluded:,}" if excluded else ""
+    out(f"scored {scored.scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
+
+
 def _print_several(scored: ScoredSeveral, exact: bool) -> None:
     from neocog.draw.table import Table
 
     out(scored.scores)
+    out(scored.how)
+    for name, own in scored.members:
+        out(f"  {name}: {own.scores}")
     if scored.exact:
         out(f"with every pixel decoded: {scored.exact.scores}")
         out(f"other predictions: {scored.differing:,} of {scored.scores.n:,}")
     elif exact:
         out("every pixel was decoded: this run decodes exactly")
-    if scored.leaked and scored.leaked.same:
-        out(scored.leaked)
-    left_out = f", in quarantine {len(scored.quarantined):,}" if scored.quarantined else ""
-    out(f"scored {scored.scores.n:,}, skipped {len(scored.skipped):,}{left_out}")
+    _print_counts(scored)
     rows = (
         (name, row.ap, row.precision, row.recall, row.f1, row.n)
         for name, row in scored.scores.per_class.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
@@ -11,6 +12,9 @@ from typer.core import TyperCommand, TyperOption
 
 class Verb(TyperCommand):
     """A verb with `--help-all` before `--help`."""
+
+    panels: Mapping[str, tuple[str, ...]] = {}
+    """headings of `--help-all`, and the names of the options under each; without any they are one list"""
 
     def __init__(self, *arguments: Any, **settings: Any):
         super().__init__(*arguments, **settings)
@@ -47,9 +51,19 @@ def _hidden(verb: TyperCommand) -> list[TyperOption]:
     return [option for option in verb.params if isinstance(option, TyperOption) and option.hidden]
 
 
+def _group(verb: Verb, context: Any) -> None:
+    """Options under their headings, in the order of these."""
+    places = {name: heading for heading, names in verb.panels.items() for name in names}
+    order = list(places)
+    for option in verb.get_params(context):
+        option.rich_help_panel = places.get(option.name)
+    verb.params.sort(key=lambda option: order.index(option.name) if option.name in order else -1)
+
+
 def _show_all(context: Any, option: object, asked: bool) -> None:
     if asked and not context.resilient_parsing:
         for other in _hidden(context.command):
             other.hidden = False
+        _group(context.command, context)
         typer.echo(context.get_help(), color=context.color)
         context.exit()

@@ -124,16 +124,59 @@ FLAGS = (
 )
 
 
+@dataclass(frozen=True)
+class Spelling:
+    """A flag of timm or torchvision that says in its own way what a knob says here."""
+
+    name: str
+    kind: type
+    """bool is a flag without a value"""
+    knob: str
+    value: Callable[[Any], Any]
+    """of the knob, from what was given"""
+    help: str
+
+    @property
+    def parameter(self) -> str:
+        return self.name[2:].replace("-", "_")
+
+
+def _half(share: float) -> bool:
+    if share not in (0, 0.5):
+        raise UserError(f"--hflip must be 0.5 or 0: half of the pictures are mirrored, or none, got {share}")
+    return share > 0
+
+
+def _undecayed(decay: float) -> bool:
+    if decay:
+        raise UserError(
+            f"--norm-weight-decay must be 0, got {decay}; --decay-all gives norms and biases the decay of the weights"
+        )
+    return False
+
+
+SPELLINGS = (
+    Spelling("--model-ema", bool, "average", lambda _: "ema", "the same as --average ema"),
+    Spelling("--bce-loss", bool, "loss", lambda _: "bce", "the same as --loss bce"),
+    Spelling("--hflip", float, "flip", _half, "0.5 is --flip, 0 is --no-flip"),
+    Spelling("--norm-weight-decay", float, "decay_all", _undecayed, "0 is --no-decay-all"),
+)
+VALUES = {"schedule": {"cosineannealinglr": "cosine"}}
+"""torchvision's names of what is called otherwise here and does the same"""
+
+
 def with_knobs(verb: Callable[..., None]) -> Callable[..., None]:
     """`verb`, whose `knobs` argument becomes a flag for each knob. It gets what was given as a mapping."""
 
     def run(**given: Any) -> None:
         knobs = {flag.knob: _value(flag, given.pop(flag.knob)) for flag in FLAGS}
+        for other in SPELLINGS:
+            _spelled(other, given.pop(other.parameter), knobs)
         verb(**given, knobs={name: value for name, value in knobs.items() if value not in (None, ())})
 
     own = [p for p in inspect.signature(verb, eval_str=True).parameters.values() if p.name != "knobs"]
     at = next((i for i, p in enumerate(own) if p.name == "seed"), len(own))
-    flags = [_parameter(flag) for flag in FLAGS]
+    flags = [*map(_parameter, FLAGS), *map(_other_parameter, SPELLINGS)]
     run.__signature__ = inspect.Signature([*own[:at], *flags, *own[at:]])  # type: ignore[attr-defined]
     run.__doc__, run.__name__ = verb.__doc__, verb.__name__
     return run
@@ -142,18 +185,33 @@ def with_knobs(verb: Callable[..., None]) -> Callable[..., None]:
 def _parameter(flag: Flag) -> inspect.Parameter:
     names = tuple(f"{name}/--no-{name[2:]}" for name in flag.names) if flag.kind is bool else flag.names
     kind: Any = {tuple: str, list: list[str]}.get(flag.kind, flag.kind)
-    option = Option(*names, help=flag.help, hidden=not flag.common)
+    return _option(flag.knob, kind, Option(*names, help=flag.help, hidden=not flag.common))
+
+
+def _other_parameter(other: Spelling) -> inspect.Parameter:
+    return _option(other.parameter, other.kind, Option(other.name, help=other.help, hidden=True))
+
+
+def _option(name: str, kind: Any, option: Any) -> inspect.Parameter:
     return inspect.Parameter(
-        flag.knob,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=None,
-        annotation=Annotated[kind | None, option],
+        name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Annotated[kind | None, option]
     )
+
+
+def _spelled(other: Spelling, given: Any, knobs: dict[str, Any]) -> None:
+    """Put what was given in another spelling among the knobs."""
+    if given is None:
+        return
+    if knobs[other.knob] is not None:
+        own = next(flag for flag in FLAGS if flag.knob == other.knob).names[0]
+        raise UserError(f"give {other.name} or {own}, not both: they say the same")
+    knobs[other.knob] = other.value(given)
 
 
 def _value(flag: Flag, given: Any) -> Any:
     if flag.kind is not tuple or given is None:
-        return tuple(given) if flag.kind is list and given else given
+        named = VALUES.get(flag.knob, {}).get(given, given) if isinstance(given, str) else given
+        return tuple(named) if flag.kind is list and named else named
     try:
         numbers = tuple(float(part) for part in given.split(","))
     except ValueError as error:

@@ -10,6 +10,8 @@ import typer
 
 from neocog.cli import (
     bench,
+    calibrate,
+    compare,
     data_check,
     data_show,
     data_split,
@@ -23,8 +25,9 @@ from neocog.cli import (
     train,
     verify,
 )
-from neocog.cli.console import Console
+from neocog.cli.console import Console, Told
 from neocog.cli.help_all import with_help_all
+from neocog.cli.train_panels import Train
 from neocog.errors import ToldElsewhere, UserError
 
 INTERRUPTED = 130
@@ -37,8 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
+app.command("train", cls=Train)(train.train)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
@@ -82,6 +87,6 @@ def run() -> None:
         Console().say(f"neocog: {' '.join(str(error).split())}")
         sys.exit(2)
     except SystemExit as end:
-        if end.code == INTERRUPTED:  # typer makes an exit of Ctrl-C
+        if end.code == INTERRUPTED and not isinstance(end, Told):  # typer makes an exit of Ctrl-C
             Console().say("neocog: interrupted; what was finished is kept")
         raise

@@ -15,7 +15,7 @@ from neocog.draw.table import printable
 from neocog.errors import UserError
 
 if TYPE_CHECKING:
-    from neocog.api.classifier import Prediction
+    from neocog.api.predictions import Prediction
 
 
 def predict(
@@ -26,6 +26,13 @@ def predict(
     ] = None,
     threshold: Annotated[
         float | None, Option(help="probability that names one of several classes at once, 0.5")
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        Option(
+            help="name as many classes as it takes to hold the true one this often, such as 0.95; where these are not "
+            "one, the answer is unknown (after neocog calibrate)"
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -57,13 +64,13 @@ def predict(
     told = Console()
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
     suited = classifier.suited_to(places, told, decoding)
-    found = _counted(suited.predict_stream(places, topk, told, threshold), told)
+    found = _counted(suited.predict_stream(places, topk, told, threshold, coverage), told)
     if as_json:
         _write_json(found)
     elif not as_csv:
         _write_text(found)
-    elif classifier.several:
-        _write_csv_of_several(found)
+    elif classifier.several or coverage is not None:
+        _write_csv_of_several(found, coverage is not None)
     else:
         _write_csv(found, min(topk or BEST, len(classifier.classes)))
 
@@ -84,10 +91,8 @@ def _counted(found: Iterable[Prediction], told: Console) -> Iterator[Prediction]
 
 def _write_text(found: Iterable[Prediction]) -> None:
     for one in found:
-        pairs = zip(one.labels, one.probabilities, strict=True)
         if not one.reason:
-            said = ", ".join(f"{printable(label)} {p:.3f}" for label, p in pairs)
-            out(f"{printable(one.path)}: {said or 'none of the classes'}")
+            out(f"{printable(one.path)}: {printable(str(one))}")
 
 
 def _write_json(found: Iterable[Prediction]) -> None:
@@ -112,10 +117,11 @@ def _write_csv(found: Iterable[Prediction], topk: int) -> None:
         writer.writerow([one.path, *(cell for label, p in pairs for cell in (label, f"{p:.6f}"))])
 
 
-def _write_csv_of_several(found: Iterable[Prediction]) -> None:
+def _write_csv_of_several(found: Iterable[Prediction], answered: bool) -> None:
     """As a table of pictures has several labels: separated by | in one cell, empty where it shows none."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", "probability", "error"])
+    writer.writerow(["path", *(["answer"] if answered else []), "label", "probability", "error"])
     for one in found:
         probabilities = "|".join(f"{p:.6f}" for p in one.probabilities)
-        writer.writerow([one.path, "|".join(one.labels), probabilities, one.reason])
+        answer = [one.answer or ""] if answered else []
+        writer.writerow([one.path, *answer, "|".join(one.labels), probabilities, one.reason])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ from typer import Option
 
 from neocog.cli import reading
 from neocog.cli import train_otherwise as otherwise
-from neocog.cli.console import Console, out, out_json
+from neocog.cli.console import Console, Told, out, out_json
 from neocog.cli.knobs import with_knobs
 
 if TYPE_CHECKING:
@@ -199,7 +198,7 @@ def _told(run: Run, as_json: bool) -> None:
         Console().say(
             f"{run.interrupted}: saved; the same command with --resume {run.folder} goes on from there"
         )
-        sys.exit(130)
+        raise Told(130)
 
 
 def _summary(run: Run) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neocog.cli.console import Console, out, out_json
+from neocog.cli.console import Console, Told, out, out_json
 from neocog.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def seeds(
         Console().say(
             f"{found.interrupted}: saved; the same command with --resume {found.folder} goes on from there"
         )
-        sys.exit(130)
+        raise Told(130)
 
 
 def find_lr(data: str, model: str | None, output: Path | None, options: PlanOptions, as_json: bool) -> None:

@@ -58,6 +58,12 @@ class Decoded(NamedTuple):
         return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
 
     @property
+    def shown(self) -> tuple[int, int]:
+        """Height and width of the picture before it was scaled down, as a viewer shows it."""
+        height, width = self.full
+        return (width, height) if TURNS[self.orientation].turned else (height, width)
+
+    @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the picture on `image`: scaled down, its last row or column may be half empty."""
         turned, mirrored, upturned = TURNS[self.orientation]

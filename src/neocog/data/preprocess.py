@@ -85,8 +85,15 @@ class Preprocess:
 
     def __call__(self, picture: Picture) -> Pixels:
         """uint8 pixels (height, width, channels); raises `Unreadable` with the reason."""
-        wanted = (0, 0) if self.decoding == "exact" else self.edges()
-        decoded = decode(picture, self.channels, wanted, self.background, self.exif)
+        return self.of(self.decoded(picture, self.edges()))
+
+    def decoded(self, picture: Picture, wanted: tuple[int, int]) -> Decoded:
+        """The picture as it is decoded; where that is fast, to a size not below `wanted` (height, width)."""
+        least = (0, 0) if self.decoding == "exact" else wanted
+        return decode(picture, self.channels, least, self.background, self.exif)
+
+    def of(self, decoded: Decoded) -> Pixels:
+        """What a call makes of a picture, once that is decoded."""
         return self._on_ground(self._resized(decoded))
 
     def edges(self) -> tuple[int, int]:
@@ -107,13 +114,13 @@ class Preprocess:
             size = max(1, round(height * scale)), max(1, round(width * scale))
             return Place(whole, size, size)
         if self.whole_pixels:
-            return _centre_crop(full, _shorter_to(full, self.edges()), self.size)
+            return _centre_crop(full, shorter_to(full, self.edges()), self.size)
         return Place(_middle(full, self.size, self.crop_pct), self.size, self.size)
 
     def _resized(self, decoded: Decoded) -> Pixels:
         """The part that counts, resized as the file stores it and turned afterwards, when it is small."""
         turn = TURNS[decoded.orientation]
-        full = decoded.full[::-1] if turn.turned else decoded.full
+        full = decoded.shown
         box, size, resized = self._place(full)
         before = round(full[0] * decoded.scale), round(full[1] * decoded.scale)
         pixels = resize(
@@ -159,7 +166,7 @@ class Place(NamedTuple):
     """height and width of the whole picture at that scale"""
 
 
-def _shorter_to(full: tuple[int, int], edges: tuple[int, int]) -> tuple[int, int]:
+def shorter_to(full: tuple[int, int], edges: tuple[int, int]) -> tuple[int, int]:
     """Height and width of a picture whose shorter edge is resized, as torchvision's Resize counts (square inputs)
     or timm's ResizeKeepRatio (oblong ones)."""
     height, width = full

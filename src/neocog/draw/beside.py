@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from neocog.draw.table import width
 
-COLOURS = {"✗": "#fff3c4", "≠": "#ffd2cf"}
+COLOURS = {"✗": "#fff3c4", "≠": "#ffd2cf", "?": "#dcebff"}
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.draw.page import filled
-from neocog.draw.report import count, data_uri
+from neocog.draw.parts import data_uri
 from neocog.draw.table import printable
-from neocog.draw.text import readable
+from neocog.draw.text import count, readable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

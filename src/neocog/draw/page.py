@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -40,3 +41,8 @@ def filled(
 
 def _text(name: str) -> str:
     return files("neocog.draw").joinpath(name).read_text("utf-8")
+
+
+def framed(page: str, height: int = 800) -> str:
+    """The whole page as a part of a notebook, whose styles and its own do not meet."""
+    return f'<iframe srcdoc="{html.escape(page)}" width="100%" height="{height}" style="border: 0"></iframe>'

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import floor, isfinite, log10
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from neocog.draw import svg
+from neocog.draw.confusion import LARGEST_TABLE, checked, confused_pairs, heat_map
 from neocog.draw.page import filled
-from neocog.draw.text import readable
-from neocog.errors import UserError
+from neocog.draw.parts import FILTERS, GALLERY, LISTED, Mistake, left_out
+from neocog.draw.text import count, duration, percent, readable
 
-TINY = 64 * 64  # pixels up to which a picture is kept exactly
-LARGEST_TABLE = 25  # classes of the largest confusion matrix that is readable as a table of numbers
-PAIRS = 20  # confused pairs shown in its place
-GALLERY = 24  # mistakes shown
 THUMBNAILS = 480  # pictures of classes on one page, so that it stays a few megabytes
-LISTED = 200  # skipped files listed for each reason
 COLOURS = 6  # of the steps in report.html
 
 
@@ -39,18 +32,6 @@ class ClassRow:
     f1: float
     thumbnails: tuple[NDArray[np.uint8], ...] = ()
     """pictures as the network sees them, each (height, width, 1 or 3)"""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Mistake:
-    """A held-out picture, (height, width, 1 or 3), that was taken for something else."""
-
-    path: str
-    pixels: NDArray[np.uint8]
-    truth: str
-    said: str
-    probability: float
-    probability_of_truth: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +115,7 @@ class Report(RunPage):
     """this model and the others beside it; the row whose name is `model` is set off"""
 
     def __post_init__(self) -> None:
-        n = len(self.classes)
-        if not n or len(self.confusion) != n or any(len(row) != n for row in self.confusion):
-            given = f"{len(self.confusion)} rows for {n} classes"
-            raise UserError(f"confusion must have a row and a column for every class, got {given}")
+        checked(self.confusion, [row.name for row in self.classes])
 
 
 def render(report: Report) -> str:
@@ -152,13 +130,9 @@ def of_any(page: RunPage, classes: int) -> dict[str, object]:
     steps = ", ".join(f"{step} {duration(seconds)}" for step, seconds in page.seconds)
     return {
         "r": page,
-        "bar": svg.bar,
         "per_class": max(1, THUMBNAILS // classes),
         "table": classes <= LARGEST_TABLE,
-        "left_out": (
-            ("could not be read", _by_reason(page.skipped)),
-            ("left out by the quarantine list", _by_reason(page.quarantined)),
-        ),
+        "left_out": left_out(page.skipped, page.quarantined),
         "listed": LISTED,
         "total": sum(seconds for _, seconds in page.seconds),
         "colours": COLOURS,
@@ -176,44 +150,6 @@ def headline(report: Report) -> str:
     return f"{percent(report.top1)} % of {pictures} right (95 % interval {low}–{high})"
 
 
-def percent(share: float) -> str:
-    """`share` in percent with one decimal, or the few more it takes not to call 99.96 a 100."""
-    texts = [f"{100 * share:.{digits}f}" for digits in (1, 2, 3, 4)]
-    return next((text for text in texts if 0 < float(text) < 100), texts[0])
-
-
-def count(n: int, thing: str) -> str:
-    return f"{n:,} {thing}{'' if n == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    if whole >= 60:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if seconds >= 1:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.2f} s" if seconds >= 0.01 else "under 0.01 s"
-
-
-def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """A picture (height, width, 1 or 3) inside the page: PNG, hence exact, if tiny; JPEG otherwise."""
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-        raise UserError(f"pixels must be uint8 (height, width, 1 or 3), got {pixels.dtype} {pixels.shape}")
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    kind, options = ("png", {}) if image.width * image.height <= TINY else ("jpeg", {"quality": 85})
-    file = io.BytesIO()
-    image.save(file, format=kind, optimize=True, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def confused_pairs(confusion: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
-    """The most frequent (true, predicted, pictures) off the diagonal, at most `PAIRS`."""
-    found = [(t, p, n) for t, row in enumerate(confusion) for p, n in enumerate(row) if n and t != p]
-    return sorted(found, key=lambda pair: -pair[2])[:PAIRS]
-
-
 def _derived(report: Report) -> dict[str, object]:
     """What the template needs beside the report's own fields."""
     said = [sum(column) for column in zip(*report.confusion, strict=True)]
@@ -222,6 +158,7 @@ def _derived(report: Report) -> dict[str, object]:
         "guess": _largest_share(report),
         "wrong": report.n_val - round(report.n_val * report.top1),
         "ranked": ranked,
+        "names": [row.name for row in report.classes],
         "gallery": report.mistakes[:GALLERY],
         "pairs": confused_pairs(report.confusion),
         "leak": report.leaked if report.leaked and report.leaked.same else None,
@@ -232,7 +169,7 @@ def _derived(report: Report) -> dict[str, object]:
 def _drawings(report: Report) -> dict[str, str]:
     return {
         "accuracy": svg.accuracy_bar(report.top1, report.interval, _largest_share(report)),
-        "heat": svg.heat_map("Confusion matrix, true classes from top to bottom", report.confusion),
+        "heat": heat_map("Confusion matrix, true classes from top to bottom", report.confusion),
         "learned": held_out_curve("Accuracy on held-out pictures", report.epochs) if report.epochs else "",
     }
 
@@ -274,20 +211,3 @@ def _scale(report: Report) -> tuple[float, float]:
     ends = [end for row in report.comparison for end in (row.low, row.high)] or [0.0, 1.0]
     marks = svg.ticks(100 * min(ends), 100 * max(ends))
     return marks[0] / 100, marks[-1] / 100
-
-
-def _by_reason(skipped: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """The paths of each reason, the most frequent reason first."""
-    paths: dict[str, list[str]] = {}
-    for path, reason in skipped:
-        paths.setdefault(reason, []).append(path)
-    return dict(sorted(paths.items(), key=lambda item: -len(item[1])))
-
-
-FILTERS: dict[str, Callable[..., str]] = {
-    "percent": percent,
-    "count": count,
-    "duration": duration,
-    "uri": data_uri,
-}
-"""of the templates"""

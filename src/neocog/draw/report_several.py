@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.draw.page import filled
-from neocog.draw.report import FILTERS, GALLERY, RunPage, count, held_out_curve, of_any, percent
-
-Said = tuple[tuple[str, float], ...]
-"""classes with their probabilities"""
+from neocog.draw.parts import FILTERS, GALLERY, WrongAnswers
+from neocog.draw.report import RunPage, held_out_curve, of_any
+from neocog.draw.text import count, percent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,17 +30,6 @@ class AnswerRow:
     """held-out pictures of which it was named"""
     thumbnails: tuple[NDArray[np.uint8], ...] = ()
     """pictures as the network sees them, each (height, width, 1 or 3)"""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class WrongAnswers:
-    """A held-out picture, (height, width, 1 or 3), with its classes, those missed and those named wrongly."""
-
-    path: str
-    pixels: NDArray[np.uint8]
-    right: Said
-    missed: Said
-    wrong: Said
 
 
 @dataclass(frozen=True, kw_only=True)

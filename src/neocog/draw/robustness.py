@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neocog.draw.page import filled
-from neocog.draw.report import percent
 from neocog.draw.svg import Curve, curves
 from neocog.draw.table import printable
+from neocog.draw.text import percent
 
 COLOURS = 6  # of the curves; the style has as many
 

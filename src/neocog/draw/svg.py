@@ -8,7 +8,6 @@ from html import escape
 from math import floor, isfinite, log10
 
 LEFT, RIGHT, TOP, BOTTOM = 40.0, 350.0, 10.0, 186.0  # plot area of `curves` in its box of 360 x 220
-SHADES = 4  # opacities of the heat map
 
 
 @dataclass(frozen=True)
@@ -74,22 +73,6 @@ def curves(label: str, lines: Sequence[Curve], extent: tuple[float, float]) -> s
     body += "".join(_column(x, width) for x in ticks(*width) if x == int(x) and width[0] <= x <= width[1])
     body += "".join(_line(line, width, (rows[0], rows[-1])) for line in lines)
     return _svg(label, 'class="curves" viewBox="0 0 360 220"', body)
-
-
-def heat_map(label: str, counts: Sequence[Sequence[int]]) -> str:
-    """Every cell that is not 0, darker with its share of the row: `hit` on the diagonal, `miss` beside it."""
-    paths: dict[tuple[str, int], list[str]] = {}
-    for y, row in enumerate(counts):
-        total = sum(row)
-        for x, count in enumerate(row):
-            if count:
-                shade = min(SHADES, 1 + int(SHADES * count / total))
-                paths.setdefault(("hit" if x == y else "miss", shade), []).append(f"M{x} {y}h1v1h-1z")
-    cells = "".join(f'<path class="{css} o{shade}" d="{"".join(d)}"/>' for (css, shade), d in paths.items())
-    n = len(counts)
-    return _svg(
-        label, f'class="heat" viewBox="0 0 {n} {n}"', f'<rect class="track" width="{n}" height="{n}"/>{cells}'
-    )
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:

@@ -1,4 +1,4 @@
-"""Text in pictures: how wide it is, cut where there is no more room, numbers in three digits."""
+"""Text in pictures and pages: how wide it is, cut where there is no more room, numbers as people read them."""
 
 from __future__ import annotations
 
@@ -67,3 +67,37 @@ def kibibytes(size: float) -> str:
 def readable(value: object) -> object:
     """`value`, but a path may hold bytes that are no text, and a browser must still read the page."""
     return NOT_HTML.sub("\ufffd", value) if isinstance(value, str) and NOT_HTML.search(value) else value
+
+
+def percent(share: float) -> str:
+    """`share` in percent with one decimal, or the few more it takes not to call 99.96 a 100."""
+    texts = [f"{100 * share:.{digits}f}" for digits in (1, 2, 3, 4)]
+    return next((text for text in texts if 0 < float(text) < 100), texts[0])
+
+
+def count(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.2f} s" if seconds >= 0.01 else "under 0.01 s"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, signed; a true minus, so that columns stand straight."""
+    text = f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return text.lstrip("+\N{MINUS SIGN}") if float(f"{100 * difference:.1f}") == 0 else text
+
+
+def p_value(p: float) -> str:
+    """`p = .004`, `p < .001`, as papers print it."""
+    if p < 0.001:
+        return "p < .001"
+    return f"p = {p:.2f}".replace("0.", ".", 1) if p >= 0.0995 else f"p = {p:.3f}".replace("0.", ".", 1)

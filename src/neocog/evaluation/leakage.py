@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.evaluation.metrics import best
+from neocog.evaluation.per_picture import best
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import UserError
+from neocog.evaluation.calibration import BINS, bin_of, confidences, reliability
+from neocog.evaluation.intervals import REPEATS, Interval, middle, reflected, resamples, wilson
+from neocog.evaluation.per_picture import (
+    best,
+    demand_answers,
+    demand_probabilities,
+    rank_of_truth,
+    square_errors,
+    surprises,
+)
 
-Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
+Counts = NDArray[np.int64] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,17 +38,32 @@ class Scores:
 
     top1: float
     top5: float
-    top1_interval: tuple[float, float]
+    top1_interval: Interval
     n: int
     per_class: dict[str, ClassScore]
     confusion: NDArray[np.int64]
+    balanced: float
+    """mean recall of the classes that occur"""
+    macro_f1: float
+    """mean F1 of the classes that occur or are answered"""
+    nll: float
+    """mean negative natural logarithm of the true class's probability"""
+    brier: float
+    """mean squared distance between probabilities and truth, summed over the classes: 0 to 2"""
+    ece: float
+    """expected calibration error, 15 bins of equal width"""
+
+    @property
+    def mean_per_class(self) -> float:
+        """Mean per-class accuracy, as papers on Caltech-101, Pets and Flowers call it: the same as `balanced`."""
+        return self.balanced
 
     def figures(self) -> dict[str, Any]:
         """Those of all classes together."""
         return {"top1": self.top1, "top5": self.top5, "top1_interval": list(self.top1_interval)}
 
     def judged(self, loss: float) -> Judged:
-        return Judged(loss, self.top1, self.top5, *by_class(self.confusion))
+        return Judged(loss, self.top1, self.top5, self.balanced, self.macro_f1)
 
 
 @dataclass(frozen=True)
@@ -75,13 +100,12 @@ class Judged(Figures):
 def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Scores:
     """Scores of `probabilities` (n, k) for the first k of `classes`; a label of k or more is a class unknown to the
     model: its pictures count as wrong. A label of -1 counts as wrong and belongs to no class."""
-    if not len(labels):
-        raise UserError("there must be a picture to score, got none")
-    if not np.isfinite(probabilities).all():
-        raise UserError("probabilities must be finite numbers, got NaN or infinity: the model is damaged")
+    demand_answers(probabilities, labels)
+    demand_probabilities(probabilities)
     ranks = rank_of_truth(probabilities, labels)
     confusion = confusion_matrix(best(probabilities), labels, len(classes))
     right = int((ranks == 0).sum())
+    balanced, macro_f1 = by_class(confusion)
     return Scores(
         top1=right / len(labels),
         top5=float((ranks < min(5, probabilities.shape[1])).mean()),
@@ -89,31 +113,77 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes
         n=len(labels),
         per_class={name: _class_score(confusion, i) for i, name in enumerate(classes)},
         confusion=confusion,
+        balanced=balanced,
+        macro_f1=macro_f1,
+        nll=log_loss(probabilities, labels),
+        brier=float(square_errors(probabilities, labels).mean()),
+        ece=reliability(probabilities, labels).ece,
     )
 
 
+def topk(probabilities: NDArray[np.float32], labels: NDArray[np.int64], k: int) -> float:
+    """Share of pictures whose true class is among the k most probable; of equals the lower class comes first."""
+    demand_answers(probabilities, labels)
+    if not 1 <= k <= probabilities.shape[1]:
+        raise UserError(f"k must lie between 1 and the number of classes, {probabilities.shape[1]}, got {k}")
+    return float((rank_of_truth(probabilities, labels) < k).mean())
+
+
 def log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Mean negative logarithm of the true class's probability."""
-    chosen = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-12)
-    return float(-np.log(chosen, dtype=np.float64).mean())
+    """Mean negative natural logarithm of the true class's probability, which counts as at least 1e-12."""
+    return float(surprises(probabilities, labels).mean())
 
 
-def best(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The most probable class of each row; of equals the first."""
-    return np.asarray(probabilities.argmax(axis=1), np.int64)
+def intervals_of(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int = 0, repeats: int = REPEATS
+) -> dict[str, Interval]:
+    """95 % intervals of top1, top5, balanced, macro_f1, nll, brier and ece by the bootstrap over pictures.
 
-
-def rank_of_truth(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many classes come before the true one: 0 is right. Of equal probabilities the lower class comes first.
-
-    A label that has no column has the rank k, behind all of them.
+    All figures see the same draws, those of `intervals.bootstrap` with this seed. Intervals are percentile ones, but
+    that of the ECE, which chance raises, is a reflected one (`intervals.reflected`).
     """
-    k = probabilities.shape[1]
-    known = (labels >= 0) & (labels < k)
-    truth = probabilities[np.arange(len(labels)), np.where(known, labels, 0)][:, None]
-    before = np.arange(k)[None, :] < labels[:, None]
-    ahead = (probabilities > truth) | ((probabilities == truth) & before)
-    return np.asarray(np.where(known, ahead.sum(axis=1), k), np.int64)
+    demand_answers(probabilities, labels)
+    demand_probabilities(probabilities)
+    figures, n = _weighted_figures(probabilities, labels), len(labels)
+    drawn = [figures(np.bincount(chosen, minlength=n)) for chosen in resamples(n, seed, repeats)]
+    columns = {name: np.array([row[name] for row in drawn]) for name in drawn[0]}
+    ece = reflected(columns.pop("ece"), figures(np.ones(n, np.int64))["ece"])
+    return {name: middle(column) for name, column in columns.items()} | {"ece": ece}
+
+
+def _weighted_figures(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> Callable[[NDArray[np.int64]], dict[str, float]]:
+    """The figures as a function of how often each picture counts (n,): probabilities (n, k) are looked at once."""
+    ranks, said, n = rank_of_truth(probabilities, labels), best(probabilities), len(labels)
+    right, sure = ranks == 0, confidences(probabilities)
+    losses = (surprises(probabilities, labels), square_errors(probabilities, labels))
+    means = np.stack([right, ranks < min(5, probabilities.shape[1]), *losses], axis=1).astype(np.float64)
+    place, excess = bin_of(sure, np.linspace(0, 1, BINS + 1)), right - sure
+    known, classes = labels >= 0, max(probabilities.shape[1], int(labels.max()) + 1)
+
+    def count(
+        which: NDArray[np.int64], weights: NDArray[np.int64], among: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        return np.bincount(which[among], weights[among], classes).astype(np.float64)
+
+    def figures(weights: NDArray[np.int64]) -> dict[str, float]:
+        top1, top5, nll, brier = (weights @ means / n).tolist()
+        balanced, macro_f1 = _class_means(
+            count(labels, weights, right), count(labels, weights, known), count(said, weights, known)
+        )
+        ece = float(np.abs(np.bincount(place, weights * excess)).sum() / n)
+        return {
+            "top1": top1,
+            "top5": top5,
+            "balanced": balanced,
+            "macro_f1": macro_f1,
+            "nll": nll,
+            "brier": brier,
+            "ece": ece,
+        }
+
+    return figures
 
 
 def confusion_matrix(
@@ -127,21 +197,15 @@ def confusion_matrix(
 
 def by_class(confusion: NDArray[np.int64]) -> tuple[float, float]:
     """Balanced accuracy and macro F1 over the classes that occur, as scikit-learn counts them."""
-    hits, true, said = np.diagonal(confusion), confusion.sum(1), confusion.sum(0)
+    return _class_means(np.diagonal(confusion), confusion.sum(1), confusion.sum(0))
+
+
+def _class_means(hits: Counts, true: Counts, said: Counts) -> tuple[float, float]:
+    """`by_class` from how many pictures of each class are answered rightly, are there, and are answered so."""
     there, named = true > 0, true + said > 0
     balanced = (hits[there] / true[there]).mean() if there.any() else 0.0
     f1 = (2 * hits[named] / (true + said)[named]).mean() if named.any() else 0.0
     return float(balanced), float(f1)
-
-
-def wilson(right: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Wilson's (1927) interval of a share: holds its promise for few pictures and near 0 and 1, too."""
-    if not 0 <= right <= n or n == 0:
-        raise UserError(f"right must lie between 0 and n > 0, got {right} of {n}")
-    share = right / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (centre - half if right else 0.0), (centre + half if right < n else 1.0)
 
 
 def _class_score(confusion: NDArray[np.int64], i: int) -> ClassScore:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.errors import UserError
-from neocog.evaluation.metrics import wilson
+from neocog.evaluation.intervals import wilson
 
 PARTS = (1, 2, 3, 4, 5)  # severities that the corruption error of the paper is summed over
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import UserError
+from neocog.evaluation.intervals import REPEATS, Interval, middle, resamples
 from neocog.evaluation.metrics import Figures, Judged
+from neocog.evaluation.ranking import auroc, average_precision, weighted_precision
 
 THRESHOLD = 0.5  # a class is named where its probability is at least this
 Truth = NDArray[Any]
@@ -28,6 +30,8 @@ class AnswerScore:
     f1: float
     n: int
     said: int
+    auroc: float | None
+    """area under the ROC curve; None where no picture shows the class, or every one"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class SeveralScores:
     n: int
     per_class: dict[str, AnswerScore]
     threshold: float
+    auroc: float | None
+    """mean area under the ROC curve of the classes that have one; None where none has"""
 
     def figures(self) -> dict[str, Any]:
         """Those of all classes together."""
@@ -107,40 +113,67 @@ def score_several(
     threshold: float = THRESHOLD,
 ) -> SeveralScores:
     """Scores of `probabilities` (n, classes), each in 0..1, against `truth`."""
-    if not len(truth):
-        raise UserError("there must be a picture to score, got none")
-    if not np.isfinite(probabilities).all():
-        raise UserError("probabilities must be finite numbers, got NaN or infinity: the model is damaged")
+    _demand_answers(probabilities, truth)
     shown, said = truth > 0, probabilities >= threshold
     per_class = {
         name: _class_score(probabilities[:, i], shown[:, i], said[:, i]) for i, name in enumerate(classes)
     }
     rows = per_class.values()
-    precisions = [row.ap for row in rows if row.ap is not None]
-    f1s = [row.f1 for row in rows if row.n + row.said]
+    areas = [row.auroc for row in rows if row.auroc is not None]
     return SeveralScores(
-        map=float(np.mean(precisions)) if precisions else 0.0,
+        map=_mean([row.ap for row in rows]),
         micro_f1=_f1(int((shown & said).sum()), int(shown.sum()), int(said.sum())),
-        macro_f1=float(np.mean(f1s)) if f1s else 0.0,
+        macro_f1=_mean([row.f1 if row.n + row.said else None for row in rows]),
         exact=float((shown == said).all(axis=1).mean()),
         hamming=float((shown != said).mean()),
         n=len(truth),
         per_class=per_class,
         threshold=threshold,
+        auroc=float(np.mean(areas)) if areas else None,
     )
 
 
-def average_precision(scores: NDArray[np.float32], shown: NDArray[np.bool_]) -> float | None:
-    """The sum over falling thresholds of precision times the recall gained; None where nothing is shown.
+def intervals_of_several(
+    probabilities: NDArray[np.float32],
+    truth: Truth,
+    threshold: float = THRESHOLD,
+    *,
+    seed: int = 0,
+    repeats: int = REPEATS,
+) -> dict[str, Interval]:
+    """95 % intervals of map, micro_f1, macro_f1, exact and hamming: the percentile bootstrap over pictures.
 
-    Equal scores pass a threshold together, as in scikit-learn: no interpolation.
+    All figures see the same draws. A class that no picture of a draw shows is left out of that draw's mean.
     """
-    if not shown.any():
-        return None
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    hits = np.cumsum(shown[order])[ends]
-    return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / hits[-1])
+    _demand_answers(probabilities, truth)
+    figures, n = _weighted_figures(probabilities, truth > 0, probabilities >= threshold), len(truth)
+    drawn = [figures(np.bincount(chosen, minlength=n)) for chosen in resamples(n, seed, repeats)]
+    return {name: middle(np.array([row[name] for row in drawn])) for name in drawn[0]}
+
+
+def _weighted_figures(
+    probabilities: NDArray[np.float32], shown: NDArray[np.bool_], said: NDArray[np.bool_]
+) -> Callable[[NDArray[np.int64]], dict[str, float]]:
+    """The figures as a function of how often each picture counts (n,)."""
+    precisions = [weighted_precision(*column) for column in zip(probabilities.T, shown.T, strict=True)]
+    counts = np.concatenate([shown & said, shown, said], axis=1).astype(np.float64)
+    wrong = shown != said
+    pictures = np.stack([~wrong.any(axis=1), wrong.mean(axis=1)], axis=1)
+
+    def figures(weights: NDArray[np.int64]) -> dict[str, float]:
+        hits, there, named = np.split(weights.astype(np.float64) @ counts, 3)
+        exact, hamming = (weights @ pictures / len(pictures)).tolist()
+        return {
+            "map": _mean([precision(weights) for precision in precisions]),
+            "micro_f1": _f1(hits.sum(), there.sum(), named.sum()),
+            "macro_f1": _mean(
+                [_f1(*row) if row[1] + row[2] else None for row in zip(hits, there, named, strict=True)]
+            ),
+            "exact": exact,
+            "hamming": hamming,
+        }
+
+    return figures
 
 
 def leaked_several(
@@ -148,8 +181,9 @@ def leaked_several(
 ) -> LeakedSeveral:
     """`probabilities` (n, classes) against `truth`; `known` (n,) says which pictures were trained on."""
     found = [average_precision(probabilities[~known, i], truth[~known, i] > 0) for i in range(truth.shape[1])]
-    there = [ap for ap in found if ap is not None]
-    return LeakedSeveral(int(known.sum()), len(known), float(np.mean(there)) if there else None)
+    return LeakedSeveral(
+        int(known.sum()), len(known), None if found.count(None) == len(found) else _mean(found)
+    )
 
 
 def binary_log_loss(probabilities: NDArray[np.float32], truth: Truth) -> float:
@@ -163,8 +197,34 @@ def _class_score(
 ) -> AnswerScore:
     hits, n, named = int((shown & said).sum()), int(shown.sum()), int(said.sum())
     precision, recall = (hits / named if named else 0.0), (hits / n if n else 0.0)
-    return AnswerScore(average_precision(scores, shown), precision, recall, _f1(hits, n, named), n, named)
+    return AnswerScore(
+        average_precision(scores, shown),
+        precision,
+        recall,
+        _f1(hits, n, named),
+        n,
+        named,
+        auroc(scores, shown),
+    )
 
 
-def _f1(hits: int, shown: int, said: int) -> float:
-    return 2 * hits / (shown + said) if shown + said else 0.0
+def _f1(hits: float, shown: float, said: float) -> float:
+    return float(2 * hits / (shown + said)) if shown + said else 0.0
+
+
+def _mean(figures: Sequence[float | None]) -> float:
+    """Of those that there are; 0 without any."""
+    there = [figure for figure in figures if figure is not None]
+    return float(np.mean(there)) if there else 0.0
+
+
+def _demand_answers(probabilities: NDArray[np.float32], truth: Truth) -> None:
+    if not len(truth):
+        raise UserError("there must be a picture to score, got none")
+    if probabilities.shape != truth.shape:
+        raise UserError(
+            f"probabilities and truth must have a cell for each picture and class, "
+            f"got {probabilities.shape} and {truth.shape}"
+        )
+    if not np.isfinite(probabilities).all():
+        raise UserError("probabilities must be finite numbers, got NaN or infinity: the model is damaged")

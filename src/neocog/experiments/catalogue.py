@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neocog.experiments.claims import Experiment
+from neocog.experiments.ilsvrc import cells, facts, page
 from neocog.experiments.tables import tables
 from neocog.experiments.training.catalogue import STUDIES as STUDIES
 
@@ -10,5 +11,12 @@ EXPERIMENTS = {
     "tables": Experiment(
         "every size, receptive field, memory, parameter and FLOP count that the lecture prints, cell by cell",
         tables,
+    ),
+    "ilsvrc": Experiment(
+        "the challenge's results beside what was published: nets, views and data behind each, layers counted",
+        cells.sheets,
+        facts.facts,
+        page.plots,
+        page.PREFACE,
     ),
 }

@@ -22,6 +22,8 @@ class Verdict(StrEnum):
     """recomputed, it is the printed value"""
     MISPRINT = "misprint"
     """the lecture is wrong, for a reason that is known"""
+    CONTESTED = "contested"
+    """as printed it is right or cannot be checked, but another figure has as good a claim to the cell"""
     MISMATCH = "mismatch"
     """recomputed, it is neither what is printed nor what was said to be right"""
 
@@ -86,10 +88,17 @@ class Claim:
     erratum: str = ""
     """why the lecture is wrong; empty where it is right"""
     note: str = ""
+    contested: str = ""
+    """why another figure, `otherwise`, could as well stand there; empty where none could"""
+    otherwise: str = ""
+    other: Callable[[], Value | None] | None = None
+    """recomputes the other figure"""
 
     def judge(self) -> Judgement:
         """Recompute and compare. An erratum that is none, since ours is what is printed, is a mismatch."""
         value = self.ours()
+        if self.contested:
+            return self._weigh(value)
         right = value is not None and self.rounding.agrees(value, self.printed)
         mended = value is not None and self.rounding.agrees(value, self.corrected)
         if not self.erratum:
@@ -97,6 +106,14 @@ class Claim:
         else:
             verdict = Verdict.MISPRINT if mended and not right else Verdict.MISMATCH
         return Judgement(self, value, verdict)
+
+    def _weigh(self, value: Value | None) -> Judgement:
+        """Contested only if what is printed is not refuted, and the other figure is recomputed and differs from it."""
+        other = self.other() if self.other else None
+        differs = other is not None and not self.rounding.agrees(other, self.printed)
+        confirmed = differs and other is not None and self.rounding.agrees(other, self.otherwise)
+        refuted = value is not None and not self.rounding.agrees(value, self.printed)
+        return Judgement(self, value, Verdict.CONTESTED if confirmed and not refuted else Verdict.MISMATCH)
 
 
 @dataclass(frozen=True)
@@ -129,6 +146,18 @@ class Sheet:
     claims: tuple[Claim, ...]
     remark: str = ""
     """what else there is to say"""
+    beside: str = "ours"
+    """what stands beside the printed: `ours`, computed here, or `published`, only read"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A table of what else is known or was computed, beside which nothing is printed in the lecture."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,3 +168,8 @@ class Experiment:
     """in one line"""
     sheets: Callable[[], tuple[Sheet, ...]]
     """its claims; each is recomputed when it is judged"""
+    facts: Callable[[], tuple[Facts, ...]] = tuple
+    plots: Callable[[], dict[str, str]] = dict
+    """SVGs by name; with any, the experiment can be written into a folder"""
+    preface: str = ""
+    """Markdown above them, title included"""

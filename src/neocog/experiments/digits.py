@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.classical.pixels import gallery_accuracy, pixel_svm
-from neocog.evaluation.metrics import wilson
+from neocog.evaluation.intervals import wilson
 
 PRINTED_GALLERY = 0.9689  # scikit-learn's example "Recognizing hand-written digits", RBF with gamma .001
 

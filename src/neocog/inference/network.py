@@ -28,13 +28,21 @@ class Head:
     bias: Floats
     activation: str = "softmax"
     """of `ACTIVATIONS`"""
+    temperature: float = 1.0
+    """divides the logits, so that probabilities are as often right as they say; found by `neocog calibrate`"""
 
     def logits(self, features: Floats) -> Floats:
         return np.asarray(features @ self.weight.T + self.bias, np.float32)
 
     def probabilities(self, features: Floats) -> Floats:
         """(n, classes)"""
-        return ACTIVATIONS[self.activation](self.logits(features))
+        return self.activated(self.logits(features))
+
+    def activated(self, logits: Floats) -> Floats:
+        """Probabilities (n, classes) of `logits` (n, classes)."""
+        return ACTIVATIONS[self.activation](
+            logits if self.temperature == 1 else logits / np.float32(self.temperature)
+        )
 
 
 def softmax(logits: Floats) -> Floats:

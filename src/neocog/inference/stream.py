@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from neocog import runtime
-from neocog.data.decode import Pixels
-from neocog.data.preprocess import Preprocess
-from neocog.data.samples import Samples, content_hash
+from neocog.data.samples import Picture, Samples, content_hash
 from neocog.errors import Unreadable
 from neocog.inference.network import Floats
 
 BATCH = 8
-Infer = Callable[[Pixels], NDArray[Any]]
+Prepare = Callable[[Picture], NDArray[Any]]
+Infer = Callable[[NDArray[Any]], NDArray[Any]]
 Known = Callable[[bytes], Floats | None]
 
 
@@ -40,18 +39,19 @@ class Part:
 
 def stream(
     samples: Samples,
-    preprocess: Preprocess,
+    prepare: Prepare,
     infer: Infer,
     known: Known = lambda content: None,
     batch: int = BATCH,
 ) -> Iterator[Part]:
     """`samples` through `infer` in order, a batch at a time; memory does not grow with their number.
 
+    `prepare` makes of each picture an array of one shape, and may raise `Unreadable`.
     `known` may return the features of a picture by its content hash, which is then not decoded.
     """
 
     def work(start: int) -> Part:
-        return _part(range(start, min(start + batch, len(samples))), samples, preprocess, infer, known)
+        return _part(range(start, min(start + batch, len(samples))), samples, prepare, infer, known)
 
     workers = runtime.threads()
     pending: deque[Future[Part]] = deque()
@@ -69,11 +69,11 @@ def stream(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _part(indices: range, samples: Samples, preprocess: Preprocess, infer: Infer, known: Known) -> Part:
+def _part(indices: range, samples: Samples, prepare: Prepare, infer: Infer, known: Known) -> Part:
     read: list[int] = []
     hashes: list[bytes] = []
     found: dict[int, NDArray[Any]] = {}
-    pixels: dict[int, Pixels] = {}
+    pixels: dict[int, NDArray[Any]] = {}
     skipped: list[tuple[int, str]] = []
     for i in indices:
         try:
@@ -81,7 +81,7 @@ def _part(indices: range, samples: Samples, preprocess: Preprocess, infer: Infer
             content = content_hash(picture)
             features = known(content)
             if features is None:
-                pixels[i] = preprocess(picture)
+                pixels[i] = prepare(picture)
             else:
                 found[i] = features
         except Unreadable as reason:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
-import torch
 from torch import nn
 
-from neocog.errors import UserError, unknown
+from neocog.errors import unknown
 from neocog.layers.caffe import response_norm
 from neocog.layers.first_weights import he_normal, normal
 from neocog.models.classifier import Classifier, classifier
@@ -37,8 +34,8 @@ def vgg(
     response normalisation (k = 2, alpha divided by n) after the first convolution. torchvision's weight names, and
     its adaptive pooling in front of the classifier, which does nothing on 224 pixels. `batch_norm` puts batch norm
     behind each convolution, which the paper of 2014 could not: torchvision's `vgg*_bn`. First weights are
-    torchvision's (He's normal, fan out); the paper started the deeper nets from the trained A. `dense` makes the
-    classifier a convolution for pictures of any size (section 3.2).
+    torchvision's (He's normal, fan out); the paper started the deeper nets from the trained A. For pictures of any
+    size (section 3.2) `neocog.inference.dense.dense` makes the classifier a convolution.
     """
     if column not in COLUMNS:
         raise unknown("column of VGG's table 1", column, COLUMNS)
@@ -81,32 +78,3 @@ def _first_weights(net: Classifier) -> Classifier:
             normal(layer.weight, 0.01)
             nn.init.zeros_(layer.bias)
     return net
-
-
-@torch.no_grad()
-def dense(net: Classifier) -> Classifier:
-    """A trained VGG as a fully convolutional net (section 3.2): each crop's logits, for all crops of a larger picture.
-
-    fc6 becomes a 7x7 convolution, fc7 and fc8 1x1 convolutions with the same weights. Maps (batch, channels, height,
-    width) of at least 224 pixels to (batch, classes, rows, columns), a crop every 32 pixels; the paper averages its
-    softmax over the positions. Borders differ from a crop's, which pads with zeros where the picture goes on.
-    """
-    layers = dict(net.named_children())
-    if not {"features", "avgpool", "classifier"} <= set(layers):
-        raise UserError("only a VGG with its classifier has a dense form, got another network")
-    head = nn.Sequential()
-    for layer in layers["classifier"].children():
-        head.append(_convolution(layer) if isinstance(layer, nn.Linear) else deepcopy(layer))
-    return classifier(min_size=224, features=deepcopy(layers["features"]), classifier=head).train(
-        net.training
-    )
-
-
-def _convolution(layer: nn.Linear) -> nn.Conv2d:
-    """A linear layer as a convolution: over 7x7 positions where it read 512 maps of 7x7, else over one."""
-    kernel = 7 if layer.in_features == 512 * 7 * 7 else 1
-    conv = nn.Conv2d(layer.in_features // kernel**2, layer.out_features, kernel, device=layer.weight.device)
-    conv.weight.copy_(layer.weight.view_as(conv.weight))
-    assert conv.bias is not None
-    conv.bias.copy_(layer.bias)
-    return conv

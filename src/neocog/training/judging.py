@@ -14,7 +14,8 @@ from neocog.data.loading.loader import Loader
 from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.data.loading.workers import Workers
-from neocog.evaluation.metrics import Figures, Judged, best, by_class, confusion_matrix, rank_of_truth
+from neocog.evaluation.metrics import Figures, Judged, by_class, confusion_matrix
+from neocog.evaluation.per_picture import best, rank_of_truth
 from neocog.evaluation.several import JudgedSeveral, score_several
 from neocog.inference.network import sigmoid
 from neocog.training.processes.distributed import World

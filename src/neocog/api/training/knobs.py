@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from neocog.api.training.unread import demand_read
 from neocog.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def changed_recipe(base: Recipe, options: RecipeOptions, classes: tuple[str, ...
     _by_schedule(changes, changes.get("schedule", base.schedule))
     if "patience" in given and not (base.best_by or "best_by" in given):
         changes["best_by"] = "top1"
-    return replace(base, **changes, augment=augment)
+    changed = replace(base, **changes, augment=augment)
+    demand_read(changed, given)
+    return changed
 
 
 def _in_shares(changes: dict[str, Any], given: dict[str, Any], epochs: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.reading import Reading, ReadingOptions, make_reading
 from neocog.data.source import open_dataset
-from neocog.errors import UserError
+from neocog.errors import UserError, nearest
 from neocog.progress import Advance, Progress
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ KNOWN = tuple(PlanOptions.__annotations__)
 def planned(data: object, model: str | None, options: PlanOptions, told: Timed) -> Plan:
     """The plan of a run, every choice of which is made."""
     began = monotonic()
-    wrong = next((name for name in options if name not in KNOWN), None)
-    if wrong is not None:
-        raise TypeError(f"train() has no argument {wrong!r}")
+    _demand_known(options)
     base = with_config({"model": model, **options})
     given = base.asked
     val_fraction, weights = given.get("val_fraction", 0.2), given.get("weights")
@@ -93,6 +91,15 @@ def planned(data: object, model: str | None, options: PlanOptions, told: Timed) 
         compare_pixels=plan.compare_pixels or base.compare_pixels,
         **run,
     )
+
+
+def _demand_known(options: Iterable[str]) -> None:
+    """TypeError, as Python raises it, for a keyword that `train` does not have."""
+    for name in options:
+        if name not in KNOWN:
+            near = [known for known in KNOWN if known.startswith(name)] or nearest(name, KNOWN)
+            way = f"did you mean {', '.join(near[:3])}?" if near else "`neocog train --help-all` lists all"
+            raise TypeError(f"train() has no argument {name!r}; {way}")
 
 
 def _reading(given: Mapping[str, Any]) -> Reading:

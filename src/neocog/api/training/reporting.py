@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from neocog.api.training.learned import Learned
 from neocog.api.training.plan import Plan
 from neocog.data.decode import Pixels
-from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Leak, Mistake, Report, render
+from neocog.draw.parts import Mistake
+from neocog.draw.report import ClassRow, ComparisonRow, EpochRow, Leak, Report, render
 from neocog.errors import Unreadable
 from neocog.evaluation.metrics import Scores
 

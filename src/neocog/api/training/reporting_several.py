@@ -16,14 +16,8 @@ from neocog.api.training.reporting import (
     shown_pixels,
     thumbnails,
 )
-from neocog.draw.report_several import (
-    AnswerRow,
-    LeakSeveral,
-    Said,
-    SeveralReport,
-    WrongAnswers,
-    render_several,
-)
+from neocog.draw.parts import Said, WrongAnswers
+from neocog.draw.report_several import AnswerRow, LeakSeveral, SeveralReport, render_several
 from neocog.evaluation.several import SeveralScores
 
 

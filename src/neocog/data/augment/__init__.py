@@ -1,1 +1,1 @@
-"""Random changes of training pictures as functions of whole batches, and the crops of evaluation."""
+"""Random changes of training pictures as functions of whole batches."""

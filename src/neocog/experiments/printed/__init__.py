@@ -1,7 +1,8 @@
 """The lecture's figures as printed, a file for each table.
 
 Lines that begin with # say what it is (title, where, source, remark); then a line for each cell. `rounding` and `unit`
-say how an exact number became the printed one, `corrected` and `erratum` what should stand there and why.
+say how an exact number became the printed one, `corrected` and `erratum` what should stand there and why. Where a table
+has the columns, `contested` says why another figure, `otherwise`, could as well stand there; `other` names its place.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from neocog.experiments.claims import Claim, Rounding, Sheet, Value
 Cells = Mapping[tuple[str, str], Value]
 """(row, column) -> the recomputed value"""
 HERE = Path(__file__).parent
-HEAD = ("title", "where", "source", "remark")
+HEAD = ("title", "where", "source", "remark", "beside")
 
 
 def read(path: Path) -> tuple[dict[str, str], list[dict[str, str]]]:
@@ -36,7 +37,8 @@ def sheet(name: str, recompute: Callable[[], Cells]) -> Sheet:
     """The claims of the printed table `name`; `recompute` is called once, when the first of them is judged."""
     head, rows = read(HERE / f"{name}.csv")
     cells = cache(recompute)
-    return Sheet(name, head["title"], tuple(_claim(name, head, row, cells) for row in rows), head["remark"])
+    claims = tuple(_claim(name, head, row, cells) for row in rows)
+    return Sheet(name, head["title"], claims, head["remark"], head["beside"] or "ours")
 
 
 def _claim(name: str, head: Mapping[str, str], cell: Mapping[str, str], cells: Callable[[], Cells]) -> Claim:
@@ -54,4 +56,7 @@ def _claim(name: str, head: Mapping[str, str], cell: Mapping[str, str], cells: C
         corrected=cell["corrected"],
         erratum=cell["erratum"],
         note=cell["note"],
+        contested=cell.get("contested", ""),
+        otherwise=cell.get("otherwise", ""),
+        other=lambda: cells().get((place[0], cell.get("other", ""))),
     )

@@ -77,12 +77,12 @@ class World:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[World]:
+def joined(device: torch.device, answer: timedelta = ANSWER) -> Iterator[World]:
     """The processes that were started together, until the end of the `with`; alone where WORLD_SIZE is 1 or not set.
 
     They speak through gloo on a CPU, through NCCL on CUDA devices, of which each process makes that of its local rank
     the current one. The processes of a machine divide its cores. UserError where a variable or a device is missing,
-    where the others do not start, and where one of them ends or does not answer before all are done.
+    where the others do not start, and where one of them ends or does not `answer` in time before all are done.
     """
     world = _told()
     if world.size == 1:
@@ -98,7 +98,7 @@ def joined(device: torch.device) -> Iterator[World]:
             store=store,
             rank=world.rank,
             world_size=world.size,
-            timeout=ANSWER,
+            timeout=answer,
             device_id=torch.device("cuda", world.local_rank) if cuda else None,
         )
         try:

@@ -119,7 +119,7 @@ class Recipe:
         for name, known in CHOICES.items():
             given = getattr(self, name)
             if isinstance(given, str) and given not in known:
-                raise unknown(name, given, known)
+                raise unknown(name, given, known, ELSEWHERE.get(name))
         for name, (rule, holds) in RULES.items():
             given = getattr(self, name)
             if given is not None and not holds(given):
@@ -145,6 +145,26 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "best_by": METRICS,
     "class_weights": WEIGHTINGS,
 }
+ELSEWHERE: dict[str, dict[str, tuple[str, ...]]] = {
+    "optimizer": {"sgd_nesterov": ("nesterov",), "nag": ("nesterov",), "rmsprop": ("rmsprop-tf",)},
+    "schedule": {
+        "steplr": ("exponential",),  # which cuts the rate every `decay_epochs`
+        "exponentiallr": ("exponential",),
+        "multistep": ("step",),
+        "onecyclelr": ("one-cycle",),
+    },
+    "loss": {"ce": ("cross-entropy",), "binary": ("bce",)},
+    "average": {"swa": ("polyak",), "mean": ("polyak",)},
+    "best_by": {
+        **dict.fromkeys(("acc", "acc1", "accuracy", "val_acc"), ("top1",)),
+        **dict.fromkeys(("acc5", "top5_accuracy"), ("top5",)),
+        **dict.fromkeys(("f1", "f1_score"), ("macro-f1", "micro-f1")),
+        **dict.fromkeys(("val_loss", "eval_loss"), ("loss",)),
+        **dict.fromkeys(("balanced_accuracy", "balanced-accuracy", "bacc"), ("balanced",)),
+        "ap": ("map",),
+    },
+}
+"""what timm, torchvision, Keras and scikit-learn call them, with our names"""
 Rule = tuple[str, Callable[[Any], bool]]
 FROM_1: Rule = "be at least 1", lambda n: n >= 1
 FROM_0: Rule = "be at least 0", lambda x: 0 <= x < float("inf")

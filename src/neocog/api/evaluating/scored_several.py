@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import html
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.networks import Loaded
-from neocog.api.scored import answered, match_labels
+from neocog.api.evaluating.answered import Answered, skipped_names
+from neocog.api.evaluating.how import How
+from neocog.api.evaluating.scored import match_labels
 from neocog.data.dataset import Dataset, LeftOut
-from neocog.evaluation.several import LeakedSeveral, SeveralScores, leaked_several, score_several
-from neocog.inference.engines import Engine
+from neocog.evaluation.intervals import Interval
+from neocog.evaluation.several import (
+    LeakedSeveral,
+    SeveralScores,
+    intervals_of_several,
+    leaked_several,
+    score_several,
+)
 from neocog.inference.network import Floats
-from neocog.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,21 @@ class ScoredSeveral:
     """(n, columns), 0 of classes that the model does not know"""
     truth: NDArray[np.bool_]
     """(n, columns), whether a picture shows the class; False of classes that the data never name"""
+    indices: NDArray[np.int64]
+    """of the pictures in the data set"""
+    hashes: NDArray[np.uint8]
+    """(n, 32), SHA-256 of the pictures"""
+    trained: NDArray[np.bool_]
+    """(n,), which of them are known to have trained the model"""
     paths: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
     """(path, reason)"""
     unknown_classes: tuple[str, ...]
     """classes of the data that the model does not know"""
+    how: How
+    """how the answers were got"""
+    members: tuple[tuple[str, ScoredSeveral], ...] = ()
+    """(name, its own scores) of an ensemble's members"""
     leaked: LeakedSeveral | None = None
     """how many of the pictures the model was trained on, found by content; None where nobody knows"""
     quarantined: tuple[LeftOut, ...] = ()
@@ -42,6 +59,11 @@ class ScoredSeveral:
     without = "it never names them, which counts as wrong"
     """what becomes of `unknown_classes`"""
 
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """95 % intervals of the figures of all classes together, by the bootstrap over pictures."""
+        return intervals_of_several(self.probabilities, self.truth, self.scores.threshold)
+
     @property
     def differing(self) -> int:
         """Of how many pictures other classes are named with every pixel decoded."""
@@ -51,10 +73,21 @@ class ScoredSeveral:
         return int((fast != exact).any(axis=1).sum())
 
     def to_json(self) -> dict[str, Any]:
-        exact = {"exact": {"map": self.exact.scores.map, "differing": self.differing}} if self.exact else {}
+        # "exact" is a figure of its own here
+        exact = (
+            {"every_pixel": {"map": self.exact.scores.map, "differing": self.differing}} if self.exact else {}
+        )
         return {
             **self.scores.figures(),
+            "auroc": self.scores.auroc,
             "n": self.scores.n,
+            "figures": {
+                name: {"value": getattr(self.scores, name), "interval": list(interval)}
+                for name, interval in self.intervals.items()
+            },
+            "how": self.how.to_json(),
+            "members": [{"name": name, **own.scores.figures()} for name, own in self.members],
+            "unknown_classes": list(self.unknown_classes),
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "quarantined": [gone.to_json() for gone in self.quarantined],
             "leakage": asdict(self.leaked) if self.leaked else None,
@@ -73,16 +106,15 @@ class ScoredSeveral:
         return f"<p>{self.scores}</p><table><tr>{head}</tr>{rows}</table>"
 
 
-def score_dataset_several(
-    loaded: Loaded, engine: Engine, dataset: Dataset, progress: Progress, strict: bool = False
+def scored_several_answers(
+    found: Answered, known: tuple[str, ...], dataset: Dataset, how: How, strict: bool = False
 ) -> ScoredSeveral:
-    """Every readable picture of `dataset`, in order; with `strict` an error where one cannot be read.
+    """The answers `found` about pictures of `dataset`, columns in the order of the classes `known`.
 
     Where the data have one class per picture, it shows that one and no other.
     """
-    index, unknown = match_labels(loaded.classes, dataset.classes)
-    found = answered(loaded, engine, dataset, progress, strict)
-    classes = (*loaded.classes, *unknown)
+    index, unknown = match_labels(known, dataset.classes)
+    classes = (*known, *unknown)
     truth = np.zeros((len(found.indices), len(classes)), dtype=bool)
     if dataset.targets is None:
         truth[np.arange(len(truth)), index[dataset.labels[found.indices]]] = True
@@ -94,9 +126,13 @@ def score_dataset_several(
         scores=score_several(probabilities, truth, classes),
         probabilities=probabilities,
         truth=truth,
+        indices=found.indices,
+        hashes=found.hashes,
+        trained=np.zeros(len(found.indices), bool) if found.known is None else found.known,
         paths=tuple(dataset.samples.name(i) for i in found.indices),
-        skipped=found.skipped,
+        skipped=skipped_names(dataset, found, strict),
         unknown_classes=unknown,
+        how=how,
         leaked=None if found.known is None else leaked_several(probabilities, truth, found.known),
         quarantined=dataset.quarantined,
     )

@@ -1,0 +1,105 @@
+"""How a classifier answers one picture: which views it takes of it, and how their answers become one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.networks import Loaded
+from neocog.data.decode import Pixels
+from neocog.data.samples import Picture
+from neocog.errors import UserError, unknown
+from neocog.inference.engines import Engine
+from neocog.inference.network import ACTIVATIONS, Floats, Head
+from neocog.inference.stream import BATCH
+
+AVERAGES = ("softmax", "logits")
+PLAIN = "center"
+LEAST = np.float32(1e-38)  # below it float32 has no whole numbers of its own
+
+
+@dataclass(frozen=True)
+class Member:
+    """A classifier that takes part, and the engine that runs its network."""
+
+    name: str
+    loaded: Loaded
+    engine: Engine
+    soup_of: tuple[str, ...] = ()
+    """the runs whose weights were averaged into it"""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """One way from pictures to probabilities."""
+
+    prepare: Callable[[Picture], NDArray[Any]]
+    """a picture's views, uint8 (views, height, width, channels), or whatever `answer` takes"""
+    answer: Callable[[NDArray[Any]], Floats]
+    """what was prepared of several pictures (n, ...) -> probabilities (n, classes)"""
+    views: int
+    batch: int
+    """pictures at once"""
+    engine: str
+
+
+def demand_average(average: str) -> None:
+    if average not in AVERAGES:
+        raise unknown("average", average, AVERAGES)
+
+
+def by_views(member: Member, prepare: Callable[[Picture], Pixels], views: int, average: str) -> Answering:
+    """The network reads each view; `softmax` averages their probabilities, `logits` what these are made of."""
+
+    def answer(pixels: Pixels) -> Floats:
+        n, taken = pixels.shape[:2]
+        features = member.engine(pixels.reshape(-1, *pixels.shape[2:]))
+        logits = member.loaded.head.logits(features)
+        return mean_answer(member.loaded.head, logits.reshape(n, taken, -1), average)
+
+    return Answering(prepare, answer, views, max(1, BATCH // views), member.engine.name)
+
+
+def mean_answer(head: Head, logits: Floats, average: str) -> Floats:
+    """Probabilities (n, classes) of the logits (n, views, classes); one view's are its own, bit for bit."""
+    n, views, classes = logits.shape
+    if average == "logits" or views == 1:
+        return head.activated(logits.mean(axis=1, dtype=np.float64).astype(np.float32))
+    rows = head.activated(logits.reshape(-1, classes)).reshape(n, views, classes)
+    return np.asarray(rows.mean(axis=1, dtype=np.float64), np.float32)
+
+
+def ensemble_answer(members: Sequence[Floats], average: str, activation: str) -> Floats:
+    """Probabilities (n, classes) of an ensemble from those of its members.
+
+    `softmax` is their mean; `logits` the mean of their logits, which their logarithms are up to a constant for each
+    picture that the normalisation takes out again.
+    """
+    if len(members) == 1:
+        return members[0]
+    stacked = np.stack(members).astype(np.float64)
+    if average == "softmax":
+        return np.asarray(stacked.mean(axis=0), np.float32)
+    kept = np.clip(stacked, LEAST, None)
+    logits = np.log(kept) if activation == "softmax" else np.log(kept / np.clip(1 - stacked, LEAST, None))
+    return ACTIVATIONS[activation](logits.mean(axis=0).astype(np.float32))
+
+
+def in_order_of(classes: tuple[str, ...], member: Member) -> NDArray[Any]:
+    """Where each of `classes` is among the member's; UserError where it has others."""
+    own = member.loaded.classes
+    if set(own) != set(classes):
+        missing, more = sorted(set(classes) - set(own)), sorted(set(own) - set(classes))
+        told = [f"lacks {', '.join(missing[:5])}"] * bool(missing) + [f"has {', '.join(more[:5])}"] * bool(
+            more
+        )
+        raise UserError(
+            f"the members of an ensemble must know the same classes, {member.name} {' and '.join(told)}; "
+            "train them on the same classes, or compare them with `neocog compare`"
+        )
+    places = {name: i for i, name in enumerate(own)}
+    return np.array([places[name] for name in classes])

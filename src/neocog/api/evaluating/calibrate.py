@@ -1,0 +1,132 @@
+"""The verb `calibrate`: pictures that did not train say how sure a run may be of its answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from neocog.api.classifier import load
+from neocog.api.evaluating.answered import Answered, answered, skipped_names, training_hashes
+from neocog.api.evaluating.evaluate import DataOptions, LoadOptions, judged_data
+from neocog.api.evaluating.judge import Asked, answering_of
+from neocog.api.evaluating.scored import match_labels
+from neocog.api.networks import Loaded, find_run
+from neocog.bundle import Calibration, calibrate_bundle
+from neocog.data.dataset import Dataset
+from neocog.errors import UserError
+from neocog.evaluation.calibration import fit_temperature, reliability, tempered, unbounded
+from neocog.evaluation.conformal import nonconformity
+from neocog.evaluation.metrics import log_loss
+from neocog.progress import Progress, Silent
+from neocog.weights.digest import digest
+
+FEWEST = 20  # pictures; fewer say next to nothing
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What a calibration found, and how the answers on the same pictures changed."""
+
+    run: str
+    temperature: float
+    """that logits are divided by from now on; above 1 the run was too sure of its answers"""
+    n: int
+    """pictures, none of which trained"""
+    left_out: int
+    """pictures that trained, or of classes that the model does not know"""
+    nll: tuple[float, float]
+    """mean negative logarithm of the true class's probability, before and after"""
+    ece: tuple[float, float]
+    """expected calibration error, before and after"""
+    data: str
+    note: str = ""
+    """why the temperature is a bound, where it is one"""
+
+    @property
+    def most(self) -> float:
+        """The highest coverage that so many pictures can promise."""
+        return self.n / (self.n + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"nll": list(self.nll), "ece": list(self.ece), "highest_coverage": self.most}
+
+    def __str__(self) -> str:
+        return (
+            f"temperature {self.temperature:.3f} from {self.n:,} pictures: log loss {self.nll[0]:.4f} before, "
+            f"{self.nll[1]:.4f} after; calibration error {self.ece[0]:.4f} before, {self.ece[1]:.4f} after"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self}</p>"
+
+
+class CalibrateOptions(DataOptions, LoadOptions, total=False):
+    """What `calibrate` takes by keyword."""
+
+
+def calibrate(
+    run: str | Path, data: object, *, progress: Progress | None = None, **options: Unpack[CalibrateOptions]
+) -> Calibrated:
+    """Find the temperature of `run` on labelled `data` (Guo et al. 2017) and store it in the run.
+
+    Probabilities are those of logits divided by it from then on; which class is the most probable does not change. The
+    scores of the pictures are stored, too, so that `predict` can promise a coverage. Pictures that trained, known by
+    their content, are left out. Raises `UserError` in words.
+    """
+    told = progress or Silent()
+    folder = find_run(run)
+    if folder is None:
+        raise UserError(
+            f"{run} is a published model without a folder to store it in; give the folder of a run"
+        )
+    dataset = judged_data(data, told, options)
+    classifier = load(
+        folder,
+        model=options.get("model"),
+        engine=options.get("engine", "auto"),
+        device=options.get("device", "auto"),
+    )
+    if classifier.several:
+        raise UserError("a temperature is for runs that name one class per picture, this one names several")
+    head = replace(classifier.loaded.head, temperature=1.0)
+    plain = replace(classifier.loaded, head=head)
+    member = replace(classifier.member(), loaded=plain)
+    found = answered(answering_of(member, Asked()), dataset, training_hashes(folder), told)
+    for path, reason in skipped_names(dataset, found, options.get("strict", False)):
+        told.say(f"skipped {path}: {reason}")
+    return _stored(folder, plain, dataset, found)
+
+
+def _stored(folder: Path, plain: Loaded, dataset: Dataset, found: Answered) -> Calibrated:
+    index, _ = match_labels(plain.classes, dataset.classes)
+    labels = index[dataset.labels[found.indices]]
+    kept = labels < len(plain.classes)
+    if found.known is not None:
+        kept &= ~found.known
+    if kept.sum() < FEWEST:
+        raise UserError(
+            f"calibration needs at least {FEWEST} pictures of known classes that did not train, got {int(kept.sum())} "
+            f"of {len(kept)}; give others"
+        )
+    rows, truth = found.probabilities[kept], labels[kept]
+    temperature = fit_temperature(rows, truth)
+    after = tempered(rows, temperature)
+    hashes = found.hashes[kept]
+    result = Calibrated(
+        run=str(folder),
+        temperature=temperature,
+        n=len(truth),
+        left_out=int((~kept).sum()),
+        nll=(log_loss(rows, truth), log_loss(after, truth)),
+        ece=(reliability(rows, truth).ece, reliability(after, truth).ece),
+        data=dataset.name,
+        note=unbounded(temperature) or "",
+    )
+    contents = {row.tobytes().hex(): row for row in hashes}
+    facts = {**result.to_json(), "fingerprint": digest(contents)}
+    facts.pop("run")
+    calibrate_bundle(folder, facts, Calibration(np.sort(nonconformity(after, truth)), hashes))
+    return result

@@ -1,0 +1,107 @@
+"""The verb `compare`: several classifiers on the same pictures, and whether their differences are real."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
+from time import perf_counter
+from typing import Unpack
+
+import numpy as np
+
+from neocog import files
+from neocog.api.classifier import Classifier
+from neocog.api.evaluating.comparison import Compared, Comparison, Cost
+from neocog.api.evaluating.comparison_page import page_of_comparison
+from neocog.api.evaluating.evaluate import EvalOptions, asked_for, judged_data, loaded_for
+from neocog.api.evaluating.judge import Asked, judge
+from neocog.api.evaluating.scored import Scored
+from neocog.api.networks import module_of
+from neocog.data.dataset import Dataset
+from neocog.draw.comparison import comparison_page
+from neocog.errors import UserError
+from neocog.progress import Progress, Silent
+
+REPORT, FIGURES = "compare.html", "compare.json"
+
+
+def compare(
+    runs: Sequence[str | Path],
+    data: object,
+    *,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[EvalOptions],
+) -> Comparison:
+    """Set `runs`, folders or published models, beside each other on labelled `data`.
+
+    Each answers all pictures by itself; those that trained one of the runs, known by their content, or that one cannot
+    read are left out for all. A difference counts as real where McNemar's exact test (1947) on the pictures
+    that one of two alone gets right has p < 0.05, adjusted by Holm (1979) over all pairs. With `output` a page and the
+    figures are written into that folder. `options` are those of `evaluate`. Raises `UserError` in words.
+    """
+    told = progress or Silent()
+    names = tuple(str(run) for run in runs)
+    if len(set(names)) < len(names) or len(names) < 2:
+        raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
+    if options.get("ensemble") or options.get("soup"):
+        raise UserError("compare sets single runs beside each other; leave ensemble and soup out")
+    dataset = judged_data(data, told, options)
+    loaded = [_loaded(run, dataset, told, options) for run in names]
+    asked = asked_for(options, dataset)
+    timed = [_timed(one, dataset, asked, told) for one in loaded]
+    kept = _fair([scored for scored, _ in timed], told)
+    found = Comparison(
+        dataset.name,
+        tuple(
+            Compared(name, one.loaded.network.name, scored, _cost(one, scored, rate))
+            for name, one, scored, (_, rate) in zip(names, loaded, kept, timed, strict=True)
+        ),
+    )
+    if output is not None:
+        folder = files.make_folder(Path(output))
+        page = page_of_comparison(found, dataset, loaded[0].preprocess)
+        files.write_text(folder / REPORT, comparison_page(page))
+        files.write_text(folder / FIGURES, json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
+    return found
+
+
+def _loaded(run: str, dataset: Dataset, told: Progress, options: EvalOptions) -> Classifier:
+    one = loaded_for(run, dataset, told, options)
+    if one.several:
+        raise UserError(f"runs that name one class per picture are compared, {run} names several")
+    return one
+
+
+def _timed(one: Classifier, dataset: Dataset, asked: Asked, told: Progress) -> tuple[Scored, float]:
+    """The scores and pictures a second, after the engine is made."""
+    member = one.member()
+    start = perf_counter()
+    scored = judge([member], dataset, asked, told)
+    assert isinstance(scored, Scored)
+    return scored, len(dataset) / (perf_counter() - start)
+
+
+def _fair(scores: Sequence[Scored], told: Progress) -> list[Scored]:
+    """Of each only the pictures that all have an answer to and that trained none of them."""
+    shared = reduce(np.intersect1d, [scored.indices for scored in scores])
+    trained = reduce(np.union1d, [scored.indices[scored.trained] for scored in scores])
+    new = np.setdiff1d(shared, trained)
+    if not len(new):
+        raise UserError(
+            f"runs are compared on pictures that trained none of them, but each of the {len(shared):,} trained one; "
+            "give other pictures"
+        )
+    if len(new) < len(shared):
+        told.say(f"left out {len(shared) - len(new):,} pictures that trained one of the runs")
+    return [scored.only(np.isin(scored.indices, new)) for scored in scores]
+
+
+def _cost(one: Classifier, scored: Scored, rate: float) -> Cost:
+    from neocog.analysis.table import summarize
+
+    preprocess = one.preprocess
+    table = summarize(module_of(one.loaded), (preprocess.channels, *preprocess.size), name=one.name)
+    return Cost(table.params, table.macs_of_one * scored.how.views, rate)

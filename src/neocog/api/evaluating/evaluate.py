@@ -1,0 +1,172 @@
+"""The verb `eval`: a classifier, or several together, on labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from neocog import runtime
+from neocog.api.classifier import Classifier, load
+from neocog.api.evaluating.answering import PLAIN
+from neocog.api.evaluating.coverage import coverage_of
+from neocog.api.evaluating.judge import Asked, judge
+from neocog.api.evaluating.outputs import write_evaluation
+from neocog.api.evaluating.scored import Scored
+from neocog.api.evaluating.scored_several import ScoredSeveral
+from neocog.api.evaluating.soup import soup as mean_of
+from neocog.data.dataset import Dataset, judged_part, labelled
+from neocog.data.reading import ReadingOptions, make_reading
+from neocog.data.source import open_dataset
+from neocog.errors import UserError
+from neocog.evaluation.truth import read_class_list
+from neocog.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from neocog.training.processes.distributed import World
+
+UNEVEN = timedelta(hours=2)  # that one process may need longer than another for its share of the pictures
+
+
+class DataOptions(ReadingOptions, total=False):
+    """Which pictures are judged, besides how the data are read."""
+
+    part: str | None
+    """train, val or test where the data have such parts; test if not given, else val"""
+    strict: bool
+    """an unreadable picture is an error instead of being skipped and counted"""
+    download: bool
+    """published weights and data sets may be fetched over the network"""
+
+
+class LoadOptions(TypedDict, total=False):
+    """How a classifier is loaded."""
+
+    model: str | None
+    """FILE.py:FUNCTION of a run that has one"""
+    decoding: str | None
+    """of a published model: `exact` or `fast`, as suits the size of the pictures if not given"""
+    engine: str
+    device: str
+
+
+class EvalOptions(DataOptions, LoadOptions, total=False):
+    """What `evaluate` takes by keyword."""
+
+    protocol: str
+    """which views of a picture are answered: a name of `PROTOCOLS`, `center` if not given"""
+    average: str
+    """what is averaged over views and members: `softmax` (probabilities) or `logits`"""
+    ensemble: Sequence[str | Path]
+    """further runs or published models that answer together with the first"""
+    soup: bool
+    """the mean of the runs' weights is one network, instead of the mean of their answers"""
+    subset: Sequence[int | str] | str | Path | None
+    """the only classes allowed as answers, by number, name or WordNet id, or a file; `data`: those of the data"""
+    label_sets: str | Path | None
+    """a JSON file that says which answers are right, such as ImageNet ReaL's, in place of the data's labels"""
+    exact: bool
+    """a run that decodes fast is scored with every pixel decoded, too: `Scored.exact`"""
+
+
+def evaluate(
+    run: str | Path,
+    data: object,
+    *,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[EvalOptions],
+) -> Scored | ScoredSeveral:
+    """Scores of a run, or of an ensemble, on labelled `data`; labels are matched by name.
+
+    With `output` a page, the figures and all answers are written into that folder (`write_evaluation`).
+    Started by torchrun, the processes divide the pictures, and each returns the figures of all. `EvalOptions` says what
+    may be given. Raises `UserError` in words.
+    """
+    told = progress or Silent()
+    with together(options.get("device", "auto")) as world:
+        heard = told if world is None or world.first else Silent()
+        dataset = judged_data(data, heard, options)
+        members = loaded_members([run, *options.get("ensemble", ())], dataset, heard, options)
+        asked = asked_for(options, dataset)
+        scored = _judged(members, dataset, asked, heard, world)
+        if isinstance(scored, Scored):
+            scored = replace(scored, coverage=coverage_of(scored, members[0].loaded.folder))
+        if options.get("exact") and not all(one.preprocess.decoding == "exact" for one in members):
+            again = _judged([one.with_every_pixel() for one in members], dataset, asked, heard, world)
+            scored = replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
+        if output is not None and (world is None or world.first):
+            write_evaluation(Path(output), scored, dataset, members[0].preprocess)
+        return scored
+
+
+def asked_for(options: EvalOptions, dataset: Dataset) -> Asked:
+    """How the pictures of `dataset` are to be answered."""
+    subset, sets = options.get("subset"), options.get("label_sets")
+    if subset == "data":
+        subset = dataset.classes
+    elif isinstance(subset, str | Path):
+        subset = read_class_list(Path(subset))
+    return Asked(
+        options.get("protocol", PLAIN),
+        options.get("average", "softmax"),
+        options.get("strict", False),
+        None if subset is None else tuple(subset),
+        Path(sets) if sets else None,
+    )
+
+
+def judged_data(data: object, told: Progress, options: DataOptions) -> Dataset:
+    """The labelled pictures that are to be judged."""
+    reading = {key: options[key] for key in ReadingOptions.__annotations__ if key in options}  # type: ignore[literal-required]
+    opened = open_dataset(
+        data, replace(make_reading(**reading), download=options.get("download", False), progress=told)
+    )
+    return labelled(judged_part(opened, options.get("part")))
+
+
+def loaded_members(
+    runs: Sequence[str | Path], dataset: Dataset, told: Progress, options: EvalOptions
+) -> list[Classifier]:
+    """The classifiers, ready for the pictures; one where their weights are averaged."""
+    members = [loaded_for(run, dataset, told, options) for run in runs]
+    if not options.get("soup"):
+        return members
+    if len(members) < 2:
+        raise UserError("a soup needs at least two runs; name the others with --with")
+    mixed = mean_of([one.loaded for one in members], options.get("model"))
+    return [replace(members[0], loaded=mixed, soup_of=tuple(one.name for one in members))]
+
+
+def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: EvalOptions) -> Classifier:
+    """One classifier, ready for the pictures."""
+    one = load(
+        run,
+        model=options.get("model"),
+        download=options.get("download", False),
+        engine=options.get("engine", "auto"),
+        device=options.get("device", "auto"),
+        progress=told,
+    )
+    return one.suited_to(dataset, told, options.get("decoding"))
+
+
+@contextmanager
+def together(device: str) -> Iterator[World | None]:
+    """The processes that torchrun started, until the end of the `with`; None where there is one."""
+    if not runtime.launched():
+        yield None
+        return
+    from neocog.training.processes.distributed import joined
+
+    with joined(runtime.device(device), UNEVEN) as world:
+        yield world
+
+
+def _judged(
+    members: Sequence[Classifier], dataset: Dataset, asked: Asked, told: Progress, world: World | None
+) -> Scored | ScoredSeveral:
+    return judge([one.member() for one in members], dataset, asked, told, world)

@@ -1,0 +1,171 @@
+"""One classifier or an ensemble against labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.evaluating.answered import Answered, agreed, answered, training_hashes
+from neocog.api.evaluating.answering import (
+    PLAIN,
+    Answering,
+    Member,
+    by_views,
+    demand_average,
+    ensemble_answer,
+    in_order_of,
+)
+from neocog.api.evaluating.how import How
+from neocog.api.evaluating.scored import Scored, match_labels, scored_answers
+from neocog.api.evaluating.scored_several import ScoredSeveral, scored_several_answers
+from neocog.api.networks import module_of
+from neocog.data.dataset import Dataset
+from neocog.data.views.protocols import PROTOCOLS, views
+from neocog.errors import UserError, unknown
+from neocog.evaluation.truth import class_subset, restricted
+from neocog.inference.dense_engine import DENSE, dense_engine
+from neocog.progress import Progress
+
+if TYPE_CHECKING:
+    from neocog.training.processes.distributed import World
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How pictures are to be answered, and what counts as right."""
+
+    protocol: str = PLAIN
+    average: str = "softmax"
+    strict: bool = False
+    """an unreadable picture is an error"""
+    subset: tuple[int | str, ...] | None = None
+    """the only classes that are allowed as answers, by number, name or WordNet id"""
+    label_sets: Path | None = None
+    """a file that says which answers are right, in place of the data's labels"""
+
+
+def judge(
+    members: Sequence[Member], dataset: Dataset, asked: Asked, told: Progress, world: World | None = None
+) -> Scored | ScoredSeveral:
+    """The answers of `members` together, with those of each where there are several."""
+    demand_average(asked.average)
+    several = _several(members, dataset)
+    for note in dataset.notes:
+        told.say(note)
+    ways = [answering_of(member, asked) for member in members]
+    every, head = members[0].loaded.classes, members[0].loaded.head
+    columns = _columns(every, asked, several)
+    order = [in_order_of(every, member) for member in members]
+    if not asked.label_sets:
+        match_labels(every, dataset.classes)  # before anything is computed
+    classes = every if columns is None else tuple(every[i] for i in columns)
+    found = agreed(
+        [
+            _answered_in(places, columns, answered(way, dataset, _trained(member), told, world))
+            for member, way, places in zip(members, ways, order, strict=True)
+        ]
+    )
+    rows = [one.probabilities for one in found]
+    together = replace(
+        found[0], probabilities=ensemble_answer(rows, asked.average, head.activation), known=_known(found)
+    )
+
+    def scored(one: Answered, by: Sequence[Member]) -> Scored | ScoredSeveral:
+        how = how_of(by, ways[0], asked, columns)
+        if several:
+            return scored_several_answers(one, classes, dataset, how, asked.strict)
+        return scored_answers(one, classes, dataset, how, asked.strict, asked.label_sets)
+
+    whole = scored(together, members)
+    if len(members) == 1:
+        return whole
+    own = tuple((member.name, scored(one, [member])) for member, one in zip(members, found, strict=True))
+    return replace(whole, members=own)  # type: ignore[arg-type]  # of the same kind
+
+
+def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDArray[np.int64] | None) -> How:
+    """How `members` answer together, for whoever reads the figures."""
+    return How(
+        protocol=asked.protocol,
+        views=way.views,
+        average=asked.average,
+        members=members[0].soup_of or tuple(member.name for member in members),
+        soup=bool(members[0].soup_of),
+        engine=way.engine,
+        subset=None if columns is None else len(columns),
+        label_sets=asked.label_sets.name if asked.label_sets else "",
+        temperature=members[0].loaded.head.temperature,
+    )
+
+
+def _columns(classes: tuple[str, ...], asked: Asked, several: bool) -> NDArray[np.int64] | None:
+    """The places of the classes that are allowed as answers; None where all are."""
+    if several and (asked.subset is not None or asked.label_sets):
+        raise UserError(
+            "a subset of classes and label sets are for models that name one class per picture, this one names several"
+        )
+    return None if asked.subset is None else class_subset(classes, asked.subset)
+
+
+def _answered_in(places: NDArray[np.int64], columns: NDArray[np.int64] | None, found: Answered) -> Answered:
+    """The answers with their columns in the order of `places`, and of these only `columns`."""
+    rows = found.probabilities[:, places]
+    return replace(found, probabilities=rows if columns is None else restricted(rows, columns))
+
+
+def _trained(member: Member) -> frozenset[str]:
+    return training_hashes(member.loaded.folder)
+
+
+def answering_of(member: Member, asked: Asked) -> Answering:
+    """How `member` answers a picture by the protocol."""
+    preprocess = member.loaded.network.preprocess
+    if asked.protocol in DENSE:
+        return _dense(member, asked)
+    if asked.protocol not in PROTOCOLS:
+        raise unknown("protocol", asked.protocol, [*PROTOCOLS, *DENSE])
+    taken = views(asked.protocol, preprocess)
+    return by_views(member, taken, taken.count, asked.average)
+
+
+def _dense(member: Member, asked: Asked) -> Answering:
+    """Whole pictures, a pass for each scale and its mirror image; the engine is torch, which takes any size."""
+    head, preprocess = member.loaded.head, member.loaded.network.preprocess
+    if asked.average != "softmax":
+        raise UserError(
+            "dense evaluation averages logits over positions and then probabilities, as its papers do; "
+            "leave --average out"
+        )
+    run = dense_engine(module_of(member.loaded), preprocess, asked.protocol, activation=head.activation)
+    passes = 2 * max(1, len(DENSE[asked.protocol].scales))
+    return Answering(run, lambda answers: answers, passes, 1, run.maps.name)
+
+
+def _several(members: Sequence[Member], dataset: Dataset) -> bool:
+    """Whether a picture may show several classes at once; UserError where members and data disagree about it."""
+    kinds = {member.loaded.head.activation for member in members}
+    if len(kinds) > 1:
+        one = next(m.name for m in members if m.loaded.head.activation == "softmax")
+        raise UserError(
+            f"the members of an ensemble must answer alike, {one} names one class per picture and others several"
+        )
+    if kinds == {"sigmoid"}:
+        return True
+    if dataset.targets is not None:
+        raise UserError(
+            f"the model names one class per picture, some pictures of {dataset.name} have several; "
+            "keep one label a picture, or train on such data"
+        )
+    return False
+
+
+def _known(found: Sequence[Answered]) -> NDArray[np.bool_] | None:
+    """Which pictures any member was trained on; None where no member knows."""
+    known = [one.known for one in found if one.known is not None]
+    return reduce(np.logical_or, known) if known else None

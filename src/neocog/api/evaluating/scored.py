@@ -1,0 +1,207 @@
+"""A classifier against labelled pictures, labels matched by name."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.evaluating.answered import Answered, skipped_names
+from neocog.api.evaluating.how import How
+from neocog.data.dataset import Dataset, LeftOut
+from neocog.draw.confusion import confused_pairs
+from neocog.errors import UserError
+from neocog.evaluation.calibration import reliability
+from neocog.evaluation.conformal import Coverage
+from neocog.evaluation.intervals import Interval
+from neocog.evaluation.leakage import Leaked, leaked
+from neocog.evaluation.metrics import Scores, intervals_of, score
+from neocog.evaluation.per_picture import best
+from neocog.evaluation.truth import read_label_sets
+from neocog.inference.network import Floats
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores with what they were computed from."""
+
+    scores: Scores
+    probabilities: Floats
+    """(n, classes of the model)"""
+    labels: NDArray[np.int64]
+    """the true classes among the model's; beyond its last one where the model does not know the class"""
+    indices: NDArray[np.int64]
+    """of the pictures in the data set"""
+    hashes: NDArray[np.uint8]
+    """(n, 32), SHA-256 of the pictures"""
+    trained: NDArray[np.bool_]
+    """(n,), which of them are known to have trained the model"""
+    paths: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    """(path, reason)"""
+    unknown_classes: tuple[str, ...]
+    """classes of the data that the model does not know; their pictures count as wrong"""
+    how: How
+    """how the answers were got"""
+    members: tuple[tuple[str, Scored], ...] = ()
+    """(name, its own scores) of an ensemble's members"""
+    excluded: int = 0
+    """pictures without a right answer in the label sets"""
+    coverage: tuple[Coverage, ...] = ()
+    """of a calibrated run: how often sets of classes held the true one, on pictures that did not calibrate it"""
+    leaked: Leaked | None = None
+    """how many of the pictures the model was trained on, found by content; None where nobody knows"""
+    quarantined: tuple[LeftOut, ...] = ()
+    """pictures that a quarantine list left out"""
+    exact: Scored | None = None
+    """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
+
+    without = "those pictures count as wrong"
+    """what becomes of `unknown_classes`"""
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """95 % intervals of the figures of all classes together: Wilson's of top1, the others by the bootstrap."""
+        drawn = intervals_of(self.probabilities, self.labels)
+        return {**drawn, "top1": self.scores.top1_interval}
+
+    @property
+    def top1(self) -> float:
+        return self.scores.top1
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """(n,), whether the most probable class is the true one."""
+        return np.asarray(best(self.probabilities) == self.labels)
+
+    def only(self, keep: NDArray[np.bool_]) -> Scored:
+        """The scores of those of the pictures that are True in `keep` (n,)."""
+        if keep.all():
+            return self
+        rows, labels = self.probabilities[keep], self.labels[keep]
+        return replace(
+            self,
+            scores=score(rows, labels, self.names),
+            probabilities=rows,
+            labels=labels,
+            indices=self.indices[keep],
+            hashes=self.hashes[keep],
+            trained=self.trained[keep],
+            paths=tuple(path for path, kept in zip(self.paths, keep, strict=True) if kept),
+            leaked=leaked(rows, labels, self.trained[keep]) if self.leaked else None,
+        )
+
+    @property
+    def differing(self) -> int:
+        """How many pictures get another class with every pixel decoded."""
+        if self.exact is None:
+            return 0
+        return int((self.probabilities.argmax(axis=1) != self.exact.probabilities.argmax(axis=1)).sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """As `docs/evaluation.md` describes it, field by field."""
+        scores = self.scores
+        exact = {"exact": {"top1": self.exact.top1, "differing": self.differing}} if self.exact else {}
+        return {
+            "top1": scores.top1,
+            "top5": scores.top5,
+            "top1_interval": list(scores.top1_interval),
+            "n": scores.n,
+            "figures": {
+                name: {"value": getattr(scores, name), "interval": list(interval)}
+                for name, interval in self.intervals.items()
+            },
+            "how": self.how.to_json(),
+            "members": [{"name": name, **own.scores.figures()} for name, own in self.members],
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "quarantined": [gone.to_json() for gone in self.quarantined],
+            "excluded": self.excluded,
+            "unknown_classes": list(self.unknown_classes),
+            "leakage": asdict(self.leaked) if self.leaked else None,
+            "per_class": {name: vars(row) for name, row in scores.per_class.items()},
+            "confused": [
+                {"truth": self.names[i], "said": self.names[j], "n": n}
+                for i, j, n in confused_pairs(scores.confusion)
+            ],
+            "reliability": reliability(self.probabilities, self.labels).to_json(),
+            "coverage": [asdict(row) for row in self.coverage],
+            **exact,
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes: the model's, then those of the data that it does not know."""
+        return tuple(self.scores.per_class)
+
+    def _repr_html_(self) -> str:
+        low, high = self.scores.top1_interval
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{row.precision:.3f}</td><td>{row.recall:.3f}</td>"
+            f"<td>{row.f1:.3f}</td><td>{row.n}</td></tr>"
+            for name, row in self.scores.per_class.items()
+        )
+        head = "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>n</th></tr>"
+        summary = f"top-1 {self.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), n = {self.scores.n}"
+        return f"<p>{summary}</p><table>{head}{rows}</table>"
+
+
+def scored_answers(
+    found: Answered,
+    classes: tuple[str, ...],
+    dataset: Dataset,
+    how: How,
+    strict: bool = False,
+    sets: Path | None = None,
+) -> Scored:
+    """The answers `found` about pictures of `dataset`, columns in the order of `classes`.
+
+    Which are right is said by the file `sets` where it is given, whose pictures without a label are left out.
+    """
+    unknown: tuple[str, ...] = ()
+    excluded = 0
+    if sets:
+        names = [dataset.short_name(i) for i in found.indices]
+        truth = read_label_sets(sets, names, classes)
+        excluded = truth.excluded
+        labels = truth.labels(found.probabilities)[truth.scored]
+        found = found.only(truth.scored)
+    else:
+        index, unknown = match_labels(classes, dataset.classes)
+        labels = index[dataset.labels[found.indices]]
+    return Scored(
+        scores=score(found.probabilities, labels, (*classes, *unknown)),
+        probabilities=found.probabilities,
+        labels=labels,
+        indices=found.indices,
+        hashes=found.hashes,
+        trained=np.zeros(len(found.indices), bool) if found.known is None else found.known,
+        paths=tuple(dataset.samples.name(i) for i in found.indices),
+        skipped=skipped_names(dataset, found, strict),
+        unknown_classes=unknown,
+        how=how,
+        excluded=excluded,
+        leaked=None if found.known is None else leaked(found.probabilities, labels, found.known),
+        quarantined=dataset.quarantined,
+    )
+
+
+def match_labels(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """For each class of the data its place among the model's, or behind them where the model lacks it."""
+    places = {name: i for i, name in enumerate(known)}
+    unknown = tuple(name for name in given if name not in places)
+    if len(unknown) == len(given):
+        raise UserError(
+            f"model and data must share a class; the model has {_list(known)}, the data has {_list(given)}"
+        )
+    places |= {name: len(known) + i for i, name in enumerate(unknown)}
+    return np.array([places[name] for name in given], dtype=np.int64), unknown
+
+
+def _list(classes: tuple[str, ...]) -> str:
+    shown = ", ".join(classes[:10])
+    return f"{shown}, ... ({len(classes)} classes)" if len(classes) > 10 else shown

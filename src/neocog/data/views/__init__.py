@@ -1,0 +1,1 @@
+"""The views of a picture whose answers papers average at test time."""
