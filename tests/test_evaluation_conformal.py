@@ -1,7 +1,7 @@
 """Conformal sets: the promise itself by simulation, the order statistic by counting, intervals by scipy."""
 
 from fractions import Fraction
-from math import inf, isinf, nan, sqrt
+from math import ceil, inf, isinf, nan, sqrt
 
 import numpy as np
 import pytest
@@ -85,9 +85,18 @@ def test_the_set_of_a_calibration_picture_at_the_threshold_holds_its_class() -> 
     """Rounding must not part a score from the same score."""
     probabilities, labels = drawn(500, np.random.default_rng(0))
     scores = nonconformity(probabilities, labels)
-    limit = threshold(scores, 0.9)
-    assert (held(answer_sets(probabilities, limit), labels) == (scores <= limit)).all()
-    assert held(answer_sets(probabilities, limit), labels).sum() == 451  # ceil(501 * 0.9)
+    for percent in range(2, 100):
+        limit = threshold(scores, percent / 100)
+        inside = held(answer_sets(probabilities, limit), labels)
+        assert (inside == (scores <= limit)).all()
+        assert inside.sum() == ceil(Fraction(501 * percent, 100))
+
+
+def test_small_probabilities_are_told_apart() -> None:
+    """1 - 1e-9 and 1 - 2e-9 are the same number in float32."""
+    row = np.array([[1, 2e-9, 1e-9]], np.float32)
+    limit = threshold(nonconformity(np.repeat(row, 9, axis=0), np.ones(9, np.int64)), 0.9)
+    assert answer_sets(row, limit).tolist() == [[True, True, False]]
 
 
 def test_more_coverage_never_takes_a_class_away() -> None:

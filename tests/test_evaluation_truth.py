@@ -53,6 +53,10 @@ def test_an_answer_is_right_where_any_of_its_first_k_is_in_the_set(
     assert topk(probabilities[truth.scored], labels[truth.scored], k) == np.mean(expected)
 
 
+def test_of_equally_probable_right_classes_the_first_is_the_label_in_whatever_order_they_are_named() -> None:
+    assert LabelSets(((2, 0), (1, 2))).labels(np.full((2, 3), 1 / 3, np.float32)).tolist() == [0, 1]
+
+
 def test_a_list_belongs_to_the_pictures_in_their_order(tmp_path: Path) -> None:
     (tmp_path / "sets.json").write_text("[[1], [], [3, 0]]")
     got = read_label_sets(tmp_path / "sets.json", ["x.png", "a.png", "m.png"], ANIMALS)

@@ -23,6 +23,7 @@ FORMAT = 3
 FORMATS = {"softmax": 1, "sigmoid": 2}  # by activation: readers of format 1 know softmax alone
 CALIBRATED = 3  # readers of earlier formats know no temperature
 NEWER = ("mirrored", "activation", "calibration")  # fields that cards of earlier versions lack
+SNAPSHOTS = "snapshots"  # the folder of weights after single epochs
 MODEL, CARD, GOLDEN = "model.safetensors", "model.json", "golden.safetensors"
 
 
@@ -133,6 +134,22 @@ def read_calibration(folder: Path) -> Calibration | None:
         return None
     tensors = read_tensors(_checked(folder, name, sums))
     return Calibration(tensors["scores"].astype(np.float64), tensors["hashes"].astype(np.uint8))
+
+
+def read_snapshot(folder: Path, epoch: int) -> Tensors:
+    """The weights of the run in `folder` after `epoch` epochs, where it kept them (`train --snapshots N`)."""
+    path = folder / SNAPSHOTS / f"epoch-{epoch:04d}.safetensors"
+    if not path.is_file():
+        kept = [
+            str(int(p.stem.removeprefix("epoch-"))) for p in sorted(path.parent.glob("epoch-*.safetensors"))
+        ]
+        there = (
+            f"it has {', '.join(kept)}"
+            if kept
+            else "it has none; neocog train --snapshots N keeps the last N"
+        )
+        raise UserError(f"{folder} has no weights of epoch {epoch}: {there}")
+    return read_tensors(path)
 
 
 def is_bundle(folder: Path) -> bool:

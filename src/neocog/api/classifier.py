@@ -25,7 +25,7 @@ from neocog.api.predictions import (
     best_of,
     in_set,
 )
-from neocog.bundle import Card, read_calibration
+from neocog.bundle import Calibration, Card, read_calibration
 from neocog.data.dataset import Dataset, judged_part, labelled
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
@@ -57,8 +57,9 @@ class Classifier:
 
     @property
     def name(self) -> str:
-        """The run's folder, or the published model's name."""
-        return str(self.loaded.folder or self.loaded.network.name)
+        """The run's folder, with the epoch of a snapshot, or the published model's name."""
+        epoch = "" if self.loaded.epoch is None else f"@{self.loaded.epoch}"
+        return f"{self.loaded.folder or self.loaded.network.name}{epoch}"
 
     @property
     def preprocess(self) -> Preprocess:
@@ -209,6 +210,11 @@ class Classifier:
             )
         return best_of(topk)
 
+    def calibration(self) -> Calibration | None:
+        """What `neocog calibrate` stored in the run; None where it did not, or these are other weights."""
+        stored = self.card is not None and self.card.calibration is not None
+        return read_calibration(self.loaded.folder) if stored and self.loaded.folder else None
+
     def _set_threshold(self, topk: int | None, threshold: float | None, coverage: float) -> float:
         """How little a class may fit to be in a set that holds the true one with a probability of `coverage`."""
         if topk is not None or threshold is not None:
@@ -217,7 +223,7 @@ class Classifier:
             raise UserError(
                 "a coverage is for models that name one class per picture, this one names several"
             )
-        kept = read_calibration(self.loaded.folder) if self.loaded.folder and self.loaded.bundle else None
+        kept = self.calibration()
         if kept is None:
             raise UserError(
                 "a coverage can be promised once pictures that did not train have been looked at; "

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neocog.api import names
-from neocog.bundle import Bundle, is_bundle, read_bundle
+from neocog.bundle import Bundle, is_bundle, read_bundle, read_snapshot
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError, unknown
 from neocog.inference.network import Head, Network
@@ -33,6 +33,8 @@ class Loaded:
     folder: Path | None
     model: str | None = None
     """FILE.py:FUNCTION that the user trusts it with"""
+    epoch: int | None = None
+    """after which the run had these weights; None for those that it ended with"""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,21 @@ class Backbone:
 
 
 def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
-    """A run's bundle, or a published model by name. `model` names the user's own file again where a run needs it."""
+    """A run's bundle, `RUN@EPOCH` of its snapshots, or a published model by name.
+
+    `model` names the user's own file again where a run needs it.
+    """
+    run, epoch = _at_epoch(run)
     folder = find_run(run)
     if folder is None:
         return _published_classifier(str(run))
     if model:
         names.trust(names.parse(model))
-    return loaded_from(read_bundle(folder), folder, model)
+    bundle = read_bundle(folder)
+    if epoch is not None:
+        card = replace(bundle.card, calibration=None)  # it is of the weights that the run ended with
+        bundle = Bundle(card, read_snapshot(folder, epoch))
+    return replace(loaded_from(bundle, folder, model), epoch=epoch)
 
 
 def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -> Loaded:
@@ -73,6 +83,14 @@ def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -
     return Loaded(
         network, Head(*bundle.head(), card.activation, card.temperature), card.classes, bundle, folder
     )
+
+
+def _at_epoch(run: str | Path) -> tuple[str | Path, int | None]:
+    """The run and the epoch of `RUN@EPOCH`; no epoch where there is a folder of this very name."""
+    path, _, epoch = str(run).rpartition("@")
+    if not path or not epoch.isdecimal() or Path(run).exists():
+        return run, None
+    return path, int(epoch)
 
 
 def find_run(run: str | Path) -> Path | None:

@@ -85,8 +85,10 @@ def compared_all(rights: Mapping[str, Right], seed: int = 0) -> dict[tuple[str, 
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's (1979) adjusted p of several tests, in their order: at 0.05 the chance of one false alarm or more is 5 %
-    at most."""
+    """Holm's (1979) adjusted p of several tests, in their order.
+
+    Where no classifier differs, the chance that even one of them falls below 0.05 is 5 % at most.
+    """
     by_size = sorted(range(len(ps)), key=lambda i: ps[i])
     adjusted, largest = [0.0] * len(ps), 0.0
     for place, i in enumerate(by_size):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.api.classifier import load
 from neocog.api.evaluating.answered import Answered, answered, skipped_names, training_hashes
@@ -23,7 +24,7 @@ from neocog.evaluation.metrics import log_loss
 from neocog.progress import Progress, Silent
 from neocog.weights.digest import digest
 
-FEWEST = 20  # pictures; fewer say next to nothing
+FEWEST = 40  # pictures; fewer say next to nothing
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Calibrated:
     """that logits are divided by from now on; above 1 the run was too sure of its answers"""
     n: int
     """pictures, none of which trained"""
+    n_promise: int
+    """of these, the half that promises coverage; the other has found the temperature"""
     left_out: int
     """pictures that trained, or of classes that the model does not know"""
     nll: tuple[float, float]
@@ -47,8 +50,8 @@ class Calibrated:
 
     @property
     def most(self) -> float:
-        """The highest coverage that so many pictures can promise."""
-        return self.n / (self.n + 1)
+        """The highest coverage that can be promised."""
+        return self.n_promise / (self.n_promise + 1)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"nll": list(self.nll), "ece": list(self.ece), "highest_coverage": self.most}
@@ -72,9 +75,9 @@ def calibrate(
 ) -> Calibrated:
     """Find the temperature of `run` on labelled `data` (Guo et al. 2017) and store it in the run.
 
-    Probabilities are those of logits divided by it from then on; which class is the most probable does not change. The
-    scores of the pictures are stored, too, so that `predict` can promise a coverage. Pictures that trained, known by
-    their content, are left out. Raises `UserError` in words.
+    Probabilities are those of logits divided by it from then on; which class is the most probable does not change. One
+    half of the pictures finds it; the scores of the other are stored, so that `predict` can promise a coverage.
+    Pictures that trained, known by their content, are left out. Raises `UserError` in words.
     """
     told = progress or Silent()
     folder = find_run(run)
@@ -111,22 +114,33 @@ def _stored(folder: Path, plain: Loaded, dataset: Dataset, found: Answered) -> C
             f"calibration needs at least {FEWEST} pictures of known classes that did not train, got {int(kept.sum())} "
             f"of {len(kept)}; give others"
         )
-    rows, truth = found.probabilities[kept], labels[kept]
-    temperature = fit_temperature(rows, truth)
+    chosen = found.only(kept)
+    rows, truth = chosen.probabilities, labels[kept]
+    promising = _every_other(chosen.hashes)
+    temperature = fit_temperature(rows[~promising], truth[~promising])
     after = tempered(rows, temperature)
-    hashes = found.hashes[kept]
     result = Calibrated(
         run=str(folder),
         temperature=temperature,
         n=len(truth),
+        n_promise=int(promising.sum()),
         left_out=int((~kept).sum()),
         nll=(log_loss(rows, truth), log_loss(after, truth)),
         ece=(reliability(rows, truth).ece, reliability(after, truth).ece),
         data=dataset.name,
         note=unbounded(temperature) or "",
     )
-    contents = {row.tobytes().hex(): row for row in hashes}
-    facts = {**result.to_json(), "fingerprint": digest(contents)}
-    facts.pop("run")
-    calibrate_bundle(folder, facts, Calibration(np.sort(nonconformity(after, truth)), hashes))
+    contents = {row.tobytes().hex(): row for row in chosen.hashes}
+    facts = {key: value for key, value in result.to_json().items() if key != "run"}
+    scores = np.sort(nonconformity(after[promising], truth[promising]))
+    calibrate_bundle(folder, {**facts, "fingerprint": digest(contents)}, Calibration(scores, chosen.hashes))
     return result
+
+
+def _every_other(hashes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """True for each second picture in the order of their contents, whatever order they come in: those of one half find
+    the temperature, those of the other, which had no say in it, what can be promised."""
+    order = np.lexsort(hashes.T[::-1])
+    chosen = np.zeros(len(hashes), bool)
+    chosen[order[1::2]] = True
+    return chosen

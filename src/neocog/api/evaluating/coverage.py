@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from neocog.api.evaluating.answering import PLAIN
 from neocog.api.evaluating.scored import Scored
-from neocog.bundle import read_calibration
+from neocog.bundle import Calibration
 from neocog.evaluation.conformal import Coverage, answer_sets, measured, threshold
 
 WANTED = (0.8, 0.9, 0.95, 0.99)
 
 
-def coverage_of(scored: Scored, folder: Path | None) -> tuple[Coverage, ...]:
+def coverage_of(scored: Scored, kept: Calibration | None) -> tuple[Coverage, ...]:
     """How often sets of classes held the true one, for each coverage that the calibration is large enough for.
 
-    Of pictures that neither trained nor calibrated the run. Nothing where it is not calibrated, where none is left,
-    and where the answers are not those that were calibrated: other views, other networks, fewer classes.
+    Of pictures that neither trained nor calibrated the run. Nothing where it is not calibrated (`kept` is None), where
+    none is left, and where the answers are not those that were calibrated: other views, other networks, fewer classes.
     """
-    kept = read_calibration(folder) if folder else None
     how = scored.how
     if kept is None or how.protocol != PLAIN or len(how.members) > 1 or how.subset is not None:
         return ()

@@ -94,7 +94,7 @@ def evaluate(
         asked = asked_for(options, dataset)
         scored = _judged(members, dataset, asked, heard, world)
         if isinstance(scored, Scored):
-            scored = replace(scored, coverage=coverage_of(scored, members[0].loaded.folder))
+            scored = replace(scored, coverage=coverage_of(scored, members[0].calibration()))
         if options.get("exact") and not all(one.preprocess.decoding == "exact" for one in members):
             again = _judged([one.with_every_pixel() for one in members], dataset, asked, heard, world)
             scored = replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
