@@ -1,5 +1,6 @@
 """Accuracy on spoiled pictures: the counts are those of scoring pictures that were spoiled beforehand."""
 
+import csv
 import json
 import re
 from dataclasses import replace
@@ -57,6 +58,12 @@ def test_counts_are_those_of_pictures_that_were_spoiled_beforehand(
 ) -> None:
     found = report.figures
     assert found.n == 40
+    split = list(csv.DictReader((run / "split.csv").read_text().splitlines()))
+    assert report.trained_on == sum(row["part"] == "train" for row in split) > 20
+    assert (
+        report.notes()[0]
+        == f"{report.trained_on} of these pictures trained the model; new ones may score lower."
+    )
     assert list(found.right) == [
         "fog",
         "contrast",
@@ -98,6 +105,7 @@ def test_a_picture_that_cannot_be_read_is_counted_or_an_error(run: Path) -> None
     found = robustness(run, broken, corruptions="fog", severities=[1], **HOW)
     assert found.figures.n == 9
     assert [path for path, _ in found.skipped] == ["9.png"]
+    assert "1 picture could not be read: not counted." in found.to_html()
     with pytest.raises(UserError, match="9.png"):
         robustness(run, broken, corruptions="fog", severities=[1], strict=True, **HOW)
     with pytest.raises(UserError, match="no picture of stripes can be read"):
@@ -108,6 +116,7 @@ def test_pictures_of_a_class_that_the_model_lacks_count_as_wrong(run: Path, repo
     renamed = data(PICTURES, classes=("lying", "leaning"))
     found = robustness(run, renamed, corruptions=SOME, severities=(2, 5), **HOW)
     assert found.unknown_classes == ("leaning",)
+    assert "The model does not know leaning; those pictures count as wrong." in found.to_html()
     lying = data(PICTURES[::2], np.zeros(20, np.int64), classes=("lying",))
     alone = robustness(run, lying, corruptions=SOME, severities=(2, 5), **HOW)
     assert found.figures.right == alone.figures.right

@@ -63,7 +63,9 @@ def test_a_higher_severity_is_farther_from_the_photograph(name: str, photograph:
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-@pytest.mark.parametrize("shape", [(32, 32, 3), (28, 41, 1), (70, 81, 3), (66, 90, 1)])
+@pytest.mark.parametrize(
+    "shape", [(32, 32, 3), (28, 41, 1), (8, 8, 3), (8, 200, 3), (70, 81, 3), (66, 90, 1)]
+)
 def test_every_shape_is_kept_and_a_seed_says_all(name: str, shape: tuple[int, int, int]) -> None:
     spoil = CORRUPTIONS[name]
     pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
@@ -335,6 +337,11 @@ def test_what_cannot_be_spoiled_is_refused_in_words(
 ) -> None:
     with pytest.raises(UserError, match=words):
         CORRUPTIONS["fog"](pixels, severity)
+
+
+def test_a_seed_below_zero_is_refused_in_words() -> None:
+    with pytest.raises(UserError, match="seed must be 0 or more, got -1"):
+        CORRUPTIONS["fog"](PICTURE, 1, -1)
 
 
 def test_names_are_chosen_in_the_order_of_the_paper() -> None:

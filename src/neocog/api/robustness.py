@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from neocog import files
 from neocog.api.classifier import Classifier, load
+from neocog.api.evaluating.answered import training_hashes
 from neocog.api.evaluating.scored import match_labels
 from neocog.data.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Corruption, chosen, picture_seed
-from neocog.data.dataset import Dataset, judged_part, labelled
+from neocog.data.dataset import Dataset, LeftOut, judged_part, labelled
 from neocog.data.quarantine import demand_readable
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.resize import Pixels
 from neocog.data.source import open_dataset
 from neocog.draw.robustness import Spoiled, render_robustness
 from neocog.draw.table import Table
+from neocog.draw.text import count
 from neocog.errors import UserError
 from neocog.evaluation.per_picture import best
 from neocog.evaluation.robustness import ALEXNET, Robustness
@@ -52,6 +54,10 @@ class RobustnessReport:
     """(path, reason)"""
     unknown_classes: tuple[str, ...] = ()
     """classes of the data that the model does not know; their pictures count as wrong"""
+    trained_on: int | None = None
+    """how many of the pictures the model was trained on, found by content; None where nobody knows"""
+    quarantined: tuple[LeftOut, ...] = ()
+    """pictures that a quarantine list left out"""
     imagenet: bool = False
     """whether the model and the data have ImageNet's 1000 classes"""
 
@@ -77,11 +83,27 @@ class RobustnessReport:
             "size": list(self.size),
             "seed": self.seed,
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "quarantined": [gone.to_json() for gone in self.quarantined],
             "unknown_classes": list(self.unknown_classes),
+            "trained_on": self.trained_on,
             **self.figures.to_json(),
             "mce": self.figures.mce() if there else None,
             "relative_mce": self.figures.relative_mce() if there else None,
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know about these figures, in sentences."""
+        said = []
+        if self.trained_on:
+            said.append(f"{self.trained_on:,} of these pictures trained the model; new ones may score lower.")
+        if self.unknown_classes:
+            unknown = ", ".join(self.unknown_classes)
+            said.append(f"The model does not know {unknown}; those pictures count as wrong.")
+        if self.skipped:
+            said.append(f"{count(len(self.skipped), 'picture')} could not be read: not counted.")
+        if self.quarantined:
+            said.append(f"{count(len(self.quarantined), 'picture')} in quarantine: not counted.")
+        return (*said, *NOTES)
 
     def to_html(self) -> str:
         """A page in one file."""
@@ -103,7 +125,9 @@ class RobustnessReport:
                 (f"mCE, {ALEXNET.name} = 100", f"{100 * found.mce():.1f}"),
                 ("relative mCE", f"{100 * found.relative_mce():.1f}"),
             ]
-        return render_robustness(facts, found.clean_top1, found.clean_interval, found.severities, rows, NOTES)
+        return render_robustness(
+            facts, found.clean_top1, found.clean_interval, found.severities, rows, self.notes()
+        )
 
     def write_html(self, path: str | Path) -> None:
         files.write_text(Path(path), self.to_html())
@@ -135,12 +159,11 @@ def robustness(
     the network sees, resized and cropped, is spoiled. The randomness of a picture follows from `seed` and its pixels:
     neither order nor batches change a count. The other arguments are those of `evaluate`.
     """
-    told = progress or Silent()
+    told, levels = progress or Silent(), _severities(severities)
     dataset = open_dataset(data, replace(make_reading(**reading), download=download, progress=told))
     classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
     classifier = classifier.suited_to(dataset, told, decoding)
     _demand_one_class(classifier, dataset)
-    levels = _severities(severities)
     dataset = labelled(judged_part(dataset, part))
     index, unknown = match_labels(classifier.classes, dataset.classes)
     for note in dataset.notes:
@@ -160,6 +183,8 @@ def robustness(
         seed=seed,
         skipped=tuple((dataset.samples.name(i), reason) for i, reason in found.skipped),
         unknown_classes=unknown,
+        trained_on=found.trained_on,
+        quarantined=dataset.quarantined,
         imagenet=set(classifier.classes) == set(dataset.classes) == set(imagenet_classes()),
     )
 
@@ -208,19 +233,22 @@ class _Counted:
     """of the clean pictures, then of each variant"""
     n: int
     skipped: tuple[tuple[int, str], ...]
+    trained_on: int | None
 
 
 def _counted(spoiler: _Spoiler, dataset: Dataset, index: Labels, told: Progress) -> _Counted:
     """Right answers over all readable pictures; `index` takes the data's classes to the model's."""
     right, n, skipped = np.zeros(1 + len(spoiler.variants), np.int64), 0, list[tuple[int, str]]()
+    trained, seen = training_hashes(spoiler.classifier.loaded.folder), 0
     with told.step("corrupted pictures", len(dataset) * len(spoiler.variants)) as advance:
         for part in stream(dataset.samples, spoiler.classifier.preprocess, spoiler):
             if len(part.indices):
                 right += (part.outputs == index[dataset.labels[part.indices]][:, None]).sum(axis=0)
             n += len(part.indices)
+            seen += sum(row.tobytes().hex() in trained for row in part.hashes)
             skipped += part.skipped
             advance((len(part.indices) + len(part.skipped)) * len(spoiler.variants))
     if not n:
         reason = skipped[0][1] if skipped else "it is empty"
         raise UserError(f"no picture of {dataset.name} can be read ({reason})")
-    return _Counted(tuple(right.tolist()), n, tuple(skipped))
+    return _Counted(tuple(right.tolist()), n, tuple(skipped), seen if trained else None)

@@ -59,7 +59,7 @@ def render_robustness(
         "severities": severities,
         "kinds": kinds,
         "plots": plots,
-        "notes": notes,
+        "notes": list(map(printable, notes)),
     }
     return filled("robustness.html", words, filters={"percent": percent, "spaced": _spaced})
 

@@ -10,6 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, gaussian_filter
 from scipy.signal import fftconvolve
+from scipy.sparse import csr_array
 
 from neocog.data.corruptions.noise import Floats, Strength, as_bytes
 
@@ -86,18 +87,20 @@ def moved(x: Floats, radius: int, sigma: float, angle: float) -> Floats:
 
 def zoomed(x: Floats, factor: float) -> Floats:
     """The middle of `x`, `factor` times as large, bilinear, in the size of `x`."""
-    down, across = (_stretch(side, float(factor)) for side in x.shape[:2])
-    return np.asarray(np.einsum("yh,hwc,xw->yxc", down, x, across, optimize=True))
+    for _ in range(2):  # down, then across
+        line = _stretch(len(x), float(factor)) @ x.reshape(len(x), -1)
+        x = line.reshape(x.shape).swapaxes(0, 1)
+    return np.asarray(x)
 
 
 @lru_cache(maxsize=256)
-def _stretch(side: int, factor: float) -> Floats:
+def _stretch(side: int, factor: float) -> csr_array:
     """(side, side): what each point of a zoomed line takes from the points of the line."""
     kept = ceil(side / factor)
     long = round(kept * factor)
     start, trim = (side - kept) // 2, (long - side) // 2
-    at = (np.arange(side) + trim) * (kept - 1) / max(long - 1, 1)
-    return np.asarray(np.maximum(0, 1 - np.abs(start + at[:, None] - np.arange(side))))
+    at = start + (np.arange(side) + trim) * (kept - 1) / max(long - 1, 1)
+    return csr_array(np.maximum(0, 1 - np.abs(at[:, None] - np.arange(side))))
 
 
 def displaced(x: Floats, most: int, shift: NDArray[np.int64]) -> Floats:
@@ -115,6 +118,6 @@ def displaced(x: Floats, most: int, shift: NDArray[np.int64]) -> Floats:
     source = np.where(inner, place + shift[0] * width + shift[1], place).ravel()
     earlier = (source > place.ravel()) & inner.ravel()[source]
     follow = np.where(earlier, source, place.ravel())
-    while (further := follow[follow]).tolist() != follow.tolist():
+    while not np.array_equal(further := follow[follow], follow):
         follow = further
     return x.reshape(-1, x.shape[2])[source[follow]].reshape(x.shape)

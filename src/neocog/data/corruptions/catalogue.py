@@ -49,6 +49,8 @@ class Corruption:
         """`pixels` (height, width, 1 or 3), uint8, spoiled at `severity` 1 to 5; the same for the same `seed`."""
         if severity not in SEVERITIES:
             raise UserError(f"severity must be 1, 2, 3, 4 or 5, got {severity!r}")
+        if seed < 0:
+            raise UserError(f"seed must be 0 or more, got {seed}")
         self._check(pixels)
         strengths = self.small if max(pixels.shape[:2]) <= SMALL else self.large
         spoiled = self.spoil(pixels / 255, strengths[severity - 1], np.random.default_rng(seed))
