@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import neocog
-from neocog.api.robustness import RobustnessReport, robustness
+from neocog.api.evaluating.robustness import RobustnessReport, robustness
 from neocog.data.corruptions.catalogue import CORRUPTIONS, picture_seed
 from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays

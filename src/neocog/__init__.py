@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from neocog.api.evaluating.compare import compare as compare
     from neocog.api.evaluating.comparison import Comparison as Comparison
     from neocog.api.evaluating.evaluate import evaluate as evaluate
+    from neocog.api.evaluating.robustness import RobustnessReport as RobustnessReport
+    from neocog.api.evaluating.robustness import robustness as robustness
     from neocog.api.listing import create_model as create_model
     from neocog.api.listing import is_model as is_model
     from neocog.api.listing import list_models as list_models
@@ -79,6 +81,8 @@ _PLACES = {
     "calibrate": "api.evaluating.calibrate",
     "compare": "api.evaluating.compare",
     "Comparison": "api.evaluating.comparison",
+    "robustness": "api.evaluating.robustness",
+    "RobustnessReport": "api.evaluating.robustness",
     "evaluate": "api.evaluating.evaluate",
     "predict": "api.predict",
     "verify": "api.verify",

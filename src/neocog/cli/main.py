@@ -21,6 +21,7 @@ from neocog.cli import (
     models,
     predict,
     reproduce,
+    robustness,
     summary,
     train,
     verify,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("train", cls=Train)(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
 app.command("models")(models.models)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from neocog.errors import UserError
+
 if TYPE_CHECKING:
     from neocog.data.reading import ReadingOptions
 
@@ -50,3 +52,11 @@ def options(
         "fold": fold,
         "quarantine": quarantine,
     }
+
+
+def whole_numbers(text: str, what: str) -> list[int]:
+    """`1,3,5` as numbers; UserError in the name of `what` where it is something else."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UserError(f"{what} must be whole numbers joined by commas, got {text!r}") from None

@@ -64,7 +64,7 @@ def page_of(scored: Scored | ScoredSeveral, dataset: Dataset, preprocess: Prepro
 def _figure(scored: Scored | ScoredSeveral, name: str) -> Figure:
     value = getattr(scored.scores, name)
     by = "Wilson" if name == "top1" else "bootstrap"
-    return Figure(name=name, value=value or 0.0, interval=scored.intervals.get(name), by=by)
+    return Figure(name=name, value=value, interval=scored.intervals.get(name), by=by)
 
 
 def _procedure(scored: Scored | ScoredSeveral) -> Procedure:
@@ -76,7 +76,8 @@ def _procedure(scored: Scored | ScoredSeveral) -> Procedure:
         precision="float32",
         views=how.views,
         averaged="softmax" if how.average == "softmax" else "logits",
-        members=how.members if len(how.members) > 1 and not how.soup else (),
+        members=how.members if len(how.members) > 1 else (),
+        soup=how.soup,
         answers="" if how.subset is None else f"{how.subset:,} of the model's classes",
         right_if=f"one of the labels in {how.label_sets}" if how.label_sets else "",
         unknown=_unknown(scored),
@@ -105,8 +106,7 @@ def _unknown(scored: Scored | ScoredSeveral) -> tuple[tuple[str, int], ...]:
 
 
 def _card(scored: Scored | ScoredSeveral) -> tuple[tuple[str, str], ...]:
-    facts = [("soup", "the weights of " + ", ".join(scored.how.members))] if scored.how.soup else []
-    facts += [("members", f"{name}: {own.scores.figures()}") for name, own in scored.members]
+    facts = [("members", f"{name}: {own.scores.figures()}") for name, own in scored.members]
     if isinstance(scored, Scored) and scored.excluded:
         facts.append(("excluded", f"{scored.excluded:,} pictures without a right answer"))
     return tuple(facts)
