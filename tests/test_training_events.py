@@ -181,6 +181,29 @@ def test_tensorboard_reads_the_figures(tmp_path: Path) -> None:
     assert while_it_runs == {"loss/train": [(10, 0.5), (20, 0.125)], "lr": [(10, 0.25)]}
 
 
+@posix
+def test_tensorboard_reads_what_a_killed_run_had_told(tmp_path: Path) -> None:
+    """The writer alone would keep two minutes' figures back."""
+    pytest.importorskip("tensorboard")
+    code = f"""
+import time
+from pathlib import Path
+from neocog.training.resume.events import scalars_to
+with scalars_to(Path({str(tmp_path)!r})) as add:
+    for step in range(1, 4):
+        add(step, {{"loss": 0.5**step, "top1": step / 4}})
+    print("told", flush=True)
+    time.sleep(60)
+"""
+    with python(code) as process:
+        assert process.stdout and process.stdout.readline() == "told\n"
+        process.send_signal(signal.SIGKILL)
+    assert scalars(tmp_path) == {
+        "loss": [(1, 0.5), (2, 0.25), (3, 0.125)],
+        "top1": [(1, 0.25), (2, 0.5), (3, 0.75)],
+    }
+
+
 def test_a_run_that_goes_on_shows_no_step_twice(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     for after, at_steps in ((0, (10, 20, 30)), (20, (30, 40))):
