@@ -66,6 +66,15 @@ def test_of_two_things_to_do_instead_of_training_neither_is_dropped(place: Path,
     assert f"got {one.split()[0]} and {two.split()[0]}" in said
 
 
+@pytest.mark.parametrize(
+    "words", ["--time-limit 5m", "--tensorboard", "--precision bfloat16", "--compile", "--grad-checkpointing"]
+)
+def test_what_a_loop_alone_reads_is_refused_without_one(place: Path, words: str) -> None:
+    said = refused("train", "photos", "--recipe", "probe", *words.split(), cwd=place)
+    assert "is for recipes that train all weights step by step, probe has no steps; leave it out" in said
+    assert not list(place.glob("runs/*"))
+
+
 def test_knobs_without_weights_to_train_are_refused(place: Path) -> None:
     said = refused("train", "photos", "--recipe", "probe", "--lr", "0.1", cwd=place)
     assert "the recipe probe has no lr; use --recipe scratch to train all weights" in said
