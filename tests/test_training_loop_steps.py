@@ -322,6 +322,12 @@ def test_the_best_epochs_weights_are_taken_when_patience_ends(figure: str) -> No
     assert bits(net) == bits(witness)
 
 
+@pytest.mark.parametrize("figure", ["loss", "top1"])
+def test_of_epochs_that_are_equally_good_the_first_is_taken(figure: str) -> None:
+    """At a rate that moves no bit of a weight."""
+    assert run(linear(), replace(SGD, epochs=3, lr=1e-30, best_by=figure)).chosen == 1
+
+
 def test_bfloat16_is_of_the_steps_products_alone() -> None:
     spy = Spy()
     run(spy, STILL, setting=Setting(machine=Machine("bfloat16")))
@@ -359,9 +365,10 @@ def test_pictures_that_cannot_be_read_are_left_out_of_step_and_loss() -> None:
     x = inputs(part)
     losses = [
         -log_softmax(x[some] @ w.T + b, axis=1)[np.arange(len(some)), part.labels[some]].sum()
-        for some, (w, b) in zip(steps[:5], weights, strict=False)
+        for some, (w, b) in zip(steps, weights, strict=False)
     ]
-    assert rows[0].train_loss == pytest.approx(sum(losses) / len(readable), rel=1e-5)
+    of_epochs = [sum(losses[:5]) / len(readable), sum(losses[5:]) / len(readable)]
+    assert [row.train_loss for row in rows] == pytest.approx(of_epochs, rel=1e-5)
 
 
 def test_gradients_of_whatever_was_tried_before_do_not_count() -> None:
