@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from neocog.data.augment.policy import Augment
+from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
 from neocog.training.loop import Setting, train_loop
 from neocog.training.machine import Machine
 from neocog.training.recipes.recipe import Recipe
+from neocog.training.sampling import first_pictures
 from quarters import (
     SGD,
     STILL,
@@ -369,6 +371,17 @@ def test_pictures_that_cannot_be_read_are_left_out_of_step_and_loss() -> None:
     ]
     of_epochs = [sum(losses[:5]) / len(readable), sum(losses[5:]) / len(readable)]
     assert [row.train_loss for row in rows] == pytest.approx(of_epochs, rel=1e-5)
+
+
+def test_first_looks_leave_out_what_cannot_be_read() -> None:
+    part = bright_quarters(50)
+    order = Order(size=50, batch_size=20, seed=0)
+    rows = np.concatenate(batches(part, 20, 1))[:12].astype(int)
+    rows = rows[rows % 7 != 0]
+    pixels, labels = first_pictures(Labelled(Torn(part), part.labels), order, 0, 12)
+    assert len(rows) < 12
+    np.testing.assert_array_equal(pixels.numpy(), np.asarray(part.pixels)[rows])
+    np.testing.assert_array_equal(labels.numpy(), part.labels[rows])
 
 
 def test_gradients_of_whatever_was_tried_before_do_not_count() -> None:
