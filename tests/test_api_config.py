@@ -83,7 +83,11 @@ def test_a_run_is_repeated_from_its_card(tmp_path: Path) -> None:
         ),
         ({"recipe": {"name": "probe", "lr": 3}}, "unknown field of the recipe probe 'lr'"),
         ({"recipe": {"name": "no-such"}}, "unknown recipe 'no-such'"),
-        ({"preprocess": {"size": [8, 8]}}, "preprocessing must have the fields"),
+        (
+            {"preprocess": {"size": [8, 8]}},
+            "preprocessing must be said in full, it lacks channels, crop_pct, dec",
+        ),
+        ({"preprocess": {"siz": [8, 8]}}, "unknown field of the preprocessing 'siz'; did you mean size"),
         ([1], "a config must be a JSON object of named fields, c.json has list"),
     ],
 )
@@ -98,4 +102,8 @@ def test_what_is_no_config_is_refused_in_words(tmp_path: Path) -> None:
     assert "cannot read the config no.json: No such file" in refused(
         *DIGITS, "--config", "no.json", cwd=tmp_path
     )
+    (tmp_path / "model.json").write_text('{"format": 2, "kind": "neocog bundle"}')
+    said = refused(*DIGITS, "--config", "model.json", cwd=tmp_path)
+    assert said == "model.json is the card of a run, not a config; give the run: --config ."
+    (tmp_path / "model.json").unlink()
     assert "is no run with a card" in refused(*DIGITS, "--config", ".", cwd=tmp_path)

@@ -86,6 +86,17 @@ def test_a_finished_run_is_not_taken_for_another(here: Path, monkeypatch: pytest
             run_place("runs/data-1", "auto", plan, Silent())
 
 
+def test_auto_says_that_it_found_nothing_and_a_name_that_there_is_nothing(
+    tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(here)
+    plan, heard = plan_of(epochs=7), Heard()
+    assert run_place(tmp_path / "new", "auto", plan, heard).folder == tmp_path / "new"
+    assert heard.lines == [f"--resume auto: no run to go on with in {tmp_path / 'new'}, so a new one begins"]
+    with pytest.raises(UserError, match="there is no run to go on with at nowhere; give the folder of a run"):
+        run_place(None, "nowhere", plan, Silent())
+
+
 def test_auto_takes_the_newest_that_is_not_done(
     here: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

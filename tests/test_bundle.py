@@ -253,6 +253,15 @@ def test_a_bundle_that_could_not_be_finished_has_no_card(tmp_path: Path) -> None
     assert not is_bundle(tmp_path)
 
 
+def test_a_bundle_that_could_not_be_finished_over_another_one_has_no_card(folder: Path) -> None:
+    """Else the card of before would stand beside new weights."""
+    (folder / "golden.safetensors").unlink()
+    (folder / "golden.safetensors" / "in the way").mkdir(parents=True)
+    with pytest.raises(UserError, match="cannot write"):
+        write_bundle(folder, BUNDLE, GOLDEN)
+    assert not is_bundle(folder)
+
+
 @pytest.mark.parametrize("change", [{"head": "fc6"}, {"classes": ("a", "b")}])
 def test_a_card_that_does_not_fit_its_weights_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     write_bundle(tmp_path, replace(BUNDLE, card=replace(CARD, **change)), GOLDEN)

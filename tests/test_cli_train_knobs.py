@@ -66,6 +66,15 @@ def test_of_two_things_to_do_instead_of_training_neither_is_dropped(place: Path,
     assert f"got {one.split()[0]} and {two.split()[0]}" in said
 
 
+@pytest.mark.parametrize(
+    "words", ["--time-limit 5m", "--tensorboard", "--precision bfloat16", "--compile", "--grad-checkpointing"]
+)
+def test_what_a_loop_alone_reads_is_refused_without_one(place: Path, words: str) -> None:
+    said = refused("train", "photos", "--recipe", "probe", *words.split(), cwd=place)
+    assert "is for recipes that train all weights step by step, probe has no steps; leave it out" in said
+    assert not list(place.glob("runs/*"))
+
+
 def test_knobs_without_weights_to_train_are_refused(place: Path) -> None:
     said = refused("train", "photos", "--recipe", "probe", "--lr", "0.1", cwd=place)
     assert "the recipe probe has no lr; use --recipe scratch to train all weights" in said
@@ -106,3 +115,28 @@ def test_a_run_of_many_knobs_is_described_by_its_card(place: Path) -> None:
     for text in ('"accumulate": 2', '"optimizer": "sgd"', '"repeats": 2', '"mirrored": true'):
         assert text in card
     assert "still computes the same" in neocog("verify", "many", cwd=place).stdout
+
+
+@pytest.mark.parametrize(("size", "told"), [(136, True), (128, False)])
+def test_pictures_enlarged_more_than_four_times_are_told_before_the_time_is_spent(
+    place: Path, tmp_path: Path, size: int, told: bool
+) -> None:
+    words = (
+        "train",
+        "photos",
+        "-m",
+        "quick_convnet",
+        "--recipe",
+        "scratch",
+        "--epochs",
+        1,
+        "-o",
+        tmp_path / "run",
+    )
+    done = neocog(*words, "--img-size", size, cwd=place)
+    line = (
+        "warning: pictures of 32x32 pixels are enlarged 4.25 times to 136x136: each step costs 18 times what their "
+        "content does; take a smaller --img-size, or a network for small pictures"
+    )
+    assert (line in done.stderr) == told
+    assert ("enlarged" in done.stderr) == told

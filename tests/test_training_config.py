@@ -110,7 +110,7 @@ def test_a_probe_says_nothing() -> None:
     ("stored", "message"),
     [
         ({"lrr": 0.1}, "unknown field of a recipe 'lrr'; did you mean lr"),
-        ({"augment": {"flips": True}}, "unknown field of its augmentation 'flips'; did you mean flip"),
+        ({"augment": {"flips": True}}, "unknown field of an augmentation 'flips'; did you mean flip"),
         ({"augment": {"crop": {"lo": 1.2, "high": 1.3}}}, "unknown field of crop 'lo'; did you mean low"),
         ({"augment": {"crop": {"low": 1.2}}}, "a field of the augmentation has a value of the wrong kind"),
         ({"augment": {"crop": [1.2, 1.3]}}, "a field of the augmentation has a value of the wrong kind"),

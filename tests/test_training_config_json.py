@@ -100,7 +100,7 @@ def test_the_neocognitrons_recipes_come_back(recipe: SelfOrganisation | Teaching
         ({"freeze": "stem.*"}, "freeze must be a list of texts"),
         ({"eps": []}, r"eps must be a number or null, got \[\]"),
         ({"lr": -1}, "lr must be above 0, got -1"),
-        ({"augment": {"flips": True}}, "unknown field of its augmentation 'flips'; did you mean flip"),
+        ({"augment": {"flips": True}}, "unknown field of an augmentation 'flips'; did you mean flip"),
         ({"augment": {"flip": "no"}}, "flip must be true or false, got 'no'"),
         ({"augment": {"jitter": {"hues": 1}}}, "unknown field of jitter 'hues'; did you mean hue"),
         ({"augment": {"jitter": {"hue": "red"}}}, "hue must be a number, got 'red'"),

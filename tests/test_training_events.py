@@ -181,6 +181,27 @@ def test_tensorboard_reads_the_figures(tmp_path: Path) -> None:
     assert while_it_runs == {"loss/train": [(10, 0.5), (20, 0.125)], "lr": [(10, 0.25)]}
 
 
+@posix
+def test_tensorboard_reads_all_that_a_run_had_told_when_it_was_killed(tmp_path: Path) -> None:
+    """The writer hands figures to a thread of its own, which may lag behind."""
+    pytest.importorskip("tensorboard")
+    code = f"""
+import os, signal
+from pathlib import Path
+from neocog.training.resume.events import scalars_to
+with scalars_to(Path({str(tmp_path)!r})) as add:
+    for step in range(200):
+        add(step, {{"loss": step / 8, "top1": step / 256}})
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with python(code) as process:
+        assert process.wait() == -signal.SIGKILL
+    assert scalars(tmp_path) == {
+        "loss": [(step, step / 8) for step in range(200)],
+        "top1": [(step, step / 256) for step in range(200)],
+    }
+
+
 def test_a_run_that_goes_on_shows_no_step_twice(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     for after, at_steps in ((0, (10, 20, 30)), (20, (30, 40))):

@@ -228,7 +228,7 @@ def test_recomputed_blocks_learn_the_same_bits() -> None:
 
 def test_a_whitening_layer_stays_while_the_others_learn() -> None:
     """Its maps are uncorrelated with variance 1 on the training pictures; the share of noise added to it is small."""
-    part = coloured(60)
+    part = coloured(300)
     net = drawn(nn.Conv2d(3, 54, 3), nn.ReLU(), nn.Flatten(), nn.Linear(54 * 36, 4))
     before = net[3].weight.clone()
     run(net, replace(STILL, epochs=2, whiten=True, weight_decay=0.5), Task(part, part, COLOUR))

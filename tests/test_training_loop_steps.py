@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from neocog.data.augment.policy import Augment
+from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
 from neocog.training.loop import Setting, train_loop
 from neocog.training.machine import Machine
 from neocog.training.recipes.recipe import Recipe
+from neocog.training.sampling import first_pictures
 from quarters import (
     SGD,
     STILL,
@@ -322,6 +324,12 @@ def test_the_best_epochs_weights_are_taken_when_patience_ends(figure: str) -> No
     assert bits(net) == bits(witness)
 
 
+@pytest.mark.parametrize("figure", ["loss", "top1"])
+def test_of_epochs_that_are_equally_good_the_first_is_taken(figure: str) -> None:
+    """At a rate that moves no bit of a weight."""
+    assert run(linear(), replace(SGD, epochs=3, lr=1e-30, best_by=figure)).chosen == 1
+
+
 def test_bfloat16_is_of_the_steps_products_alone() -> None:
     spy = Spy()
     run(spy, STILL, setting=Setting(machine=Machine("bfloat16")))
@@ -359,9 +367,21 @@ def test_pictures_that_cannot_be_read_are_left_out_of_step_and_loss() -> None:
     x = inputs(part)
     losses = [
         -log_softmax(x[some] @ w.T + b, axis=1)[np.arange(len(some)), part.labels[some]].sum()
-        for some, (w, b) in zip(steps[:5], weights, strict=False)
+        for some, (w, b) in zip(steps, weights, strict=False)
     ]
-    assert rows[0].train_loss == pytest.approx(sum(losses) / len(readable), rel=1e-5)
+    of_epochs = [sum(losses[:5]) / len(readable), sum(losses[5:]) / len(readable)]
+    assert [row.train_loss for row in rows] == pytest.approx(of_epochs, rel=1e-5)
+
+
+def test_first_looks_leave_out_what_cannot_be_read() -> None:
+    part = bright_quarters(50)
+    order = Order(size=50, batch_size=20, seed=0)
+    rows = np.concatenate(batches(part, 20, 1))[:12].astype(int)
+    rows = rows[rows % 7 != 0]
+    pixels, labels = first_pictures(Labelled(Torn(part), part.labels), order, 0, 12)
+    assert len(rows) < 12
+    np.testing.assert_array_equal(pixels.numpy(), np.asarray(part.pixels)[rows])
+    np.testing.assert_array_equal(labels.numpy(), part.labels[rows])
 
 
 def test_gradients_of_whatever_was_tried_before_do_not_count() -> None:
@@ -376,13 +396,15 @@ def test_gradients_of_whatever_was_tried_before_do_not_count() -> None:
 def test_mixed_pictures_have_mixed_targets(kind: str) -> None:
     """Pictures are black or white, classes 0 and 1: with any mix the share of white is the share of class 1.
 
-    Both a label's row and a soft target's say the same, and the loss by hand follows from the pictures that were seen.
+    Labels and soft targets are mixed alike, and the loss by hand follows from the pictures that were seen.
     """
     labels = np.arange(40) % 2
     part = Labelled((255 * labels).astype(np.uint8).repeat(48).reshape(-1, 6, 8, 1), labels)
     told = replace(FULL, lr=1e-12, augment=Augment(**{kind: 1.0}))
     seen = []
-    for targets in (labels, np.eye(4, dtype=np.float32)[labels]):
+    for of_class in (None, np.eye(4), np.array([[0.7, 0.2, 0.1, 0], [0, 0.1, 0.6, 0.3]])):
+        targets = labels if of_class is None else of_class[labels].astype(np.float32)
+        rows = np.eye(4) if of_class is None else of_class
         spy = Mixed()
         row = run(spy, told, replace(task(Labelled(part.pixels, targets)), classes=4)).epochs[0]
         white = spy.white
@@ -390,9 +412,10 @@ def test_mixed_pictures_have_mixed_targets(kind: str) -> None:
         x = (white - 0.3) / 0.4
         logits = x[:, None] * np.array([1.0, 2.0, 0.5, -1.0])
         p = log_softmax(logits, axis=1)
-        assert row.train_loss == pytest.approx(-((1 - white) * p[:, 0] + white * p[:, 1]).mean(), rel=1e-4)
+        shares = (1 - white)[:, None] * rows[0] + white[:, None] * rows[1]
+        assert row.train_loss == pytest.approx(-(shares * p).sum(1).mean(), rel=1e-4)
         seen.append(white)
-    np.testing.assert_array_equal(*seen)
+    assert (seen[0] == seen[1]).all() and (seen[0] == seen[2]).all()
 
 
 class Mixed(nn.Module):

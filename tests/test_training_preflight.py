@@ -108,7 +108,7 @@ SET_UPS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "nobody judges": ({"held_out": 0}, {}, "warning", "no picture is held out"),
     "nobody finds the best": ({"held_out": 0}, {"best_by": "top1"}, "error", "best epoch cannot be found by top1"),
     "black": ({"pixels": torch.zeros(16, 32, 32, 1, dtype=torch.uint8)}, {}, "error", "plain colour"),
-    "enlarged": ({"stored": (6, 6)}, {}, "warning", r"6x6 pixels are enlarged 5\.33 times"),
+    "enlarged": ({"stored": (6, 6)}, {}, "warning", r"6x6 pixels are enlarged 5\.33 times .* take a network for"),
     "not normalised": ({"normalise": lambda p: p.permute(0, 3, 1, 2).float()}, {}, "warning", "mean 12.* deviation 7"),
     "divided by 0": ({"normalise": lambda p: normalise(p) / 0}, {}, "error", "NaN or Inf"),
     "no room": ({"memory": 1 << 20}, {}, "error", r"needs about .* MiB, and 1\.0 MiB are free; --batch-size \d+ fits"),
@@ -121,6 +121,11 @@ SET_UPS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
 def test_a_fault_of_data_or_recipe_is_one_line(fault: str) -> None:
     given, recipe, kind, pattern = SET_UPS[fault]
     demand(found(lenet(), sample(**given), replace(RECIPE, **recipe)), kind, pattern)
+
+
+def test_trained_weights_may_read_small_pictures_enlarged() -> None:
+    assert found(lenet(), sample(stored=(6, 6), pretrained=True)) == ()
+    assert found(lenet(), sample(stored=(8, 8))) == ()
 
 
 def test_pictures_that_are_all_the_same_or_contradict_each_other() -> None:

@@ -309,3 +309,24 @@ def test_a_disk_that_is_full_is_told_and_with_room_again_the_run_goes_on(
     (small_disk / "filler").unlink()
     subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
     assert f"going on from step {step:,}" in goes_on(run, place, whole)
+
+
+def test_a_bundle_that_the_disk_has_no_room_for_leaves_nothing_that_looks_like_a_run(
+    place: Path, small_disk: Path
+) -> None:
+    run, filler = small_disk / "run", small_disk / "filler"
+    filler.write_bytes(bytes(300 * 1024))  # the weights fit into the rest, the self-test does not
+    said = refused(*WORDS, *SHORT, "-o", run, cwd=place)
+    assert f"cannot write {run / 'golden.safetensors'}: No space left on device" in said
+    assert "the bundle of the run was not finished and is not kept; then train again" in said
+    assert not run.exists()
+    filler.write_bytes(bytes(208 * 1024))  # the bundle fits, the report does not
+    said = refused(*WORDS, *SHORT, "-o", run, cwd=place)
+    assert f"cannot write {run / 'report.html'}: No space left on device" in said
+    assert (
+        f"the bundle in {run} is whole, and `neocog eval` takes it, but it lacks report.html, run.json"
+        in said
+    )
+    filler.unlink()
+    assert "still computes the same" in neocog("verify", run, cwd=place).stdout
+    neocog("eval", run, "data", "-m", "net.py:small", cwd=place)

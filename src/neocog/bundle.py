@@ -98,6 +98,7 @@ class Calibration:
 def write_bundle(folder: Path, bundle: Bundle, golden: Golden) -> None:
     """Write its files; the card comes last, so that a folder with a card is complete."""
     files.make_folder(folder)
+    (folder / CARD).unlink(missing_ok=True)  # of the bundle that was here: it is not that of the new weights
     stored = {f"picture{i:06d}": np.frombuffer(data, np.uint8) for i, data in enumerate(golden.pictures)}
     contents = {
         MODEL: save({name: np.asarray(tensor, order="C") for name, tensor in bundle.tensors.items()}),

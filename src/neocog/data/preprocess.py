@@ -12,7 +12,7 @@ from PIL import Image
 from neocog.data.decode import TURNS, WHITE, Decoded, Turn, decode, upright
 from neocog.data.resize import Box, Pixels, resize, tall
 from neocog.data.samples import Picture
-from neocog.errors import UserError
+from neocog.errors import UserError, unknown
 
 ResizeMode = Literal["crop", "pad", "squash"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -150,8 +150,12 @@ class Preprocess:
     def from_json(cls, stored: dict[str, Any]) -> Preprocess:
         """What `to_json` gave; also by a neocog whose bundles lacked the fields in `EARLIER`."""
         known = {field.name for field in fields(cls)}
-        if not set(stored) <= known or not known - set(EARLIER) <= set(stored):
-            raise UserError(f"preprocessing must have the fields {sorted(known)}, got {sorted(stored)}")
+        for name in stored:
+            if name not in known:
+                raise unknown("field of the preprocessing", name, sorted(known))
+        lacking = sorted(known - set(EARLIER) - set(stored))
+        if lacking:
+            raise UserError(f"preprocessing must be said in full, it lacks {', '.join(lacking)}")
         values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
         return cls(**{**EARLIER, **values})
 

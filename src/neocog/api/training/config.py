@@ -12,7 +12,7 @@ from neocog.api import names
 from neocog.api.training.plan import FROM_TRAINED, PROBE, Plan
 from neocog.api.training.running import running_json
 from neocog.api.training.teacher import TeacherOptions
-from neocog.bundle import is_bundle, read_bundle
+from neocog.bundle import CARD, is_bundle, read_bundle
 from neocog.data.preprocess import Preprocess
 from neocog.data.reading import ReadingOptions
 from neocog.errors import UserError, unknown
@@ -161,6 +161,8 @@ def _read(config: object) -> tuple[Mapping[str, Any], str]:
         raise UserError(f"a config must be JSON, {path} is not: {error}") from error
     if not isinstance(stored, Mapping):
         raise UserError(f"a config must be a JSON object of named fields, {path} has {type(stored).__name__}")
+    if path.name == CARD and "kind" in stored:
+        raise UserError(f"{path} is the card of a run, not a config; give the run: --config {path.parent}")
     return stored, str(path)
 
 

@@ -22,19 +22,46 @@ from neocog.api.training.learned import Learned
 from neocog.api.training.plan import Plan
 from neocog.api.training.reporting import make_report
 from neocog.api.training.reporting_several import make_several_report
-from neocog.bundle import Bundle, Card, Golden, write_bundle
+from neocog.bundle import Bundle, Card, Golden, is_bundle, write_bundle
 from neocog.data.builtin import whole_photographs
 from neocog.data.decode import Pixels
 from neocog.data.manifest import SKIPPED, Row, label_text, to_csv
+from neocog.errors import UserError
 from neocog.evaluation.metrics import Scores
 from neocog.evaluation.several import SeveralScores
+from neocog.training.resume.saving import CHECKPOINTS
 from neocog.weights.digest import digest
+
+BESIDE = ("metrics.csv", "predictions.csv", "split.csv", "report.html", "run.json")
+"""what a run leaves beside its bundle"""
 
 
 def write_run(
     folder: Path, plan: Plan, learned: Learned, seconds: dict[str, float], is_default: bool
 ) -> dict[str, Any]:
-    """Write everything and return the run's figures; the bundle first, so that no trained weights can be lost."""
+    """Write everything and return the run's figures; the bundle first, so that no trained weights can be lost.
+
+    Raises UserError that says what of the run is there, where the disk refuses.
+    """
+    try:
+        return _write_run(folder, plan, learned, seconds, is_default)
+    except (OSError, UserError) as error:
+        raise UserError(f"{error}; {_what_is_there(folder)}") from error
+
+
+def _what_is_there(folder: Path) -> str:
+    if is_bundle(folder):
+        missing = ", ".join(name for name in BESIDE if not (folder / name).is_file())
+        return f"the bundle in {folder} is whole, and `neocog eval` takes it, but it lacks {missing}"
+    again = (
+        "" if (folder / CHECKPOINTS).is_dir() else "; then train again, there is no checkpoint to go on from"
+    )
+    return f"the bundle of the run was not finished and is not kept{again}"
+
+
+def _write_run(
+    folder: Path, plan: Plan, learned: Learned, seconds: dict[str, float], is_default: bool
+) -> dict[str, Any]:
     dataset, answers = plan.dataset, answers_of(plan.dataset)
     truth = dataset.answers[learned.split.held_out]
     scores = answers.score(learned.probabilities, truth, dataset.classes)

@@ -56,6 +56,7 @@ def run_place(output: str | Path | None, resume: str | Path | None, plan: Plan, 
         going = _going(output, str(resume), plan, told)
         if going:
             return going
+        told.say(f"--resume auto: no run to go on with in {output or RUNS}, so a new one begins")
     return _named(Path(output).expanduser()) if output is not None else _numbered(plan.dataset.name)
 
 
@@ -67,6 +68,8 @@ def _going(output: str | Path | None, resume: str, plan: Plan, told: Progress) -
             raise UserError(
                 f"a run goes on in its own folder: --output {output} is not {folder}; leave one out"
             )
+        if not folder.exists():
+            raise UserError(f"there is no run to go on with at {folder}; give the folder of a run, or auto")
         if not (folder / CHECKPOINTS).is_dir() and not is_done(folder):
             raise UserError(f"{folder} has no checkpoints to go on from; give the folder of a run, or auto")
         return _demanded(folder, plan)

@@ -17,6 +17,7 @@ from neocog.api.training.knobs import RecipeOptions
 from neocog.api.training.plan import DEFAULT_MODEL, Plan
 from neocog.api.training.running import RunOptions, run_options
 from neocog.api.training.teacher import Teacher, TeacherOptions, make_teacher
+from neocog.api.training.unread import demand_loop
 from neocog.api.training.within_time import within_time
 from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
@@ -77,6 +78,8 @@ def planned(data: object, model: str | None, options: PlanOptions, told: Timed) 
         if "time" in given:
             base, deadline = within_time(dataset, base, began, told)
         plan = chosen(dataset, base)
+    if not hasattr(plan.recipe, "epochs"):
+        demand_loop(plan.recipe_name, options)
     if runtime.launched() and not hasattr(plan.recipe, "epochs"):
         raise UserError(
             f"the recipe {plan.recipe_name} runs in one process; leave torchrun out, or give --recipe scratch"

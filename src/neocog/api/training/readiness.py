@@ -12,7 +12,9 @@ from neocog import files, runtime
 from neocog.api import names
 from neocog.api.training.places import MACHINE
 from neocog.api.training.plan import Plan
-from neocog.errors import UserError
+from neocog.data.decoding import typical_side
+from neocog.data.samples import Samples
+from neocog.errors import Unreadable, UserError
 from neocog.progress import Progress
 
 if TYPE_CHECKING:
@@ -126,5 +128,15 @@ def _sample(plan: Plan, net: nn.Module, task: Task) -> Sample:
         criterion=make_criterion(recipe, classes, class_counts(task.train, classes)),
         labels=task.train.labels,
         held_out=len(task.held_out),
+        stored=_usual_size(plan.dataset.samples),
         pretrained=plan.weights is not None,
     )
+
+
+def _usual_size(samples: Samples) -> tuple[int, int] | None:
+    """Of the pictures as they lie there; None where a sample of them cannot be read."""
+    try:
+        side = typical_side(samples)
+    except Unreadable:
+        return None
+    return side, side

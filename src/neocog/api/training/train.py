@@ -22,7 +22,7 @@ from neocog.api.training.outputs import write_run
 from neocog.api.training.places import FIGURES, MACHINE, Place, alone_in, run_place
 from neocog.api.training.plan import Plan
 from neocog.api.training.planning import PlanOptions, Timed, planned
-from neocog.bundle import is_bundle
+from neocog.bundle import GOLDEN, MODEL, is_bundle
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 from neocog.training.resume.saving import CHECKPOINTS
@@ -202,8 +202,12 @@ def explained(error: BaseException, plan: Plan, folder: Path) -> UserError | Non
 
 
 def forget_beginning(folder: Path) -> None:
-    """Remove what a run without any checkpoint has left, so that its folder is free again."""
-    if (folder / CHECKPOINTS).is_dir() or is_bundle(folder) or not folder.is_dir():
+    """Remove what a run without any checkpoint has left, so that its folder is free again; parts of a bundle, too."""
+    if is_bundle(folder) or not folder.is_dir():
+        return
+    for name in (MODEL, GOLDEN):
+        (folder / name).unlink(missing_ok=True)
+    if (folder / CHECKPOINTS).is_dir():
         return
     for name in (MACHINE, EVENTS):
         (folder / name).unlink(missing_ok=True)

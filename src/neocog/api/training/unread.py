@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from neocog.errors import UserError
@@ -35,6 +35,19 @@ OVERRULED: tuple[tuple[str, Callable[[Recipe], bool], str], ...] = (
     ),
 )
 """knobs that are read, but for what is said"""
+
+
+OF_THE_LOOP = ("precision", "compile", "recompute", "time_limit", "tensorboard")
+"""options of a run that only the training loop reads"""
+
+
+def demand_loop(name: str, given: Mapping[str, object]) -> None:
+    """UserError where the recipe `name`, which has no loop, was `given` what steps and epochs are for."""
+    for option in OF_THE_LOOP:
+        if given.get(option):
+            raise UserError(
+                f"{option} is for recipes that train all weights step by step, {name} has no steps; leave it out"
+            )
 
 
 def demand_read(recipe: Recipe, given: Collection[str]) -> None:

@@ -63,14 +63,25 @@ def input_in_range(subject: Subject, x: Tensor) -> Iterator[Finding]:
 
 
 def pictures_large_enough(subject: Subject) -> Iterator[Finding]:
-    """Pictures that were much smaller than the input cost much and gain nothing."""
+    """Pictures that were much smaller than the input cost much and gain nothing.
+
+    Unless the weights are trained already: their filters expect objects of the size that they were trained on, for
+    which BiT enlarges 32 pixels to 160 (Kolesnikov et al. 2020, section 3.3).
+    """
     stored = subject.sample.stored
-    if stored is None:
+    if stored is None or subject.sample.pretrained:
         return
     height, width = subject.sample.pixels.shape[1:3]
     factor = min(height / stored[0], width / stored[1])
     if factor > ENLARGED:
         yield warning(
             f"pictures of {by(stored)} pixels are enlarged {factor:.3g} times to {height}x{width}: each step costs "
-            f"{factor**2:.0f} times what their content does; take a smaller --img-size or a network for small pictures"
+            f"{factor**2:.0f} times what their content does; {_smaller(subject)}"
         )
+
+
+def _smaller(subject: Subject) -> str:
+    """A network with a least size has no smaller one to take."""
+    if getattr(subject.net, "min_size", 1) >= min(subject.sample.pixels.shape[1:3]):
+        return "take a network for small pictures"
+    return "take a smaller --img-size, or a network for small pictures"

@@ -89,7 +89,7 @@ def _known(stored: Mapping[str, Any], kind: type[Recipe] | type[Augment]) -> dic
     names = [field.name for field in fields(kind)]
     for name in stored:
         if name not in names:
-            raise unknown(f"field of {'a recipe' if kind is Recipe else 'its augmentation'}", name, names)
+            raise unknown(f"field of {'a recipe' if kind is Recipe else 'an augmentation'}", name, names)
     return dict(stored)
 
 
