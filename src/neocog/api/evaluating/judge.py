@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from neocog.data.views.protocols import PROTOCOLS, views
 from neocog.errors import UserError, unknown
 from neocog.evaluation.truth import class_subset, restricted
 from neocog.inference.dense_engine import DENSE, dense_engine
+from neocog.inference.network import ACTIVATIONS
 from neocog.progress import Progress
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def judge(
     several = _several(members, dataset)
     for note in dataset.notes:
         told.say(note)
-    ways = [answering_of(member, asked) for member in members]
+    raw = asked.average == "logits" and len(members) > 1
+    ways = [answering_of(member, asked, raw) for member in members]
     every, head = members[0].loaded.classes, members[0].loaded.head
     columns = _columns(every, asked, several)
     order = [in_order_of(every, member) for member in members]
@@ -67,14 +69,13 @@ def judge(
     classes = every if columns is None else tuple(every[i] for i in columns)
     found = agreed(
         [
-            _answered_in(places, columns, answered(way, dataset, _trained(member), told, world))
+            _in_order(places, answered(way, dataset, _trained(member), told, world))
             for member, way, places in zip(members, ways, order, strict=True)
         ]
     )
-    rows = [one.probabilities for one in found]
-    together = replace(
-        found[0], probabilities=ensemble_answer(rows, asked.average, head.activation), known=_known(found)
-    )
+    settle = partial(_settled, activation=head.activation if raw else None, columns=columns)
+    own = [settle(one) for one in found]
+    together = settle(_mean(found)) if raw else _mean(own)
 
     def scored(one: Answered, by: Sequence[Member]) -> Scored | ScoredSeveral:
         how = how_of(by, ways[0], asked, columns)
@@ -85,8 +86,8 @@ def judge(
     whole = scored(together, members)
     if len(members) == 1:
         return whole
-    own = tuple((member.name, scored(one, [member])) for member, one in zip(members, found, strict=True))
-    return replace(whole, members=own)  # type: ignore[arg-type]  # of the same kind
+    each = tuple((member.name, scored(one, [member])) for member, one in zip(members, own, strict=True))
+    return replace(whole, members=each)  # type: ignore[arg-type]  # of the same kind
 
 
 def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDArray[np.int64] | None) -> How:
@@ -113,25 +114,34 @@ def _columns(classes: tuple[str, ...], asked: Asked, several: bool) -> NDArray[n
     return None if asked.subset is None else class_subset(classes, asked.subset)
 
 
-def _answered_in(places: NDArray[np.int64], columns: NDArray[np.int64] | None, found: Answered) -> Answered:
-    """The answers with their columns in the order of `places`, and of these only `columns`."""
-    rows = found.probabilities[:, places]
+def _in_order(places: NDArray[np.int64], found: Answered) -> Answered:
+    return replace(found, probabilities=found.probabilities[:, places])
+
+
+def _settled(found: Answered, activation: str | None, columns: NDArray[np.int64] | None) -> Answered:
+    """Probabilities, made of logits where there is an `activation`, and of these only `columns`."""
+    rows = ACTIVATIONS[activation](found.probabilities) if activation else found.probabilities
     return replace(found, probabilities=rows if columns is None else restricted(rows, columns))
+
+
+def _mean(found: Sequence[Answered]) -> Answered:
+    rows = [one.probabilities for one in found]
+    return replace(found[0], probabilities=ensemble_answer(rows), known=_known(found))
 
 
 def _trained(member: Member) -> frozenset[str]:
     return training_hashes(member.loaded.folder)
 
 
-def answering_of(member: Member, asked: Asked) -> Answering:
-    """How `member` answers a picture by the protocol."""
+def answering_of(member: Member, asked: Asked, raw: bool = False) -> Answering:
+    """How `member` answers a picture by the protocol; with `raw` in logits."""
     preprocess = member.loaded.network.preprocess
     if asked.protocol in DENSE:
         return _dense(member, asked)
     if asked.protocol not in PROTOCOLS:
         raise unknown("protocol", asked.protocol, [*PROTOCOLS, *DENSE])
     taken = views(asked.protocol, preprocess)
-    return by_views(member, taken, taken.count, asked.average)
+    return by_views(member, taken, taken.count, asked.average, raw)
 
 
 def _dense(member: Member, asked: Asked) -> Answering:
