@@ -28,7 +28,7 @@ from neocog.api.networks import module_of
 from neocog.data.dataset import Dataset
 from neocog.data.views.protocols import PROTOCOLS, views
 from neocog.errors import UserError, unknown
-from neocog.evaluation.truth import class_subset, restricted
+from neocog.evaluation.truth import LabelSets, class_subset, read_label_sets, restricted
 from neocog.inference.dense_engine import DENSE, dense_engine
 from neocog.inference.network import ACTIVATIONS
 from neocog.progress import Progress
@@ -64,9 +64,8 @@ def judge(
     every, head = members[0].loaded.classes, members[0].loaded.head
     columns = _columns(every, asked, several)
     order = [in_order_of(every, member) for member in members]
-    if not asked.label_sets:
-        match_labels(every, dataset.classes)  # before anything is computed
     classes = every if columns is None else tuple(every[i] for i in columns)
+    sets = _label_sets(classes, dataset, asked)  # before anything is computed
     found = agreed(
         [
             _in_order(places, answered(way, dataset, _trained(member), told, world))
@@ -81,7 +80,7 @@ def judge(
         how = how_of(by, ways[0], asked, columns)
         if several:
             return scored_several_answers(one, classes, dataset, how, asked.strict)
-        return scored_answers(one, classes, dataset, how, asked.strict, asked.label_sets)
+        return scored_answers(one, classes, dataset, how, asked.strict, sets)
 
     whole = scored(together, members)
     if len(members) == 1:
@@ -111,7 +110,18 @@ def _columns(classes: tuple[str, ...], asked: Asked, several: bool) -> NDArray[n
         raise UserError(
             "a subset of classes and label sets are for models that name one class per picture, this one names several"
         )
+    if asked.subset is not None and asked.label_sets:
+        raise UserError("label sets say what is right among all classes of a model; leave the subset out")
     return None if asked.subset is None else class_subset(classes, asked.subset)
+
+
+def _label_sets(classes: tuple[str, ...], dataset: Dataset, asked: Asked) -> LabelSets | None:
+    """What is right of each picture, where a file says it; UserError where model and data share no class."""
+    if asked.label_sets is None:
+        match_labels(classes, dataset.classes)
+        return None
+    names = [dataset.short_name(i) for i in range(len(dataset))]
+    return read_label_sets(asked.label_sets, names, classes)
 
 
 def _in_order(places: NDArray[np.int64], found: Answered) -> Answered:
