@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,17 @@ def raw(place: Path, data: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]
     return logits(module(place / "plain"), middles(numbers)), labels
 
 
+def halves(numbers: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Every other picture by its content: those that find the temperature, and those that promise."""
+    order = sorted(numbers, key=lambda number: hashlib.sha256(encoded(number)).digest())
+    return order[::2], order[1::2]
+
+
+def half(place: Path, numbers: Sequence[int], promise: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    chosen = halves(numbers)[promise]
+    return logits(module(place / "plain"), middles(chosen)), np.asarray(DIGITS.target[chosen])
+
+
 def nll(rows: NDArray[np.float64], labels: NDArray[np.int64], temperature: float) -> float:
     return float(-np.log(softmax(rows / temperature)[np.arange(len(labels)), labels]).mean())
 
@@ -88,14 +100,14 @@ def best_temperature(rows: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
 
 
 def test_the_temperature_is_the_one_that_scipy_finds(place: Path, found: Calibrated) -> None:
-    rows, labels = raw(place, "used")
-    assert found.temperature == pytest.approx(best_temperature(rows, labels), rel=1e-3)
+    assert found.temperature == pytest.approx(best_temperature(*half(place, USED, promise=False)), rel=1e-3)
     assert found.temperature > 2
+    rows, labels = raw(place, "used")
     assert found.nll == pytest.approx((nll(rows, labels, 1), nll(rows, labels, found.temperature)), rel=1e-3)
-    assert (found.n, found.left_out) == (len(labels), 0)
+    assert (found.n, found.n_promise, found.left_out) == (300, 150, 0)
     assert found.ece == pytest.approx((ece(rows, labels), ece(rows / found.temperature, labels)), rel=1e-3)
     assert found.ece[1] < found.ece[0]
-    assert found.to_json()["highest_coverage"] == 300 / 301
+    assert found.to_json()["highest_coverage"] == 150 / 151
 
 
 def test_probabilities_are_those_of_the_divided_logits_and_the_answer_stays(
@@ -127,7 +139,7 @@ def test_the_card_says_what_was_found_and_on_what(place: Path, found: Calibrated
     assert (card["format"], card["calibration"]["temperature"]) == (3, found.temperature)
     assert (card["calibration"]["n"], card["calibration"]["data"]) == (300, "used")
     tensors = load_file(place / "run" / stored[0])
-    rows, labels = raw(place, "used")
+    rows, labels = half(place, USED, promise=True)
     scores = 1 - softmax(rows / found.temperature)[np.arange(len(labels)), labels]
     np.testing.assert_allclose(tensors["scores"], np.sort(scores), atol=2e-6)
     assert {row.tobytes() for row in tensors["hashes"]} == {
@@ -145,21 +157,20 @@ def test_pictures_that_trained_are_left_out_whatever_they_are_called(place: Path
     for path in [*data.rglob("000?.png")]:
         path.rename(path.with_name(f"9{path.name}"))
     result = calibrate(tmp_path / "run", data, engine="torch")
-    rows = logits(module(place / "plain"), middles(range(200, 300)))
-    labels = np.asarray(DIGITS.target[200:300])
     assert (result.n, result.left_out) == (100, 40)
-    assert result.temperature == pytest.approx(best_temperature(rows, labels), rel=1e-3)
+    fitting = half(place, range(200, 300), promise=False)
+    assert result.temperature == pytest.approx(best_temperature(*fitting), rel=1e-3)
 
 
-def test_fewer_than_twenty_are_refused_and_nothing_is_stored(place: Path, tmp_path: Path) -> None:
+def test_fewer_than_forty_are_refused_and_nothing_is_stored(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "plain", tmp_path / "run")
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    data = save_digits(tmp_path / "data", [*range(10), *range(100, 119)])
+    data = save_digits(tmp_path / "data", [*range(10), *range(100, 139)])
     assert refused("calibrate", tmp_path / "run", data, "--engine", "torch", cwd=tmp_path) == (
-        "calibration needs at least 20 pictures of known classes that did not train, got 19 of 29; give others"
+        "calibration needs at least 40 pictures of known classes that did not train, got 39 of 49; give others"
     )
-    save_digits(data, [119, 120], names=["other"] * 10)
-    with pytest.raises(UserError, match="got 19 of 31"):
+    save_digits(data, [139, 140], names=["other"] * 10)
+    with pytest.raises(UserError, match="got 39 of 51"):
         calibrate(tmp_path / "run", data, engine="torch")
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
@@ -171,8 +182,8 @@ def test_a_second_calibration_takes_the_place_of_the_first(place: Path, tmp_path
     second = calibrate(tmp_path / "run", place / "used", engine="torch")
     (other,) = (path.name for path in (tmp_path / "run").glob("calibration*"))
     assert name != other
-    rows, labels = raw(place, "used")
-    assert second.temperature == pytest.approx(best_temperature(rows, labels), rel=1e-3)
+    fitting, (rows, labels) = half(place, USED, promise=False), raw(place, "used")
+    assert second.temperature == pytest.approx(best_temperature(*fitting), rel=1e-3)
     assert second.nll[0] == pytest.approx(nll(rows, labels, 1), rel=1e-3)  # before any, not before this one
     assert read_bundle(tmp_path / "run").card.temperature == second.temperature != first.temperature
 
@@ -196,7 +207,7 @@ def test_a_run_survives_a_calibration_that_ends_before_its_card(
     assert read_bundle(run).card.temperature == (found.temperature if earlier else 1)
     kept = read_calibration(run)
     assert (kept is not None) is earlier
-    assert kept is None or len(kept.scores) == 300
+    assert kept is None or len(kept.scores) == 150
     calibrate(run, place / "others", engine="torch")
     assert len([*run.glob("calibration-*")]) == 1
 
@@ -278,10 +289,10 @@ def test_readers_of_earlier_formats_refuse_what_they_would_answer_wrongly(
 
 
 def sets_of(place: Path, temperature: float, coverage: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which classes the sets of the other pictures hold, by the order statistic of the used ones."""
-    rows, labels = raw(place, "used")
+    """Which classes the sets of the other pictures hold, by the order statistic of the half that promises."""
+    rows, labels = half(place, USED, promise=True)
     scores = np.sort(1 - softmax(rows / temperature)[np.arange(len(labels)), labels])
-    limit = scores[int(np.ceil(301 * coverage)) - 1]
+    limit = scores[int(np.ceil(151 * coverage)) - 1]
     others, truth = raw(place, "others")
     return 1 - softmax(others / temperature) <= limit + 1e-7, truth
 
@@ -392,7 +403,7 @@ def test_predict_answers_with_sets_in_words(place: Path, chosen: dict[Path, list
         ({"coverage": 0.8, "threshold": 0.5}, "leave out topk and threshold"),
         ({"coverage": 1.0}, "coverage must lie between 0 and 1, got 1"),
         ({"coverage": 0.0}, "coverage must lie between 0 and 1, got 0"),
-        ({"coverage": 0.999}, "a coverage of 0.999 needs at least 999 calibration pictures, got 300"),
+        ({"coverage": 0.999}, "a coverage of 0.999 needs at least 999 calibration pictures, got 150"),
     ],
 )
 def test_what_cannot_be_promised_is_refused(
@@ -431,7 +442,18 @@ def test_the_command_calibrates_and_says_what_it_left_out(place: Path, tmp_path:
     done = neocog("calibrate", "run", "data", "--json", cwd=tmp_path)
     figures = json.loads(done.stdout)
     assert list(figures) == [
-        *("run", "temperature", "n", "left_out", "nll", "ece", "data", "note", "highest_coverage")
+        *(
+            "run",
+            "temperature",
+            "n",
+            "n_promise",
+            "left_out",
+            "nll",
+            "ece",
+            "data",
+            "note",
+            "highest_coverage",
+        )
     ]
     assert (figures["n"], figures["left_out"], figures["data"]) == (60, 5, "data")
     assert "left out 5 pictures that trained the run" in done.stderr
