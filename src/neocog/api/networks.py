@@ -80,9 +80,6 @@ def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -
     network = Network(card.model, card.preprocess, digest(tensors), backbone, version)
     head = Head(*bundle.head(), card.activation, card.temperature)
     return Loaded(network, head, card.classes, bundle, folder, model)
-    return Loaded(
-        network, Head(*bundle.head(), card.activation, card.temperature), card.classes, bundle, folder
-    )
 
 
 def _at_epoch(run: str | Path) -> tuple[str | Path, int | None]:

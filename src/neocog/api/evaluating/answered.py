@@ -30,7 +30,7 @@ class Answered:
     indices: NDArray[np.int64]
     """of these pictures in the data set, ascending"""
     probabilities: Floats
-    """(n, classes of the model)"""
+    """(n, classes of the model); logits of an ensemble's members where these are to be averaged"""
     unread: tuple[tuple[int, str], ...]
     """(index, reason)"""
     known: NDArray[np.bool_] | None

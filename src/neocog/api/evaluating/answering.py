@@ -14,12 +14,11 @@ from neocog.data.decode import Pixels
 from neocog.data.samples import Picture
 from neocog.errors import UserError, unknown
 from neocog.inference.engines import Engine
-from neocog.inference.network import ACTIVATIONS, Floats, Head
+from neocog.inference.network import Floats, Head
 from neocog.inference.stream import BATCH
 
 AVERAGES = ("softmax", "logits")
 PLAIN = "center"
-LEAST = np.float32(1e-38)  # below it float32 has no whole numbers of its own
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Answering:
     prepare: Callable[[Picture], NDArray[Any]]
     """a picture's views, uint8 (views, height, width, channels), or whatever `answer` takes"""
     answer: Callable[[NDArray[Any]], Floats]
-    """what was prepared of several pictures (n, ...) -> probabilities (n, classes)"""
+    """what was prepared of several pictures (n, ...) -> probabilities (n, classes), or logits where these are wanted"""
     views: int
     batch: int
     """pictures at once"""
@@ -52,14 +51,21 @@ def demand_average(average: str) -> None:
         raise unknown("average", average, AVERAGES)
 
 
-def by_views(member: Member, prepare: Callable[[Picture], Pixels], views: int, average: str) -> Answering:
-    """The network reads each view; `softmax` averages their probabilities, `logits` what these are made of."""
+def by_views(
+    member: Member, prepare: Callable[[Picture], Pixels], views: int, average: str, raw: bool = False
+) -> Answering:
+    """The network reads each view; `softmax` averages their probabilities, `logits` what these are made of.
+
+    With `raw` the answers are the averaged logits, divided by the temperature: what an ensemble averages.
+    """
 
     def answer(pixels: Pixels) -> Floats:
         n, taken = pixels.shape[:2]
         features = member.engine(pixels.reshape(-1, *pixels.shape[2:]))
-        logits = member.loaded.head.logits(features)
-        return mean_answer(member.loaded.head, logits.reshape(n, taken, -1), average)
+        logits = member.loaded.head.logits(features).reshape(n, taken, -1)
+        if raw:
+            return mean_logits(logits) / np.float32(member.loaded.head.temperature)
+        return mean_answer(member.loaded.head, logits, average)
 
     return Answering(prepare, answer, views, max(1, BATCH // views), member.engine.name)
 
@@ -68,25 +74,21 @@ def mean_answer(head: Head, logits: Floats, average: str) -> Floats:
     """Probabilities (n, classes) of the logits (n, views, classes); one view's are its own, bit for bit."""
     n, views, classes = logits.shape
     if average == "logits" or views == 1:
-        return head.activated(logits.mean(axis=1, dtype=np.float64).astype(np.float32))
+        return head.activated(mean_logits(logits))
     rows = head.activated(logits.reshape(-1, classes)).reshape(n, views, classes)
     return np.asarray(rows.mean(axis=1, dtype=np.float64), np.float32)
 
 
-def ensemble_answer(members: Sequence[Floats], average: str, activation: str) -> Floats:
-    """Probabilities (n, classes) of an ensemble from those of its members.
+def mean_logits(logits: Floats) -> Floats:
+    """(n, classes) of (n, views, classes)."""
+    return np.asarray(logits.mean(axis=1, dtype=np.float64), np.float32)
 
-    `softmax` is their mean; `logits` the mean of their logits, which their logarithms are up to a constant for each
-    picture that the normalisation takes out again.
-    """
+
+def ensemble_answer(members: Sequence[Floats]) -> Floats:
+    """The mean (n, classes) of what the members answer, probabilities or logits."""
     if len(members) == 1:
         return members[0]
-    stacked = np.stack(members).astype(np.float64)
-    if average == "softmax":
-        return np.asarray(stacked.mean(axis=0), np.float32)
-    kept = np.clip(stacked, LEAST, None)
-    logits = np.log(kept) if activation == "softmax" else np.log(kept / np.clip(1 - stacked, LEAST, None))
-    return ACTIVATIONS[activation](logits.mean(axis=0).astype(np.float32))
+    return np.asarray(np.mean(members, axis=0, dtype=np.float64), np.float32)
 
 
 def in_order_of(classes: tuple[str, ...], member: Member) -> NDArray[Any]:

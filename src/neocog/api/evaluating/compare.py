@@ -18,7 +18,7 @@ from neocog.api.evaluating.comparison_page import page_of_comparison
 from neocog.api.evaluating.evaluate import EvalOptions, asked_for, judged_data, loaded_for
 from neocog.api.evaluating.judge import Asked, judge
 from neocog.api.evaluating.scored import Scored
-from neocog.api.networks import module_of
+from neocog.api.networks import find_run, module_of
 from neocog.data.dataset import Dataset
 from neocog.draw.comparison import comparison_page
 from neocog.errors import UserError
@@ -44,8 +44,7 @@ def compare(
     """
     told = progress or Silent()
     names = tuple(str(run) for run in runs)
-    if len(set(names)) < len(names) or len(names) < 2:
-        raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
+    _demand_different(names)
     if options.get("ensemble") or options.get("soup"):
         raise UserError("compare sets single runs beside each other; leave ensemble and soup out")
     dataset = judged_data(data, told, options)
@@ -66,6 +65,13 @@ def compare(
         files.write_text(folder / REPORT, comparison_page(page))
         files.write_text(folder / FIGURES, json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
     return found
+
+
+def _demand_different(names: Sequence[str]) -> None:
+    """However they are spelled."""
+    places = {str(folder.resolve()) if (folder := find_run(name)) else name for name in names}
+    if len(places) < len(names) or len(names) < 2:
+        raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
 
 
 def _loaded(run: str, dataset: Dataset, told: Progress, options: EvalOptions) -> Classifier:

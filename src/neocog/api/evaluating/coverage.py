@@ -16,10 +16,12 @@ def coverage_of(scored: Scored, kept: Calibration | None) -> tuple[Coverage, ...
     """How often sets of classes held the true one, for each coverage that the calibration is large enough for.
 
     Of pictures that neither trained nor calibrated the run. Nothing where it is not calibrated (`kept` is None), where
-    none is left, and where the answers are not those that were calibrated: other views, other networks, fewer classes.
+    none is left, and where the answers are not those that were calibrated: other views, other networks, fewer classes,
+    label sets.
     """
     how = scored.how
-    if kept is None or how.protocol != PLAIN or len(how.members) > 1 or how.subset is not None:
+    otherwise = how.protocol != PLAIN or len(how.members) > 1 or how.subset is not None or how.label_sets
+    if kept is None or otherwise:
         return ()
     seen = {row.tobytes() for row in kept.hashes}
     new = np.array([row.tobytes() not in seen for row in scored.hashes], bool) & ~scored.trained

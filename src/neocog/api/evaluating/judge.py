@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,9 @@ from neocog.api.networks import module_of
 from neocog.data.dataset import Dataset
 from neocog.data.views.protocols import PROTOCOLS, views
 from neocog.errors import UserError, unknown
-from neocog.evaluation.truth import class_subset, restricted
+from neocog.evaluation.truth import LabelSets, class_subset, read_label_sets, restricted
 from neocog.inference.dense_engine import DENSE, dense_engine
+from neocog.inference.network import ACTIVATIONS
 from neocog.progress import Progress
 
 if TYPE_CHECKING:
@@ -58,35 +59,34 @@ def judge(
     several = _several(members, dataset)
     for note in dataset.notes:
         told.say(note)
-    ways = [answering_of(member, asked) for member in members]
+    raw = asked.average == "logits" and len(members) > 1
+    ways = [answering_of(member, asked, raw) for member in members]
     every, head = members[0].loaded.classes, members[0].loaded.head
     columns = _columns(every, asked, several)
     order = [in_order_of(every, member) for member in members]
-    if not asked.label_sets:
-        match_labels(every, dataset.classes)  # before anything is computed
     classes = every if columns is None else tuple(every[i] for i in columns)
+    sets = _label_sets(classes, dataset, asked)  # before anything is computed
     found = agreed(
         [
-            _answered_in(places, columns, answered(way, dataset, _trained(member), told, world))
+            _in_order(places, answered(way, dataset, _trained(member), told, world))
             for member, way, places in zip(members, ways, order, strict=True)
         ]
     )
-    rows = [one.probabilities for one in found]
-    together = replace(
-        found[0], probabilities=ensemble_answer(rows, asked.average, head.activation), known=_known(found)
-    )
+    settle = partial(_settled, activation=head.activation if raw else None, columns=columns)
+    own = [settle(one) for one in found]
+    together = settle(_mean(found)) if raw else _mean(own)
 
     def scored(one: Answered, by: Sequence[Member]) -> Scored | ScoredSeveral:
         how = how_of(by, ways[0], asked, columns)
         if several:
             return scored_several_answers(one, classes, dataset, how, asked.strict)
-        return scored_answers(one, classes, dataset, how, asked.strict, asked.label_sets)
+        return scored_answers(one, classes, dataset, how, asked.strict, sets)
 
     whole = scored(together, members)
     if len(members) == 1:
         return whole
-    own = tuple((member.name, scored(one, [member])) for member, one in zip(members, found, strict=True))
-    return replace(whole, members=own)  # type: ignore[arg-type]  # of the same kind
+    each = tuple((member.name, scored(one, [member])) for member, one in zip(members, own, strict=True))
+    return replace(whole, members=each)  # type: ignore[arg-type]  # of the same kind
 
 
 def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDArray[np.int64] | None) -> How:
@@ -110,28 +110,48 @@ def _columns(classes: tuple[str, ...], asked: Asked, several: bool) -> NDArray[n
         raise UserError(
             "a subset of classes and label sets are for models that name one class per picture, this one names several"
         )
+    if asked.subset is not None and asked.label_sets:
+        raise UserError("label sets say what is right among all classes of a model; leave the subset out")
     return None if asked.subset is None else class_subset(classes, asked.subset)
 
 
-def _answered_in(places: NDArray[np.int64], columns: NDArray[np.int64] | None, found: Answered) -> Answered:
-    """The answers with their columns in the order of `places`, and of these only `columns`."""
-    rows = found.probabilities[:, places]
+def _label_sets(classes: tuple[str, ...], dataset: Dataset, asked: Asked) -> LabelSets | None:
+    """What is right of each picture, where a file says it; UserError where model and data share no class."""
+    if asked.label_sets is None:
+        match_labels(classes, dataset.classes)
+        return None
+    names = [dataset.short_name(i) for i in range(len(dataset))]
+    return read_label_sets(asked.label_sets, names, classes)
+
+
+def _in_order(places: NDArray[np.int64], found: Answered) -> Answered:
+    return replace(found, probabilities=found.probabilities[:, places])
+
+
+def _settled(found: Answered, activation: str | None, columns: NDArray[np.int64] | None) -> Answered:
+    """Probabilities, made of logits where there is an `activation`, and of these only `columns`."""
+    rows = ACTIVATIONS[activation](found.probabilities) if activation else found.probabilities
     return replace(found, probabilities=rows if columns is None else restricted(rows, columns))
+
+
+def _mean(found: Sequence[Answered]) -> Answered:
+    rows = [one.probabilities for one in found]
+    return replace(found[0], probabilities=ensemble_answer(rows), known=_known(found))
 
 
 def _trained(member: Member) -> frozenset[str]:
     return training_hashes(member.loaded.folder)
 
 
-def answering_of(member: Member, asked: Asked) -> Answering:
-    """How `member` answers a picture by the protocol."""
+def answering_of(member: Member, asked: Asked, raw: bool = False) -> Answering:
+    """How `member` answers a picture by the protocol; with `raw` in logits."""
     preprocess = member.loaded.network.preprocess
     if asked.protocol in DENSE:
         return _dense(member, asked)
     if asked.protocol not in PROTOCOLS:
         raise unknown("protocol", asked.protocol, [*PROTOCOLS, *DENSE])
     taken = views(asked.protocol, preprocess)
-    return by_views(member, taken, taken.count, asked.average)
+    return by_views(member, taken, taken.count, asked.average, raw)
 
 
 def _dense(member: Member, asked: Asked) -> Answering:

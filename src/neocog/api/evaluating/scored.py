@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from neocog.evaluation.intervals import Interval
 from neocog.evaluation.leakage import Leaked, leaked
 from neocog.evaluation.metrics import Scores, intervals_of, score
 from neocog.evaluation.per_picture import best
-from neocog.evaluation.truth import read_label_sets
+from neocog.evaluation.truth import LabelSets
 from neocog.inference.network import Floats
 
 
@@ -156,17 +155,16 @@ def scored_answers(
     dataset: Dataset,
     how: How,
     strict: bool = False,
-    sets: Path | None = None,
+    sets: LabelSets | None = None,
 ) -> Scored:
     """The answers `found` about pictures of `dataset`, columns in the order of `classes`.
 
-    Which are right is said by the file `sets` where it is given, whose pictures without a label are left out.
+    Where `sets` of all pictures are given they say which are right, and pictures without a right one are left out.
     """
     unknown: tuple[str, ...] = ()
     excluded = 0
     if sets:
-        names = [dataset.short_name(i) for i in found.indices]
-        truth = read_label_sets(sets, names, classes)
+        truth = LabelSets(tuple(sets.sets[i] for i in found.indices))
         excluded = truth.excluded
         labels = truth.labels(found.probabilities)[truth.scored]
         found = found.only(truth.scored)
