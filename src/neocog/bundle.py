@@ -137,9 +137,14 @@ def read_calibration(folder: Path) -> Calibration | None:
     return Calibration(tensors["scores"].astype(np.float64), tensors["hashes"].astype(np.uint8))
 
 
+def snapshot_name(epoch: int | str) -> str:
+    """The file of the weights after so many epochs; for `*` a pattern of all."""
+    return f"epoch-{epoch:04d}.safetensors" if isinstance(epoch, int) else f"epoch-{epoch}.safetensors"
+
+
 def read_snapshot(folder: Path, epoch: int) -> Tensors:
     """The weights of the run in `folder` after `epoch` epochs, where it kept them (`train --snapshots N`)."""
-    path = folder / SNAPSHOTS / f"epoch-{epoch:04d}.safetensors"
+    path = folder / SNAPSHOTS / snapshot_name(epoch)
     if not path.is_file():
         kept = [
             str(int(p.stem.removeprefix("epoch-"))) for p in sorted(path.parent.glob("epoch-*.safetensors"))

@@ -65,7 +65,8 @@ def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
     bundle = read_bundle(folder)
     if epoch is not None:
         card = replace(bundle.card, calibration=None)  # it is of the weights that the run ended with
-        bundle = Bundle(card, read_snapshot(folder, epoch))
+        kept = read_snapshot(folder, epoch)  # with the auxiliary heads, where the network learned with such
+        bundle = Bundle(card, {name: kept[name] for name in bundle.tensors})
     return replace(loaded_from(bundle, folder, model), epoch=epoch)
 
 

@@ -120,6 +120,12 @@ def train(
             "--keep", "--checkpoint-hist", help="newest checkpoints that stay; 2 if not given", hidden=True
         ),
     ] = None,
+    snapshots: Annotated[
+        int | None,
+        Option(
+            help="newest epochs whose weights stay, to be used as RUN@EPOCH; none if not given", hidden=True
+        ),
+    ] = None,
     save_every: Annotated[
         float | None, Option(help="seconds between checkpoints; 120 if not given", hidden=True)
     ] = None,
@@ -164,6 +170,7 @@ def train(
         compile=compile or None,
         recompute=recompute or None,
         keep=keep,
+        snapshots=snapshots,
         save_every=save_every,
         time_limit=time_limit,
         tensorboard=tensorboard or None,

@@ -46,7 +46,7 @@ PANELS = {
         "recompute",
         "engine",
     ),
-    "Checkpoints": ("resume", "save_every", "keep", "time_limit", "prove_resume"),
+    "Checkpoints": ("resume", "save_every", "keep", "snapshots", "time_limit", "prove_resume"),
     "Output": ("output", "as_json", "print_config", "tensorboard", "help_all", "help"),
 }
 

@@ -136,8 +136,11 @@ def train_loop(
                     )
             # 8. judged on the held-out pictures, the average in place of the weights where there is one
             with averaged(state.average, net):
-                judged = judge(net, task.held_out, learner.normalise, loader.workers, recipe.flip_test, world)
-                state.after_epoch(judged, recipe)
+                state.after_epoch(
+                    judge(net, task.held_out, learner.normalise, loader.workers, recipe.flip_test, world),
+                    recipe,
+                )
+                keeping.snapshot(state)
             progress.say(str(state.rows[-1]))
             keeping.after_epoch(state)
         # 9. the weights that stay

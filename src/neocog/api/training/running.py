@@ -34,6 +34,8 @@ class RunOptions(TypedDict, total=False):
     """newest checkpoints that stay"""
     save_every: float
     """seconds from one checkpoint to the next"""
+    snapshots: int
+    """newest epochs whose weights stay in the run, as `RUN@EPOCH`"""
     time_limit: str | float | None
     """after which the run is saved and ends: 600, "10m", "1h30m\""""
     tensorboard: bool
@@ -49,6 +51,7 @@ def run_options(options: Mapping[str, Any]) -> dict[str, Any]:
     saving = Saving(
         every=options.get("save_every", 120.0),
         keep=options.get("keep", 2),
+        snapshots=options.get("snapshots", 0),
         limit=seconds(options.get("time_limit")),
         tensorboard=options.get("tensorboard", False),
     )
@@ -63,6 +66,7 @@ def running_json(plan: Plan) -> dict[str, Any]:
         **{name: getattr(plan, name) for name in AS_GIVEN},
         "workers": f"{workers.kind}:{workers.count}" if workers else "auto",
         "keep": saving.keep,
+        "snapshots": saving.snapshots,
         "save_every": saving.every,
         "time_limit": saving.limit,
         "tensorboard": saving.tensorboard,

@@ -10,15 +10,18 @@ from types import TracebackType
 
 import torch
 
+from neocog.bundle import SNAPSHOTS, snapshot_name
 from neocog.data.loading.loader import Batch
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
+from neocog.files import make_folder, whole_file
 from neocog.training.processes.distributed import World
 from neocog.training.processes.exchange import ALONE, word_of_first, words_of_all
 from neocog.training.resume.checkpoint import Checkpoint, NotFinite, latest, write_checkpoint
 from neocog.training.resume.events import Events, Scalars, scalars_to
 from neocog.training.resume.interruption import Interruption
 from neocog.training.resume.saving import CHECKPOINTS, Saving
+from neocog.training.resume.tensor_file import write_tensors
 from neocog.training.state import State, demand_same
 
 STEPS_LOGGED = 20  # from one line of events.jsonl to the next
@@ -114,6 +117,17 @@ class Keeping:
         if reason or monotonic() - self._saved >= self._saving.every:
             self.save(state)
         return reason
+
+    def snapshot(self, state: State) -> None:
+        """Keep the network's weights as they are, those of the newest epochs only."""
+        newest = self._saving.snapshots
+        if not newest or not self._saving.folder or not self._world.first:
+            return
+        folder = make_folder(self._saving.folder / SNAPSHOTS)
+        with whole_file(folder / snapshot_name(state.position.epoch)) as file:
+            write_tensors(file, state.net.state_dict())
+        for old in sorted(folder.glob(snapshot_name("*")))[:-newest]:
+            old.unlink()
 
     def after_epoch(self, state: State) -> None:
         """Log the epoch."""

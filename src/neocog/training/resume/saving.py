@@ -29,6 +29,8 @@ class Saving:
     """seconds after which the run is saved and ends"""
     steps: int | None = None
     """after which the run is saved and ends"""
+    snapshots: int = 0
+    """newest epochs whose weights stay in the run, to be taken out of it later"""
     tensorboard: bool = False
     """figures for TensorBoard in the folder, too"""
     identity: Mapping[str, Any] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class Saving:
         rules = {
             "every": (self.every >= 0, "seconds between checkpoints must not be negative"),
             "keep": (self.keep >= 1, "at least 1 checkpoint must be kept"),
+            "snapshots": (self.snapshots >= 0, "the number of snapshots must not be negative"),
             "limit": (self.limit is None or self.limit > 0, "the time limit must be above 0"),
             "steps": (self.steps is None or self.steps >= 1, "a run must have a step at least"),
         }
