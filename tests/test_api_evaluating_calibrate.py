@@ -120,6 +120,24 @@ def test_probabilities_are_those_of_the_divided_logits_and_the_answer_stays(
     assert scored.how.temperature == found.temperature
 
 
+@pytest.mark.parametrize("average", ["softmax", "logits"])
+def test_each_member_of_an_ensemble_has_its_own_temperature(
+    place: Path, tmp_path: Path, found: Calibrated, average: str
+) -> None:
+    other = make_run(tmp_path / "other", 1)
+    data = save_digits(tmp_path / "data", OTHERS[:40])
+    numbers, _ = in_order(data)
+    first = logits(module(place / "plain"), middles(numbers)) / found.temperature
+    rows = np.stack([first, logits(module(other), middles(numbers))])
+    wanted = softmax(rows).mean(axis=0) if average == "softmax" else softmax(rows.mean(axis=0))
+    for runs in ((place / "run", other), (other, place / "run")):
+        scored = evaluate(runs[0], data, ensemble=[runs[1]], engine="torch", average=average)
+        np.testing.assert_allclose(scored.probabilities, wanted, rtol=0, atol=4e-6)
+        assert scored.how.temperature is None
+        assert "each at its own temperature" in str(scored.how)
+        assert dict(scored.members)[str(place / "run")].how.temperature == found.temperature
+
+
 def test_the_command_predicts_with_the_temperature(place: Path, found: Calibrated) -> None:
     numbers = OTHERS[:3]
     paths = [place / "others" / CLASSES[DIGITS.target[n]] / f"{n:04}.png" for n in numbers]

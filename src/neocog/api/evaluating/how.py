@@ -27,7 +27,8 @@ class How:
     """classes that answers were restricted to; None without such a restriction"""
     label_sets: str = ""
     """the file that says which answers are right; empty where the data's labels do"""
-    temperature: float = 1.0
+    temperature: float | None = 1.0
+    """that logits are divided by; None where the members have different ones"""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"members": list(self.members)}
@@ -50,6 +51,8 @@ class How:
             said.append(f"answers among {self.subset} classes")
         if self.label_sets:
             said.append(f"right by {self.label_sets}")
-        if self.temperature != 1:
+        if self.temperature is None:
+            said.append("each at its own temperature")
+        elif self.temperature != 1:
             said.append(f"temperature {self.temperature:.3f}")
         return ", ".join([*said, f"engine {self.engine}"])

@@ -76,21 +76,22 @@ def judge(
     own = [settle(one) for one in found]
     together = settle(_mean(found)) if raw else _mean(own)
 
-    def scored(one: Answered, by: Sequence[Member]) -> Scored | ScoredSeveral:
-        how = how_of(by, ways[0], asked, columns)
+    def scored(one: Answered, by: Sequence[Member], way: Answering) -> Scored | ScoredSeveral:
+        how = how_of(by, way, asked, columns)
         if several:
             return scored_several_answers(one, classes, dataset, how, asked.strict)
         return scored_answers(one, classes, dataset, how, asked.strict, sets)
 
-    whole = scored(together, members)
+    whole = scored(together, members, ways[0])
     if len(members) == 1:
         return whole
-    each = tuple((member.name, scored(one, [member])) for member, one in zip(members, own, strict=True))
+    each = tuple((m.name, scored(one, [m], way)) for m, one, way in zip(members, own, ways, strict=True))
     return replace(whole, members=each)  # type: ignore[arg-type]  # of the same kind
 
 
 def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDArray[np.int64] | None) -> How:
     """How `members` answer together, for whoever reads the figures."""
+    temperatures = {member.loaded.head.temperature for member in members}
     return How(
         protocol=asked.protocol,
         views=way.views,
@@ -100,7 +101,7 @@ def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDA
         engine=way.engine,
         subset=None if columns is None else len(columns),
         label_sets=asked.label_sets.name if asked.label_sets else "",
-        temperature=members[0].loaded.head.temperature,
+        temperature=temperatures.pop() if len(temperatures) == 1 else None,
     )
 
 
