@@ -29,7 +29,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_newest_stay_and_the_last_is_what_the_run_ended_with(run: Path) -> None:
     kept = sorted(path.name for path in (run / "snapshots").iterdir())
     assert kept == ["epoch-0002.safetensors", "epoch-0003.safetensors"]
-    bundle, last = (load_file(run / name) for name in ("model.safetensors", "snapshots/epoch-0003.safetensors"))
+    bundle, last = (
+        load_file(run / name) for name in ("model.safetensors", "snapshots/epoch-0003.safetensors")
+    )
     assert bundle.keys() == last.keys()
     assert all(np.array_equal(bundle[name], last[name]) for name in bundle)
 

@@ -188,9 +188,16 @@ def train(
     elif prove_resume:
         otherwise.prove_resume(data, model, options, as_json)
     else:
-        from neocog.api.training.train import train as run_train
+        _train(data, model, (output, resume), options, as_json)
 
-        _told(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
+
+def _train(
+    data: str, model: str | None, place: tuple[Path | None, str | None], options: PlanOptions, as_json: bool
+) -> None:
+    from neocog.api.training.train import train as run_train
+
+    output, resume = place
+    _told(run_train(data, model, output=output, resume=resume, progress=Console(), **options), as_json)
 
 
 def _told(run: Run, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.api.classifier import load
 from neocog.api.evaluating.answered import Answered, answered, skipped_names, training_hashes
-from neocog.api.evaluating.evaluate import DataOptions, LoadOptions, judged_data
+from neocog.api.evaluating.evaluate import JudgedOptions, judged_data
 from neocog.api.evaluating.judge import Asked, answering_of
 from neocog.api.evaluating.scored import match_labels
 from neocog.api.networks import Loaded, find_run
@@ -66,12 +66,8 @@ class Calibrated:
         return f"<p>{self}</p>"
 
 
-class CalibrateOptions(DataOptions, LoadOptions, total=False):
-    """What `calibrate` takes by keyword."""
-
-
 def calibrate(
-    run: str | Path, data: object, *, progress: Progress | None = None, **options: Unpack[CalibrateOptions]
+    run: str | Path, data: object, *, progress: Progress | None = None, **options: Unpack[JudgedOptions]
 ) -> Calibrated:
     """Find the temperature of `run` on labelled `data` (Guo et al. 2017) and store it in the run.
 

@@ -53,7 +53,11 @@ class LoadOptions(TypedDict, total=False):
     device: str
 
 
-class EvalOptions(DataOptions, LoadOptions, total=False):
+class JudgedOptions(DataOptions, LoadOptions, total=False):
+    """Which pictures are judged by what."""
+
+
+class EvalOptions(JudgedOptions, total=False):
     """What `evaluate` takes by keyword."""
 
     protocol: str
@@ -141,7 +145,7 @@ def loaded_members(
     return [replace(members[0], loaded=mixed, soup_of=tuple(one.name for one in members))]
 
 
-def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: EvalOptions) -> Classifier:
+def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: JudgedOptions) -> Classifier:
     """One classifier, ready for the pictures."""
     one = load(
         run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog import files
-from neocog.api.classifier import Classifier, load
+from neocog.api.classifier import Classifier
 from neocog.api.evaluating.answered import training_hashes
+from neocog.api.evaluating.evaluate import JudgedOptions, judged_data, loaded_for
 from neocog.api.evaluating.scored import match_labels
 from neocog.data.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Corruption, chosen, picture_seed
-from neocog.data.dataset import Dataset, LeftOut, judged_part, labelled
+from neocog.data.dataset import Dataset, LeftOut
 from neocog.data.quarantine import demand_readable
-from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.resize import Pixels
-from neocog.data.source import open_dataset
 from neocog.draw.robustness import Spoiled, render_robustness
 from neocog.draw.table import Table
 from neocog.draw.text import count
@@ -143,35 +142,26 @@ def robustness(
     corruptions: Sequence[str] | str | None = None,
     severities: Sequence[int] = SEVERITIES,
     seed: int = 0,
-    part: str | None = None,
-    model: str | None = None,
-    download: bool = False,
-    strict: bool = False,
-    decoding: str | None = None,
-    engine: str = "auto",
-    device: str = "auto",
     progress: Progress | None = None,
-    **reading: Unpack[ReadingOptions],
+    **options: Unpack[JudgedOptions],
 ) -> RobustnessReport:
     """Accuracy of a run or a published model on labelled `data` under common corruptions.
 
     `corruptions` are names of `CORRUPTIONS`, all that the model's channels allow if not given. As in ImageNet-C what
     the network sees, resized and cropped, is spoiled. The randomness of a picture follows from `seed` and its pixels:
-    neither order nor batches change a count. The other arguments are those of `evaluate`.
+    neither order nor batches change a count. `options` are those of `evaluate` about data and loading.
     """
     told, levels = progress or Silent(), _severities(severities)
-    dataset = open_dataset(data, replace(make_reading(**reading), download=download, progress=told))
-    classifier = load(run, model=model, download=download, engine=engine, device=device, progress=told)
-    classifier = classifier.suited_to(dataset, told, decoding)
+    dataset = judged_data(data, told, options)
+    classifier = loaded_for(run, dataset, told, options)
     _demand_one_class(classifier, dataset)
-    dataset = labelled(judged_part(dataset, part))
     index, unknown = match_labels(classifier.classes, dataset.classes)
     for note in dataset.notes:
         told.say(note)
     named = chosen(corruptions, classifier.preprocess.channels)
     spoiler = _Spoiler(classifier, tuple((one, level) for one in named for level in levels), seed)
     found = _counted(spoiler, dataset, index, told)
-    if strict:
+    if options.get("strict"):
         demand_readable(dataset, found.skipped)
     counts = np.reshape(found.right[1:], (len(named), len(levels))).tolist()
     rows = {one.name: tuple(row) for one, row in zip(named, counts, strict=True)}
