@@ -116,25 +116,33 @@ def calibrate_bundle(folder: Path, facts: Mapping[str, Any], calibration: Calibr
     The card is written last: a crash before leaves the bundle as it was.
     """
     card, sums = _read_card(folder)
+    old = _calibration_name(sums)
     data = save({"scores": calibration.scores, "hashes": calibration.hashes})
     digest = hashlib.sha256(data).hexdigest()
     name = f"calibration-{digest[:8]}.safetensors"
     files.write_bytes(folder / name, data)
     kept = {MODEL: sums[MODEL], GOLDEN: sums[GOLDEN], name: digest}
     _write_card(folder, replace(card, calibration=dict(facts)), kept)
-    for old in folder.glob("calibration-*.safetensors"):
-        if old.name != name:
-            old.unlink()
+    if old and old != name:
+        (folder / old).unlink(missing_ok=True)
 
 
 def read_calibration(folder: Path) -> Calibration | None:
     """What `calibrate_bundle` stored; None where nothing was."""
     _, sums = _read_card(folder)
-    name = next((name for name in sums if name.startswith("calibration-")), None)
+    name = _calibration_name(sums)
     if name is None:
         return None
-    tensors = read_tensors(_checked(folder, name, sums))
+    path = _checked(folder, name, sums)
+    tensors = read_tensors(path)
+    if set(tensors) != {"scores", "hashes"} or not np.isfinite(tensors["scores"]).all():
+        raise UserError(f"{path} holds no calibration; run neocog calibrate again")
     return Calibration(tensors["scores"].astype(np.float64), tensors["hashes"].astype(np.uint8))
+
+
+def _calibration_name(sums: Mapping[str, str]) -> str | None:
+    """The file that holds a calibration: its name follows from its content."""
+    return next((n for n, total in sums.items() if n == f"calibration-{total[:8]}.safetensors"), None)
 
 
 def snapshot_name(epoch: int | str) -> str:
@@ -217,9 +225,15 @@ def _read_card(folder: Path) -> tuple[Card, dict[str, str]]:
         fields["preprocess"] = Preprocess.from_json(fields["preprocess"])
         if fields.get("activation", "softmax") not in FORMATS:
             raise KeyError(f"the activation {fields['activation']}")
+        if fields.get("calibration") is not None and not _positive(fields["calibration"]["temperature"]):
+            raise KeyError("the temperature")
         return Card(**fields), stored["sha256"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is no card of this neocog: {error} is missing or wrong") from error
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < float("inf")
 
 
 def _checked(folder: Path, name: str, sums: Mapping[str, str]) -> Path:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from neocog.api import names
 from neocog.api.evaluating.answering import Member
-from neocog.api.evaluating.judge import Asked, judge
+from neocog.api.evaluating.judge import Asked
 from neocog.api.evaluating.scored import Scored
 from neocog.api.evaluating.scored_several import ScoredSeveral
-from neocog.api.networks import Loaded, find_run, load_classifier, module_of
+from neocog.api.networks import Loaded, load_classifier, module_of, run_and_epoch
 from neocog.api.predictions import (
     UNKNOWN,
     Choice,
@@ -47,8 +47,8 @@ class Classifier:
     loaded: Loaded
     engine_name: str = "auto"
     device: str = "auto"
-    soup_of: tuple[str, ...] = ()
-    """the runs whose weights were averaged into it"""
+    soup_of: tuple[tuple[str, Path | None], ...] = ()
+    """name and folder of the runs whose weights were averaged into it"""
     _chosen: Chosen | None = field(default=None, init=False, repr=False)
 
     @property
@@ -153,17 +153,14 @@ class Classifier:
         are averaged. With `strict` a picture that cannot be read is an error instead of being skipped and counted. With
         `exact` a run that decodes fast is scored with every pixel decoded, too.
         """
+        from neocog.api.evaluating.evaluate import judged  # which loads classifiers itself
+
         dataset = labelled(judged_part(open_dataset(data), part))
-        told, asked = progress or Silent(), Asked(protocol, average, strict)
-        scored = judge([self.member()], dataset, asked, told)
-        if not exact or self.preprocess.decoding == "exact":
-            return scored
-        again = judge([self.with_every_pixel().member()], dataset, asked, told)
-        return replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
+        return judged([self], dataset, Asked(protocol, average, strict), progress or Silent(), exact=exact)
 
     def member(self) -> Member:
         """Itself as one of those that are judged together."""
-        return Member(self.name, self.loaded, self.engine.engine, self.soup_of)
+        return Member(self.name, self.loaded, self.engine.engine, self.soup_of, self.device)
 
     def with_every_pixel(self) -> Classifier:
         """The same with exact decoding."""
@@ -256,7 +253,7 @@ def load(
     `model` names the user's own FILE.py:FUNCTION where the run was trained with one on another machine. Only with
     `download` are a published model's weights fetched over the network.
     """
-    if download and find_run(run) is None:
+    if download and run_and_epoch(run)[0] is None:
         names.fetch(names.parse(str(run)), progress)
     return Classifier(load_classifier(run, model), engine, device)
 

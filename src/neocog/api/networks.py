@@ -56,8 +56,7 @@ def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
 
     `model` names the user's own file again where a run needs it.
     """
-    run, epoch = _at_epoch(run)
-    folder = find_run(run)
+    folder, epoch = run_and_epoch(run)
     if folder is None:
         return _published_classifier(str(run))
     if model:
@@ -83,6 +82,12 @@ def loaded_from(bundle: Bundle, folder: Path | None, model: str | None = None) -
     return Loaded(network, head, card.classes, bundle, folder, model)
 
 
+def run_and_epoch(run: str | Path) -> tuple[Path | None, int | None]:
+    """The folder of `RUN` or `RUN@EPOCH`, and the epoch; no folder where it is the name of a published model."""
+    path, epoch = _at_epoch(run)
+    return find_run(path), epoch
+
+
 def _at_epoch(run: str | Path) -> tuple[str | Path, int | None]:
     """The run and the epoch of `RUN@EPOCH`; no epoch where there is a folder of this very name."""
     path, _, epoch = str(run).rpartition("@")
@@ -93,6 +98,9 @@ def _at_epoch(run: str | Path) -> tuple[str | Path, int | None]:
 
 def find_run(run: str | Path) -> Path | None:
     """The folder of a run, `runs/last` included; None where `run` is the name of a published model."""
+    whole, epoch = _at_epoch(run)
+    if epoch is not None and is_bundle(Path(whole)):
+        raise UserError(f"{run} are the weights after one epoch of a run, this takes the run itself: {whole}")
     folder = Path(os.path.expanduser(run))  # noqa: PTH111  # unlike Path's it never raises
     if folder.is_file() and folder.name == "last":  # the pointer where the system has no symbolic links
         folder = folder.parent / folder.read_text("utf-8").strip()

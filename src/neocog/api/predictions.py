@@ -38,7 +38,7 @@ class Prediction:
         pairs = zip(self.labels, self.probabilities, strict=True)
         shape: dict[str, Any] = {"path": self.path}
         if self.answer is not None:
-            shape["answer"] = self.answer
+            shape |= {"answer": self.answer, "abstained": len(self.labels) != 1}
         shape["predictions"] = [{"label": label, "probability": p} for label, p in pairs]
         return {**shape, "error": self.reason} if self.reason else shape
 

@@ -128,6 +128,8 @@ def _print(scored: Scored, exact: bool) -> None:
     out(scored.how)
     for name, own in scored.members:
         out(f"  {name}: top-1 {own.top1:.4f}, top-5 {own.scores.top5:.4f}")
+    if scored.gain:
+        out(scored.gain)
     for row in scored.coverage:
         out(f"coverage {row.wanted:g}: {row}")
     if scored.exact:

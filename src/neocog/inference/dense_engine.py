@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -15,7 +16,7 @@ from neocog.data.views.crops import Extent
 from neocog.data.views.scales import edges_of, largest, whole
 from neocog.errors import UserError, unknown
 from neocog.inference.engines import Engine
-from neocog.inference.network import ACTIVATIONS, Floats
+from neocog.inference.network import Floats, softmax
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,8 +69,8 @@ class DenseEngine:
     maps: Engine
     """uint8 pixels (n, height, width, channels) -> logits (n, classes, rows, columns)"""
     average: Averaged = "logits"
-    activation: str = "softmax"
-    """of `ACTIVATIONS`"""
+    activated: Callable[[Floats], Floats] = softmax
+    """logits (n, classes) -> probabilities"""
 
     @property
     def edges(self) -> list[Extent]:
@@ -91,7 +92,7 @@ class DenseEngine:
         rows = logits.reshape(len(logits), -1).T  # positions, classes
         if self.average == "logits":
             rows = rows.mean(axis=0, keepdims=True, dtype=np.float64)
-        return np.asarray(ACTIVATIONS[self.activation](rows).mean(axis=0, dtype=np.float64), np.float32)
+        return np.asarray(self.activated(rows).mean(axis=0, dtype=np.float64), np.float32)
 
 
 def dense_engine(
@@ -100,7 +101,7 @@ def dense_engine(
     protocol: str = "dense",
     *,
     average: Averaged = "logits",
-    activation: str = "softmax",
+    activated: Callable[[Floats], Floats] = softmax,
     device: str = "auto",
 ) -> DenseEngine:
     """Dense evaluation of a classifier with logits, through torch; `protocol` is a name of `DENSE`.
@@ -116,4 +117,4 @@ def dense_engine(
         raise UserError(f"average must be one of {', '.join(get_args(Averaged))}, got {average!r}")
     twin = dense(net, (preprocess.channels, *preprocess.size))
     maps = TorchEngine(twin, preprocess, runtime.device(device))
-    return DenseEngine(DENSE[protocol], preprocess, maps, average, activation)
+    return DenseEngine(DENSE[protocol], preprocess, maps, average, activated)

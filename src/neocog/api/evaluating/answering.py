@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,20 @@ class Member:
     name: str
     loaded: Loaded
     engine: Engine
-    soup_of: tuple[str, ...] = ()
-    """the runs whose weights were averaged into it"""
+    soup_of: tuple[tuple[str, Path | None], ...] = ()
+    """name and folder of the runs whose weights were averaged into it"""
+    device: str = "auto"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is made of."""
+        return tuple(name for name, _ in self.soup_of) or (self.name,)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Of the runs that it is made of."""
+        found = [folder for _, folder in self.soup_of] if self.soup_of else [self.loaded.folder]
+        return tuple(folder for folder in found if folder is not None)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.api.classifier import load
 from neocog.api.evaluating.answered import Answered, answered, skipped_names, training_hashes
-from neocog.api.evaluating.evaluate import JudgedOptions, judged_data
+from neocog.api.evaluating.evaluate import JudgedOptions, demand_alone, judged_data
 from neocog.api.evaluating.judge import Asked, answering_of
 from neocog.api.evaluating.scored import match_labels
 from neocog.api.networks import Loaded, find_run
@@ -34,19 +34,19 @@ class Calibrated:
     run: str
     temperature: float
     """that logits are divided by from now on; above 1 the run was too sure of its answers"""
-    n: int
-    """pictures, none of which trained"""
+    n_fit: int
+    """pictures that found the temperature, none of which trained"""
     n_promise: int
-    """of these, the half that promises coverage; the other has found the temperature"""
+    """other such pictures, which promise coverage"""
     left_out: int
     """pictures that trained, or of classes that the model does not know"""
     nll: tuple[float, float]
-    """mean negative logarithm of the true class's probability, before and after"""
+    """mean negative logarithm of the true class's probability, before and after, on the pictures that promise"""
     ece: tuple[float, float]
-    """expected calibration error, before and after"""
+    """expected calibration error, before and after, on the same"""
     data: str
     note: str = ""
-    """why the temperature is a bound, where it is one"""
+    """why no temperature was found, where 1 is stored instead"""
 
     @property
     def most(self) -> float:
@@ -58,8 +58,9 @@ class Calibrated:
 
     def __str__(self) -> str:
         return (
-            f"temperature {self.temperature:.3f} from {self.n:,} pictures: log loss {self.nll[0]:.4f} before, "
-            f"{self.nll[1]:.4f} after; calibration error {self.ece[0]:.4f} before, {self.ece[1]:.4f} after"
+            f"temperature {self.temperature:.3f} from {self.n_fit:,} pictures; on {self.n_promise:,} others log loss "
+            f"{self.nll[0]:.4f} before, {self.nll[1]:.4f} after; calibration error {self.ece[0]:.4f} before, "
+            f"{self.ece[1]:.4f} after"
         )
 
     def _repr_html_(self) -> str:
@@ -75,6 +76,7 @@ def calibrate(
     half of the pictures finds it; the scores of the other are stored, so that `predict` can promise a coverage.
     Pictures that trained, known by their content, are left out. Raises `UserError` in words.
     """
+    demand_alone("calibrate")
     told = progress or Silent()
     folder = find_run(run)
     if folder is None:
@@ -96,6 +98,10 @@ def calibrate(
     found = answered(answering_of(member, Asked()), dataset, training_hashes(folder), told)
     for path, reason in skipped_names(dataset, found, options.get("strict", False)):
         told.say(f"skipped {path}: {reason}")
+    if (by := classifier.loaded.bundle) and by.card.recipe.get("best_by"):
+        told.say(
+            "note: held-out pictures chose the best epoch of this run; calibrated on them the promise is too bold"
+        )
     return _stored(folder, plain, dataset, found)
 
 
@@ -113,18 +119,21 @@ def _stored(folder: Path, plain: Loaded, dataset: Dataset, found: Answered) -> C
     chosen = found.only(kept)
     rows, truth = chosen.probabilities, labels[kept]
     promising = _every_other(chosen.hashes)
-    temperature = fit_temperature(rows[~promising], truth[~promising])
+    fitted = fit_temperature(rows[~promising], truth[~promising])
+    note = unbounded(fitted) or ""
+    temperature = 1.0 if note else fitted
     after = tempered(rows, temperature)
+    before, changed, judged = rows[promising], after[promising], truth[promising]
     result = Calibrated(
         run=str(folder),
         temperature=temperature,
-        n=len(truth),
-        n_promise=int(promising.sum()),
+        n_fit=int((~promising).sum()),
+        n_promise=len(judged),
         left_out=int((~kept).sum()),
-        nll=(log_loss(rows, truth), log_loss(after, truth)),
-        ece=(reliability(rows, truth).ece, reliability(after, truth).ece),
+        nll=(log_loss(before, judged), log_loss(changed, judged)),
+        ece=(reliability(before, judged).ece, reliability(changed, judged).ece),
         data=dataset.name,
-        note=unbounded(temperature) or "",
+        note=f"{note}; 1 is stored" if note else "",
     )
     contents = {row.tobytes().hex(): row for row in chosen.hashes}
     facts = {key: value for key, value in result.to_json().items() if key != "run"}

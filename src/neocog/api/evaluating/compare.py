@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from time import perf_counter
@@ -13,17 +14,19 @@ import numpy as np
 
 from neocog import files
 from neocog.api.classifier import Classifier
-from neocog.api.evaluating.comparison import Compared, Comparison, Cost
+from neocog.api.evaluating.comparison import Compared, Comparison
 from neocog.api.evaluating.comparison_page import page_of_comparison
-from neocog.api.evaluating.evaluate import EvalOptions, asked_for, judged_data, loaded_for
+from neocog.api.evaluating.cost import cost_of
+from neocog.api.evaluating.evaluate import EvalOptions, asked_for, demand_alone, judged_data, loaded_for
 from neocog.api.evaluating.judge import Asked, judge
 from neocog.api.evaluating.scored import Scored
-from neocog.api.networks import find_run, module_of
+from neocog.api.networks import run_and_epoch
 from neocog.data.dataset import Dataset
 from neocog.draw.comparison import comparison_page
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
+WARM = 64  # pictures answered before the clock runs
 REPORT, FIGURES = "compare.html", "compare.json"
 
 
@@ -42,11 +45,12 @@ def compare(
     that one of two alone gets right has p < 0.05, adjusted by Holm (1979) over all pairs. With `output` a page and the
     figures are written into that folder. `options` are those of `evaluate`. Raises `UserError` in words.
     """
+    demand_alone("compare")
     told = progress or Silent()
     names = tuple(str(run) for run in runs)
     _demand_different(names)
-    if options.get("ensemble") or options.get("soup"):
-        raise UserError("compare sets single runs beside each other; leave ensemble and soup out")
+    if extra := [name for name in ("ensemble", "soup", "exact") if options.get(name)]:
+        raise UserError(f"compare sets single runs beside each other; leave {' and '.join(extra)} out")
     dataset = judged_data(data, told, options)
     loaded = [_loaded(run, dataset, told, options) for run in names]
     asked = asked_for(options, dataset)
@@ -55,7 +59,7 @@ def compare(
     found = Comparison(
         dataset.name,
         tuple(
-            Compared(name, one.loaded.network.name, scored, _cost(one, scored, rate))
+            Compared(name, one.loaded.network.name, scored, cost_of(one.loaded, scored.how, rate))
             for name, one, scored, (_, rate) in zip(names, loaded, kept, timed, strict=True)
         ),
     )
@@ -69,7 +73,8 @@ def compare(
 
 def _demand_different(names: Sequence[str]) -> None:
     """However they are spelled."""
-    places = {str(folder.resolve()) if (folder := find_run(name)) else name for name in names}
+    found = {name: run_and_epoch(name) for name in names}
+    places = {(str(folder.resolve()) if folder else name, epoch) for name, (folder, epoch) in found.items()}
     if len(places) < len(names) or len(names) < 2:
         raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
 
@@ -82,8 +87,14 @@ def _loaded(run: str, dataset: Dataset, told: Progress, options: EvalOptions) ->
 
 
 def _timed(one: Classifier, dataset: Dataset, asked: Asked, told: Progress) -> tuple[Scored, float]:
-    """The scores and pictures a second, after the engine is made."""
+    """The scores and pictures a second, once the engine and the first pictures are warm."""
     member = one.member()
+    judge(
+        [member],
+        dataset.select(np.arange(min(WARM, len(dataset)))),
+        replace(asked, label_sets=None),
+        Silent(),
+    )
     start = perf_counter()
     scored = judge([member], dataset, asked, told)
     assert isinstance(scored, Scored)
@@ -103,11 +114,3 @@ def _fair(scores: Sequence[Scored], told: Progress) -> list[Scored]:
     if len(new) < len(shared):
         told.say(f"left out {len(shared) - len(new):,} pictures that trained one of the runs")
     return [scored.only(np.isin(scored.indices, new)) for scored in scores]
-
-
-def _cost(one: Classifier, scored: Scored, rate: float) -> Cost:
-    from neocog.analysis.table import summarize
-
-    preprocess = one.preprocess
-    table = summarize(module_of(one.loaded), (preprocess.channels, *preprocess.size), name=one.name)
-    return Cost(table.params, table.macs_of_one * scored.how.views, rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import combinations
@@ -10,20 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.api.evaluating.cost import Cost
 from neocog.api.evaluating.scored import Scored
 from neocog.draw.table import Table
 from neocog.evaluation.paired import Paired, compared_all
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a classifier's answers cost."""
-
-    params: int
-    macs: int
-    """multiply-adds of a picture, all of its views together"""
-    rate: float
-    """pictures a second, from the file to the answer, on this machine while it did this"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ class Comparison:
                 f"{run.scored.scores.top5:.4f}",
                 run.cost.params,
                 run.cost.macs,
-                round(run.cost.rate),
+                round(run.cost.rate or 0),
             )
             for run in self.runs
         )
@@ -104,5 +95,5 @@ class Comparison:
         return "\n".join([str(self.table()), f"{self.n:,} pictures of {self.data}", *lines])
 
     def _repr_html_(self) -> str:
-        said = "".join(f"<p>{self.verdict(*pair)}</p>" for pair in combinations(self.rights, 2))
+        said = "".join(f"<p>{html.escape(self.verdict(*pair))}</p>" for pair in combinations(self.rights, 2))
         return self.table()._repr_html_() + said

@@ -25,6 +25,9 @@ def coverage_of(scored: Scored, kept: Calibration | None) -> tuple[Coverage, ...
         return ()
     seen = {row.tobytes() for row in kept.hashes}
     new = np.array([row.tobytes() not in seen for row in scored.hashes], bool) & ~scored.trained
+    new &= (
+        scored.labels < scored.probabilities.shape[1]
+    )  # nothing is promised of classes that it does not know
     if not new.any():
         return ()
     rows, labels, n = scored.probabilities[new], scored.labels[new], len(kept.scores)

@@ -13,6 +13,7 @@ from neocog import runtime
 from neocog.api.classifier import Classifier, load
 from neocog.api.evaluating.answering import PLAIN
 from neocog.api.evaluating.coverage import coverage_of
+from neocog.api.evaluating.gain import gain_of
 from neocog.api.evaluating.judge import Asked, judge
 from neocog.api.evaluating.outputs import write_evaluation
 from neocog.api.evaluating.scored import Scored
@@ -96,12 +97,7 @@ def evaluate(
         dataset = judged_data(data, heard, options)
         members = loaded_members([run, *options.get("ensemble", ())], dataset, heard, options)
         asked = asked_for(options, dataset)
-        scored = _judged(members, dataset, asked, heard, world)
-        if isinstance(scored, Scored):
-            scored = replace(scored, coverage=coverage_of(scored, members[0].calibration()))
-        if options.get("exact") and not all(one.preprocess.decoding == "exact" for one in members):
-            again = _judged([one.with_every_pixel() for one in members], dataset, asked, heard, world)
-            scored = replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
+        scored = judged(members, dataset, asked, heard, world, exact=options.get("exact", False))
         if output is not None and (world is None or world.first):
             write_evaluation(Path(output), scored, dataset, members[0].preprocess)
         return scored
@@ -129,7 +125,8 @@ def judged_data(data: object, told: Progress, options: DataOptions) -> Dataset:
     opened = open_dataset(
         data, replace(make_reading(**reading), download=options.get("download", False), progress=told)
     )
-    return labelled(judged_part(opened, options.get("part")))
+    part = judged_part(opened, options.get("part"))
+    return part if options.get("label_sets") else labelled(part)
 
 
 def loaded_members(
@@ -142,7 +139,9 @@ def loaded_members(
     if len(members) < 2:
         raise UserError("a soup needs at least two runs; name the others with --with")
     mixed = mean_of([one.loaded for one in members], options.get("model"))
-    return [replace(members[0], loaded=mixed, soup_of=tuple(one.name for one in members))]
+    return [
+        replace(members[0], loaded=mixed, soup_of=tuple((one.name, one.loaded.folder) for one in members))
+    ]
 
 
 def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: JudgedOptions) -> Classifier:
@@ -158,6 +157,14 @@ def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: Judge
     return one.suited_to(dataset, told, options.get("decoding"))
 
 
+def demand_alone(verb: str) -> None:
+    """Raise where this is one of several processes."""
+    if runtime.launched():
+        raise UserError(
+            f"{verb} runs in one process; start it without torchrun (train and eval share their work)"
+        )
+
+
 @contextmanager
 def together(device: str) -> Iterator[World | None]:
     """The processes that torchrun started, until the end of the `with`; None where there is one."""
@@ -170,7 +177,22 @@ def together(device: str) -> Iterator[World | None]:
         yield world
 
 
-def _judged(
-    members: Sequence[Classifier], dataset: Dataset, asked: Asked, told: Progress, world: World | None
+def judged(
+    classifiers: Sequence[Classifier],
+    dataset: Dataset,
+    asked: Asked,
+    told: Progress,
+    world: World | None = None,
+    *,
+    exact: bool = False,
 ) -> Scored | ScoredSeveral:
-    return judge([one.member() for one in members], dataset, asked, told, world)
+    """The scores of `classifiers` together, with all that follows from them."""
+    members = [one.member() for one in classifiers]
+    scored = judge(members, dataset, asked, told, world)
+    if isinstance(scored, Scored):
+        kept = classifiers[0].calibration()
+        scored = replace(scored, gain=gain_of(scored, members), coverage=coverage_of(scored, kept))
+    if exact and not all(one.preprocess.decoding == "exact" for one in classifiers):
+        again = judge([one.with_every_pixel().member() for one in classifiers], dataset, asked, told, world)
+        scored = replace(scored, exact=again)  # type: ignore[arg-type]  # of the same kind
+    return scored

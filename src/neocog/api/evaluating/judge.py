@@ -96,7 +96,7 @@ def how_of(members: Sequence[Member], way: Answering, asked: Asked, columns: NDA
         protocol=asked.protocol,
         views=way.views,
         average=asked.average,
-        members=members[0].soup_of or tuple(member.name for member in members),
+        members=tuple(name for member in members for name in member.names),
         soup=bool(members[0].soup_of),
         engine=way.engine,
         subset=None if columns is None else len(columns),
@@ -141,7 +141,7 @@ def _mean(found: Sequence[Answered]) -> Answered:
 
 
 def _trained(member: Member) -> frozenset[str]:
-    return training_hashes(member.loaded.folder)
+    return frozenset().union(*map(training_hashes, member.folders))
 
 
 def answering_of(member: Member, asked: Asked, raw: bool = False) -> Answering:
@@ -163,7 +163,13 @@ def _dense(member: Member, asked: Asked) -> Answering:
             "dense evaluation averages logits over positions and then probabilities, as its papers do; "
             "leave --average out"
         )
-    run = dense_engine(module_of(member.loaded), preprocess, asked.protocol, activation=head.activation)
+    run = dense_engine(
+        module_of(member.loaded),
+        preprocess,
+        asked.protocol,
+        activated=head.activated,
+        device=member.device,
+    )
     passes = 2 * max(1, len(DENSE[asked.protocol].scales))
     return Answering(run, lambda answers: answers, passes, 1, run.maps.name)
 

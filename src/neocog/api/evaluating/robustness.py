@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.api.classifier import Classifier
 from neocog.api.evaluating.answered import training_hashes
-from neocog.api.evaluating.evaluate import JudgedOptions, judged_data, loaded_for
+from neocog.api.evaluating.evaluate import JudgedOptions, demand_alone, judged_data, loaded_for
 from neocog.api.evaluating.scored import match_labels
 from neocog.data.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Corruption, chosen, picture_seed
 from neocog.data.dataset import Dataset, LeftOut
@@ -151,6 +151,7 @@ def robustness(
     the network sees, resized and cropped, is spoiled. The randomness of a picture follows from `seed` and its pixels:
     neither order nor batches change a count. `options` are those of `evaluate` about data and loading.
     """
+    demand_alone("robustness")
     told, levels = progress or Silent(), _severities(severities)
     dataset = judged_data(data, told, options)
     classifier = loaded_for(run, dataset, told, options)
@@ -160,9 +161,7 @@ def robustness(
         told.say(note)
     named = chosen(corruptions, classifier.preprocess.channels)
     spoiler = _Spoiler(classifier, tuple((one, level) for one in named for level in levels), seed)
-    found = _counted(spoiler, dataset, index, told)
-    if options.get("strict"):
-        demand_readable(dataset, found.skipped)
+    found = _counted(spoiler, dataset, index, told, options.get("strict", False))
     counts = np.reshape(found.right[1:], (len(named), len(levels))).tolist()
     rows = {one.name: tuple(row) for one, row in zip(named, counts, strict=True)}
     return RobustnessReport(
@@ -226,7 +225,7 @@ class _Counted:
     trained_on: int | None
 
 
-def _counted(spoiler: _Spoiler, dataset: Dataset, index: Labels, told: Progress) -> _Counted:
+def _counted(spoiler: _Spoiler, dataset: Dataset, index: Labels, told: Progress, strict: bool) -> _Counted:
     """Right answers over all readable pictures; `index` takes the data's classes to the model's."""
     right, n, skipped = np.zeros(1 + len(spoiler.variants), np.int64), 0, list[tuple[int, str]]()
     trained, seen = training_hashes(spoiler.classifier.loaded.folder), 0
@@ -237,6 +236,8 @@ def _counted(spoiler: _Spoiler, dataset: Dataset, index: Labels, told: Progress)
             n += len(part.indices)
             seen += sum(row.tobytes().hex() in trained for row in part.hashes)
             skipped += part.skipped
+            if strict:
+                demand_readable(dataset, skipped)
             advance((len(part.indices) + len(part.skipped)) * len(spoiler.variants))
     if not n:
         reason = skipped[0][1] if skipped else "it is empty"

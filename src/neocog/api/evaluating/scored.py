@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from neocog.evaluation.metrics import Scores, intervals_of, score
 from neocog.evaluation.per_picture import best
 from neocog.evaluation.truth import LabelSets
 from neocog.inference.network import Floats
+
+if TYPE_CHECKING:
+    from neocog.api.evaluating.gain import Gain
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Scored:
     """how the answers were got"""
     members: tuple[tuple[str, Scored], ...] = ()
     """(name, its own scores) of an ensemble's members"""
+    gain: Gain | None = None
+    """what an ensemble brings beside the best of its members, and what it costs"""
     excluded: int = 0
     """pictures without a right answer in the label sets"""
     coverage: tuple[Coverage, ...] = ()
@@ -117,6 +122,7 @@ class Scored:
             },
             "how": self.how.to_json(),
             "members": [{"name": name, **own.scores.figures()} for name, own in self.members],
+            "gain": self.gain.to_json() if self.gain else None,
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "quarantined": [gone.to_json() for gone in self.quarantined],
             "excluded": self.excluded,
