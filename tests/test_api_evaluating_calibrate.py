@@ -102,9 +102,9 @@ def best_temperature(rows: NDArray[np.float64], labels: NDArray[np.int64]) -> fl
 def test_the_temperature_is_the_one_that_scipy_finds(place: Path, found: Calibrated) -> None:
     assert found.temperature == pytest.approx(best_temperature(*half(place, USED, promise=False)), rel=1e-3)
     assert found.temperature > 2
-    rows, labels = raw(place, "used")
+    rows, labels = half(place, USED, promise=True)
     assert found.nll == pytest.approx((nll(rows, labels, 1), nll(rows, labels, found.temperature)), rel=1e-3)
-    assert (found.n, found.n_promise, found.left_out) == (300, 150, 0)
+    assert (found.n_fit, found.n_promise, found.left_out) == (150, 150, 0)
     assert found.ece == pytest.approx((ece(rows, labels), ece(rows / found.temperature, labels)), rel=1e-3)
     assert found.ece[1] < found.ece[0]
     assert found.to_json()["highest_coverage"] == 150 / 151
@@ -155,7 +155,7 @@ def test_the_card_says_what_was_found_and_on_what(place: Path, found: Calibrated
     data = (place / "run" / stored[0]).read_bytes()
     assert card["sha256"][stored[0]] == hashlib.sha256(data).hexdigest()
     assert (card["format"], card["calibration"]["temperature"]) == (3, found.temperature)
-    assert (card["calibration"]["n"], card["calibration"]["data"]) == (300, "used")
+    assert (card["calibration"]["n_promise"], card["calibration"]["data"]) == (150, "used")
     tensors = load_file(place / "run" / stored[0])
     rows, labels = half(place, USED, promise=True)
     scores = 1 - softmax(rows / found.temperature)[np.arange(len(labels)), labels]
@@ -175,7 +175,7 @@ def test_pictures_that_trained_are_left_out_whatever_they_are_called(place: Path
     for path in [*data.rglob("000?.png")]:
         path.rename(path.with_name(f"9{path.name}"))
     result = calibrate(tmp_path / "run", data, engine="torch")
-    assert (result.n, result.left_out) == (100, 40)
+    assert (result.n_fit + result.n_promise, result.left_out) == (100, 40)
     fitting = half(place, range(200, 300), promise=False)
     assert result.temperature == pytest.approx(best_temperature(*fitting), rel=1e-3)
 
@@ -200,7 +200,7 @@ def test_a_second_calibration_takes_the_place_of_the_first(place: Path, tmp_path
     second = calibrate(tmp_path / "run", place / "used", engine="torch")
     (other,) = (path.name for path in (tmp_path / "run").glob("calibration*"))
     assert name != other
-    fitting, (rows, labels) = half(place, USED, promise=False), raw(place, "used")
+    fitting, (rows, labels) = half(place, USED, promise=False), half(place, USED, promise=True)
     assert second.temperature == pytest.approx(best_temperature(*fitting), rel=1e-3)
     assert second.nll[0] == pytest.approx(nll(rows, labels, 1), rel=1e-3)  # before any, not before this one
     assert read_bundle(tmp_path / "run").card.temperature == second.temperature != first.temperature
@@ -292,7 +292,7 @@ def test_a_card_of_the_first_format_is_read(place: Path, tmp_path: Path) -> None
     card["card_sha256"] = hashlib.sha256((json.dumps(card, indent=2) + "\n").encode()).hexdigest()
     (tmp_path / "run" / "model.json").write_text(json.dumps(card, indent=2) + "\n")
     assert read_bundle(tmp_path / "run").card.calibration is None
-    assert calibrate(tmp_path / "run", place / "used", engine="torch").n == 300
+    assert calibrate(tmp_path / "run", place / "used", engine="torch").n_fit == 150
 
 
 def test_readers_of_earlier_formats_refuse_what_they_would_answer_wrongly(
@@ -378,7 +378,7 @@ def test_predict_answers_with_sets_in_json(place: Path, chosen: dict[Path, list[
         neocog("predict", place / "run", *chosen, "--coverage", "0.8", "--json", cwd=place).stdout
     )
     for one, (path, labels) in zip(said, chosen.items(), strict=True):
-        assert list(one) == ["path", "answer", "predictions"]
+        assert list(one) == ["path", "answer", "abstained", "predictions"]
         assert (one["path"], one["answer"]) == (str(path), wanted_answer(labels))
         assert [row["label"] for row in one["predictions"]] == labels
 
@@ -463,7 +463,7 @@ def test_the_command_calibrates_and_says_what_it_left_out(place: Path, tmp_path:
         *(
             "run",
             "temperature",
-            "n",
+            "n_fit",
             "n_promise",
             "left_out",
             "nll",
@@ -473,9 +473,23 @@ def test_the_command_calibrates_and_says_what_it_left_out(place: Path, tmp_path:
             "highest_coverage",
         )
     ]
-    assert (figures["n"], figures["left_out"], figures["data"]) == (60, 5, "data")
+    assert (figures["n_fit"] + figures["n_promise"], figures["left_out"], figures["data"]) == (60, 5, "data")
     assert "left out 5 pictures that trained the run" in done.stderr
     assert "bad.png" in done.stderr
     card = json.loads((tmp_path / "run" / "model.json").read_text())
     assert card["calibration"]["temperature"] == figures["temperature"]
     assert str(tmp_path) not in json.dumps(card["calibration"])
+
+
+def test_without_a_mistake_no_temperature_is_found(place: Path, tmp_path: Path) -> None:
+    """Nothing then limits how sure to be: a perfectly calibrated run would come to say 0 and 1 alone."""
+    shutil.copytree(place / "plain", tmp_path / "run")
+    scored = load(place / "plain", engine="torch").evaluate(place / "used")
+    assert isinstance(scored, Scored)
+    right = [Path(path) for path, hit in zip(scored.paths, scored.right, strict=True) if hit]
+    for path in right:
+        (tmp_path / "data" / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "data" / path.parent.name)
+    found = calibrate(tmp_path / "run", tmp_path / "data", engine="torch")
+    assert found.temperature == 1.0 == read_bundle(tmp_path / "run").card.temperature
+    assert "as where every picture is right; 1 is stored" in found.note

@@ -148,9 +148,7 @@ def test_runs_of_several_classes_are_refused(place: Path, tmp_path: Path) -> Non
     with pytest.raises(UserError) as told:
         compare([place / "a", several], place / "data", engine="torch")
     assert str(told.value) == f"runs that name one class per picture are compared, {several} names several"
-    with pytest.raises(
-        UserError, match="compare sets single runs beside each other; leave ensemble and soup"
-    ):
+    with pytest.raises(UserError, match="compare sets single runs beside each other; leave soup out"):
         compare([place / "a", place / "b"], place / "data", soup=True)
 
 

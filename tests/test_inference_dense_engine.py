@@ -11,6 +11,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.data.samples import as_samples
 from neocog.errors import Unreadable, UserError
 from neocog.inference.dense_engine import DENSE, dense_engine
+from neocog.inference.network import sigmoid
 from neocog.inference.stream import stream
 from neocog.layers.chain import chain
 from reference.crops import resized
@@ -109,7 +110,7 @@ def test_classes_that_do_not_exclude_each_other_are_answered_by_themselves() -> 
     net = network()
     preprocess = Preprocess(size=(28, 28), crop_pct=0.875, **NUMBERS)  # type: ignore[arg-type]
     pixels = picture(32, 32)
-    engine = dense_engine(net, preprocess, average="probabilities", activation="sigmoid", device="cpu")
+    engine = dense_engine(net, preprocess, average="probabilities", activated=sigmoid, device="cpu")
     logits = dense_engine(net, preprocess, device="cpu").maps(np.stack([pixels, pixels[:, ::-1]]))
     expected = 1 / (1 + np.exp(-logits.astype(float)))
     np.testing.assert_allclose(engine(pixels), expected.mean((0, 2, 3)), atol=1e-6)
