@@ -1,5 +1,7 @@
 """Weights after single epochs stay in a run and are classifiers of their own."""
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +29,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_newest_stay_and_the_last_is_what_the_run_ended_with(run: Path) -> None:
-    kept = sorted(path.name for path in (run / "snapshots").iterdir())
-    assert kept == ["epoch-0002.safetensors", "epoch-0003.safetensors"]
-    bundle, last = (
-        load_file(run / name) for name in ("model.safetensors", "snapshots/epoch-0003.safetensors")
-    )
+    kept = sorted((run / "snapshots").iterdir())
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest()[:8] for path in kept]
+    assert [path.name for path in kept] == [
+        f"epoch-{i:04d}-{s}.safetensors" for i, s in zip((2, 3), sums, strict=True)
+    ]
+    bundle, last = load_file(run / "model.safetensors"), load_file(kept[1])
     assert bundle.keys() == last.keys()
     assert all(np.array_equal(bundle[name], last[name]) for name in bundle)
 
@@ -48,3 +51,20 @@ def test_an_epoch_is_a_classifier(run: Path) -> None:
 def test_another_epoch_is_refused_with_those_that_are_there(run: Path) -> None:
     with pytest.raises(UserError, match=r"no weights of epoch 1: it has 2, 3"):
         neocog.load(f"{run}@1")
+
+
+def test_a_damaged_one_is_refused_and_seen_by_verify(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (path,) = (tmp_path / "run" / "snapshots").glob("epoch-0002-*")
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    for opened in (lambda: neocog.load(f"{tmp_path}/run@2"), lambda: neocog.verify(tmp_path / "run")):
+        with pytest.raises(UserError, match="epoch-0002.* is damaged"):
+            opened()
+    neocog.load(f"{tmp_path}/run@3")
+
+
+def test_a_recipe_without_epochs_refuses_them() -> None:
+    with pytest.raises(UserError, match="snapshots is for recipes that train all weights"):
+        neocog.train("builtin/photos", snapshots=2)

@@ -145,25 +145,37 @@ def _calibration_name(sums: Mapping[str, str]) -> str | None:
     return next((n for n, total in sums.items() if n == f"calibration-{total[:8]}.safetensors"), None)
 
 
-def snapshot_name(epoch: int | str) -> str:
-    """The file of the weights after so many epochs; for `*` a pattern of all."""
-    return f"epoch-{epoch:04d}.safetensors" if isinstance(epoch, int) else f"epoch-{epoch}.safetensors"
+def snapshot_name(epoch: int, total: str) -> str:
+    """The file of the weights after so many epochs; `total` is its SHA-256, of which the name holds the beginning."""
+    return f"epoch-{epoch:04d}-{total[:8]}.safetensors"
+
+
+def snapshots(folder: Path) -> dict[int, Path]:
+    """Epoch -> file of the weights that the run in `folder` kept (`train --snapshots N`)."""
+    found = (
+        re.fullmatch(r"epoch-(\d+)-[0-9a-f]{8}\.safetensors", p.name) for p in (folder / SNAPSHOTS).glob("*")
+    )
+    return {int(match[1]): folder / SNAPSHOTS / match[0] for match in found if match}
 
 
 def read_snapshot(folder: Path, epoch: int) -> Tensors:
-    """The weights of the run in `folder` after `epoch` epochs, where it kept them (`train --snapshots N`)."""
-    path = folder / SNAPSHOTS / snapshot_name(epoch)
-    if not path.is_file():
-        kept = [
-            str(int(p.stem.removeprefix("epoch-"))) for p in sorted(path.parent.glob("epoch-*.safetensors"))
-        ]
+    """The weights of the run in `folder` after `epoch` epochs."""
+    kept = snapshots(folder)
+    if epoch not in kept:
         there = (
-            f"it has {', '.join(kept)}"
+            f"it has {', '.join(map(str, sorted(kept)))}"
             if kept
-            else "it has none; neocog train --snapshots N keeps the last N"
+            else "train --snapshots N keeps the newest N"
         )
         raise UserError(f"{folder} has no weights of epoch {epoch}: {there}")
-    return read_tensors(path)
+    check_snapshot(kept[epoch])
+    return read_tensors(kept[epoch])
+
+
+def check_snapshot(path: Path) -> None:
+    """UserError where the file is not the one that was written."""
+    if snapshot_name(int(path.name.split("-")[1]), files.sha256(path)) != path.name:
+        raise UserError(f"{path} is damaged: its SHA-256 is not the one in its name; take another epoch")
 
 
 def is_bundle(folder: Path) -> bool:

@@ -68,6 +68,13 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def make_result_folder(path: Path, mark: str) -> Path:
+    """A folder for results: a new one, an empty one, or one that held such results before, which `mark` tells."""
+    if path.is_dir() and not (path / mark).is_file() and any(path.iterdir()):
+        raise UserError(f"results need a folder of their own, {path} holds other files; name another with -o")
+    return make_folder(path)
+
+
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api import names
 from neocog.api.evaluating.answering import Member
-from neocog.api.evaluating.judge import Asked
+from neocog.api.evaluating.options import JudgingOptions
 from neocog.api.evaluating.scored import Scored
 from neocog.api.evaluating.scored_several import ScoredSeveral
 from neocog.api.networks import Loaded, load_classifier, module_of, run_and_epoch
@@ -26,11 +26,11 @@ from neocog.api.predictions import (
     in_set,
 )
 from neocog.bundle import Calibration, Card, read_calibration
-from neocog.data.dataset import Dataset, judged_part, labelled
+from neocog.data.dataset import Dataset
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples, as_samples
-from neocog.data.source import list_pictures, open_dataset
+from neocog.data.source import list_pictures
 from neocog.errors import UserError
 from neocog.evaluation.conformal import threshold as conformal_threshold
 from neocog.inference.engines import Chosen, choose
@@ -40,7 +40,7 @@ from neocog.inference.stream import stream
 from neocog.progress import Progress, Silent
 
 
-@dataclass
+@dataclass(repr=False)
 class Classifier:
     """A run or a published model, ready to predict. Made by `neocog.load`."""
 
@@ -50,6 +50,9 @@ class Classifier:
     soup_of: tuple[tuple[str, Path | None], ...] = ()
     """name and folder of the runs whose weights were averaged into it"""
     _chosen: Chosen | None = field(default=None, init=False, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.name}: {len(self.classes):,} classes, {self.loaded.network.name})"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -141,22 +144,22 @@ class Classifier:
         data: object,
         part: str | None = None,
         progress: Progress | None = None,
-        *,
-        protocol: str = "center",
-        average: str = "softmax",
-        strict: bool = False,
-        exact: bool = False,
+        **options: Unpack[JudgingOptions],
     ) -> Scored | ScoredSeveral:
         """Scores on labelled data, labels matched by name; of parts on `part`, else test, else val.
 
-        `protocol` says which views of a picture are taken, `average` whether their probabilities (`softmax`) or logits
-        are averaged. With `strict` a picture that cannot be read is an error instead of being skipped and counted. With
-        `exact` a run that decodes fast is scored with every pixel decoded, too.
+        `options` are those of `neocog.evaluate` about data and answers: `protocol`, `average`, `subset`, `label_sets`,
+        `exact`, `strict`, `split` and so on.
         """
-        from neocog.api.evaluating.evaluate import judged  # which loads classifiers itself
+        from neocog.api.evaluating.evaluate import (  # which loads classifiers itself
+            asked_for,
+            judged,
+            judged_data,
+        )
 
-        dataset = labelled(judged_part(open_dataset(data), part))
-        return judged([self], dataset, Asked(protocol, average, strict), progress or Silent(), exact=exact)
+        told = progress or Silent()
+        dataset = judged_data(data, told, options, part, labels=not options.get("label_sets"))
+        return judged([self], dataset, asked_for(options, dataset), told, exact=options.get("exact", False))
 
     def member(self) -> Member:
         """Itself as one of those that are judged together."""
@@ -221,6 +224,10 @@ class Classifier:
                 "a coverage is for models that name one class per picture, this one names several"
             )
         kept = self.calibration()
+        if self.loaded.epoch is not None:
+            raise UserError(
+                f"a coverage is promised by a run as it ended, got {self.name}; leave the epoch out"
+            )
         if kept is None:
             raise UserError(
                 "a coverage can be promised once pictures that did not train have been looked at; "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neocog.api.networks import find_run, load_classifier
-from neocog.bundle import read_calibration, read_golden
+from neocog.bundle import check_snapshot, read_calibration, read_golden, snapshots
 from neocog.draw.table import Table
 from neocog.errors import UserError
 from neocog.inference.engines import TOLERANCE, choose
@@ -50,6 +50,8 @@ def verify(run: str | Path, *, model: str | None = None, tolerance: float = 2 * 
         raise UserError(f"{run} is a published model without a self-test; give the folder of a run")
     loaded, golden = load_classifier(folder, model), read_golden(folder)
     read_calibration(folder)  # a damaged one is told here, too
+    for path in snapshots(folder).values():
+        check_snapshot(path)
     head = replace(loaded.head, temperature=1.0)  # the answers were stored before any calibration
     pixels = np.stack([loaded.network.preprocess(picture) for picture in golden.pictures])
     differences = {}

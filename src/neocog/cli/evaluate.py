@@ -108,7 +108,10 @@ def _warn(scored: Scored | ScoredSeveral, told: Console) -> None:
         told.say(f"skipped {path}: {reason}")
     if scored.unknown_classes:
         unknown = ", ".join(scored.unknown_classes)
-        told.say(f"warning: the model does not know {unknown}; {scored.without}")
+        lacks = (
+            "the model does not know" if scored.how.subset is None else "not among the answers allowed are"
+        )
+        told.say(f"warning: {lacks} {unknown}; {scored.without}")
     if scored.leaked and scored.leaked.same:
         told.say(
             f"warning: {scored.leaked.same:,} of these pictures trained the model; new ones may score lower"
@@ -131,7 +134,8 @@ def _print(scored: Scored, exact: bool) -> None:
     if scored.gain:
         out(scored.gain)
     for row in scored.coverage:
-        out(f"coverage {row.wanted:g}: {row}")
+        kept = "" if row.kept else "; so few have a chance below 2.5 % where the promise holds"
+        out(f"coverage {row.wanted:g}: {row}{kept}")
     if scored.exact:
         low, high = scored.exact.scores.top1_interval
         out(

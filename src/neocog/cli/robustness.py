@@ -22,7 +22,7 @@ def robustness(
     ] = "all",
     severities: Annotated[str, Option(help="of 1 to 5, joined by commas")] = "1,2,3,4,5",
     seed: Annotated[int, Option(help="of the randomness in noise, snow, frost and so on")] = 0,
-    output: Annotated[Path | None, Option("-o", "--output", help="the page, such as robustness.html")] = None,
+    output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
     part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
@@ -46,6 +46,7 @@ def robustness(
     as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
 ) -> None:
     """Score a classifier on labelled pictures spoiled by noise, blur, weather and compression, at five severities."""
+    from neocog.api.evaluating.robustness import REPORT
     from neocog.api.evaluating.robustness import robustness as run_robustness
 
     told = Console()
@@ -55,6 +56,7 @@ def robustness(
         corruptions=corruptions,
         severities=reading.whole_numbers(severities, "severities"),
         seed=seed,
+        output=output,
         part=part,
         model=model,
         download=download,
@@ -71,8 +73,6 @@ def robustness(
         told.say(
             f"warning: the model does not know {', '.join(report.unknown_classes)}; those pictures count as wrong"
         )
-    if output:
-        report.write_html(output)
     if as_json:
         out_json(report.to_json())
         return
@@ -80,4 +80,4 @@ def robustness(
     for note in report.notes():
         told.say(note)
     if output:
-        out(f"report  {output}")
+        out(f"report  {output / REPORT}")

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from neocog.api.classifier import load
 from neocog.api.evaluating.answered import Answered, answered, skipped_names, training_hashes
-from neocog.api.evaluating.evaluate import JudgedOptions, demand_alone, judged_data
+from neocog.api.evaluating.evaluate import demand_alone, judged_data
 from neocog.api.evaluating.judge import Asked, answering_of
+from neocog.api.evaluating.options import JudgedOptions
 from neocog.api.evaluating.scored import match_labels
 from neocog.api.networks import Loaded, find_run
 from neocog.bundle import Calibration, calibrate_bundle
@@ -83,7 +84,7 @@ def calibrate(
         raise UserError(
             f"{run} is a published model without a folder to store it in; give the folder of a run"
         )
-    dataset = judged_data(data, told, options)
+    dataset = judged_data(data, told, options, options.get("part"))
     classifier = load(
         folder,
         model=options.get("model"),

@@ -17,10 +17,16 @@ from neocog.api.classifier import Classifier
 from neocog.api.evaluating.comparison import Compared, Comparison
 from neocog.api.evaluating.comparison_page import page_of_comparison
 from neocog.api.evaluating.cost import cost_of
-from neocog.api.evaluating.evaluate import EvalOptions, asked_for, demand_alone, judged_data, loaded_for
+from neocog.api.evaluating.evaluate import (
+    asked_for,
+    demand_alone,
+    demand_different,
+    judged_data,
+    loaded_for,
+)
 from neocog.api.evaluating.judge import Asked, judge
+from neocog.api.evaluating.options import EvalOptions
 from neocog.api.evaluating.scored import Scored
-from neocog.api.networks import run_and_epoch
 from neocog.data.dataset import Dataset
 from neocog.draw.comparison import comparison_page
 from neocog.errors import UserError
@@ -47,11 +53,14 @@ def compare(
     """
     demand_alone("compare")
     told = progress or Silent()
-    names = tuple(str(run) for run in runs)
-    _demand_different(names)
+    names = (str(runs),) if isinstance(runs, str | Path) else tuple(str(run) for run in runs)
+    if len(names) < 2:
+        raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
+    demand_different(names)
     if extra := [name for name in ("ensemble", "soup", "exact") if options.get(name)]:
         raise UserError(f"compare sets single runs beside each other; leave {' and '.join(extra)} out")
-    dataset = judged_data(data, told, options)
+    folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
+    dataset = judged_data(data, told, options, options.get("part"), labels=not options.get("label_sets"))
     loaded = [_loaded(run, dataset, told, options) for run in names]
     asked = asked_for(options, dataset)
     timed = [_timed(one, dataset, asked, told) for one in loaded]
@@ -63,20 +72,11 @@ def compare(
             for name, one, scored, (_, rate) in zip(names, loaded, kept, timed, strict=True)
         ),
     )
-    if output is not None:
-        folder = files.make_folder(Path(output))
+    if folder is not None:
         page = page_of_comparison(found, dataset, loaded[0].preprocess)
         files.write_text(folder / REPORT, comparison_page(page))
         files.write_text(folder / FIGURES, json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
     return found
-
-
-def _demand_different(names: Sequence[str]) -> None:
-    """However they are spelled."""
-    found = {name: run_and_epoch(name) for name in names}
-    places = {(str(folder.resolve()) if folder else name, epoch) for name, (folder, epoch) in found.items()}
-    if len(places) < len(names) or len(names) < 2:
-        raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
 
 
 def _loaded(run: str, dataset: Dataset, told: Progress, options: EvalOptions) -> Classifier:

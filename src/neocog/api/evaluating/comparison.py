@@ -27,12 +27,15 @@ class Compared:
     cost: Cost
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Classifiers on the same pictures, in the order in which they were named."""
 
     data: str
     runs: tuple[Compared, ...]
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(self.rights)} on {self.n:,} pictures of {self.data})"
 
     @property
     def n(self) -> int:

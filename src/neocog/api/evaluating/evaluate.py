@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from neocog import runtime
 from neocog.api.classifier import Classifier, load
@@ -15,66 +15,24 @@ from neocog.api.evaluating.answering import PLAIN
 from neocog.api.evaluating.coverage import coverage_of
 from neocog.api.evaluating.gain import gain_of
 from neocog.api.evaluating.judge import Asked, judge
-from neocog.api.evaluating.outputs import write_evaluation
+from neocog.api.evaluating.options import EvalOptions, JudgedOptions, JudgingOptions, PictureOptions
+from neocog.api.evaluating.outputs import FIGURES, write_evaluation
 from neocog.api.evaluating.scored import Scored
 from neocog.api.evaluating.scored_several import ScoredSeveral
 from neocog.api.evaluating.soup import soup as mean_of
+from neocog.api.networks import run_and_epoch
 from neocog.data.dataset import Dataset, judged_part, labelled
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.evaluation.truth import read_class_list
+from neocog.files import make_result_folder
 from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from neocog.training.processes.distributed import World
 
 UNEVEN = timedelta(hours=2)  # that one process may need longer than another for its share of the pictures
-
-
-class DataOptions(ReadingOptions, total=False):
-    """Which pictures are judged, besides how the data are read."""
-
-    part: str | None
-    """train, val or test where the data have such parts; test if not given, else val"""
-    strict: bool
-    """an unreadable picture is an error instead of being skipped and counted"""
-    download: bool
-    """published weights and data sets may be fetched over the network"""
-
-
-class LoadOptions(TypedDict, total=False):
-    """How a classifier is loaded."""
-
-    model: str | None
-    """FILE.py:FUNCTION of a run that has one"""
-    decoding: str | None
-    """of a published model: `exact` or `fast`, as suits the size of the pictures if not given"""
-    engine: str
-    device: str
-
-
-class JudgedOptions(DataOptions, LoadOptions, total=False):
-    """Which pictures are judged by what."""
-
-
-class EvalOptions(JudgedOptions, total=False):
-    """What `evaluate` takes by keyword."""
-
-    protocol: str
-    """which views of a picture are answered: a name of `PROTOCOLS`, `center` if not given"""
-    average: str
-    """what is averaged over views and members: `softmax` (probabilities) or `logits`"""
-    ensemble: Sequence[str | Path]
-    """further runs or published models that answer together with the first"""
-    soup: bool
-    """the mean of the runs' weights is one network, instead of the mean of their answers"""
-    subset: Sequence[int | str] | str | Path | None
-    """the only classes allowed as answers, by number, name or WordNet id, or a file; `data`: those of the data"""
-    label_sets: str | Path | None
-    """a JSON file that says which answers are right, such as ImageNet ReaL's, in place of the data's labels"""
-    exact: bool
-    """a run that decodes fast is scored with every pixel decoded, too: `Scored.exact`"""
 
 
 def evaluate(
@@ -93,17 +51,20 @@ def evaluate(
     """
     told = progress or Silent()
     with together(options.get("device", "auto")) as world:
-        heard = told if world is None or world.first else Silent()
-        dataset = judged_data(data, heard, options)
+        first = world is None or world.first
+        heard = told if first else Silent()
+        if output is not None and first:
+            make_result_folder(Path(output), FIGURES)
+        dataset = judged_data(data, heard, options, options.get("part"), labels=not options.get("label_sets"))
         members = loaded_members([run, *options.get("ensemble", ())], dataset, heard, options)
         asked = asked_for(options, dataset)
         scored = judged(members, dataset, asked, heard, world, exact=options.get("exact", False))
-        if output is not None and (world is None or world.first):
+        if output is not None and first:
             write_evaluation(Path(output), scored, dataset, members[0].preprocess)
         return scored
 
 
-def asked_for(options: EvalOptions, dataset: Dataset) -> Asked:
+def asked_for(options: EvalOptions | JudgingOptions, dataset: Dataset) -> Asked:
     """How the pictures of `dataset` are to be answered."""
     subset, sets = options.get("subset"), options.get("label_sets")
     if subset == "data":
@@ -119,20 +80,23 @@ def asked_for(options: EvalOptions, dataset: Dataset) -> Asked:
     )
 
 
-def judged_data(data: object, told: Progress, options: DataOptions) -> Dataset:
-    """The labelled pictures that are to be judged."""
+def judged_data(
+    data: object, told: Progress, options: PictureOptions, part: str | None, *, labels: bool = True
+) -> Dataset:
+    """The pictures that are to be judged; those without a label are left out, unless no `labels` are needed."""
     reading = {key: options[key] for key in ReadingOptions.__annotations__ if key in options}  # type: ignore[literal-required]
     opened = open_dataset(
         data, replace(make_reading(**reading), download=options.get("download", False), progress=told)
     )
-    part = judged_part(opened, options.get("part"))
-    return part if options.get("label_sets") else labelled(part)
+    chosen = judged_part(opened, part)
+    return labelled(chosen) if labels else chosen
 
 
 def loaded_members(
     runs: Sequence[str | Path], dataset: Dataset, told: Progress, options: EvalOptions
 ) -> list[Classifier]:
     """The classifiers, ready for the pictures; one where their weights are averaged."""
+    demand_different(runs)
     members = [loaded_for(run, dataset, told, options) for run in runs]
     if not options.get("soup"):
         return members
@@ -155,6 +119,18 @@ def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: Judge
         progress=told,
     )
     return one.suited_to(dataset, told, options.get("decoding"))
+
+
+def demand_different(runs: Sequence[str | Path]) -> None:
+    """Raise where one is named twice, however it is spelled."""
+    found = [run_and_epoch(run) for run in runs]
+    places = [
+        (str(folder.resolve()) if folder else str(run), at)
+        for run, (folder, at) in zip(runs, found, strict=True)
+    ]
+    twice = next((str(run) for run, place in zip(runs, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise UserError(f"each run may be named once, got {twice} several times")
 
 
 def demand_alone(verb: str) -> None:

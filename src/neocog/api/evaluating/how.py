@@ -48,7 +48,7 @@ class How:
         if self.views > 1 or (many and not self.soup):
             said.append(f"{'probabilities' if self.average == 'softmax' else 'logits'} averaged")
         if self.subset is not None:
-            said.append(f"answers among {self.subset} classes")
+            said.append(f"answers among {self.subset} class{'es' * (self.subset != 1)}")
         if self.label_sets:
             said.append(f"right by {self.label_sets}")
         if self.temperature is None:

@@ -20,7 +20,7 @@ from neocog.draw.confusion import confusion_csv
 from neocog.draw.confusion_png import confusion_png
 from neocog.draw.evaluation import evaluation_page
 
-REPORT = "report.html"
+REPORT, FIGURES = "report.html", "metrics.json"
 
 
 def write_evaluation(
@@ -28,10 +28,10 @@ def write_evaluation(
 ) -> None:
     """Write report.html, metrics.json, predictions.csv and classes.csv; of one class per picture the confusion
     matrix as confusion.csv and confusion.png, too. Files of these names are written over."""
-    files.make_folder(folder)
+    files.make_result_folder(folder, FIGURES)
     text = {
         REPORT: evaluation_page(page_of(scored, dataset, preprocess)),
-        "metrics.json": json.dumps(scored.to_json(), indent=2, ensure_ascii=False) + "\n",
+        FIGURES: json.dumps(scored.to_json(), indent=2, ensure_ascii=False) + "\n",
         "predictions.csv": _predictions(scored, dataset),
         "classes.csv": _classes(scored),
     }

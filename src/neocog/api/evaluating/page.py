@@ -36,6 +36,7 @@ from neocog.evaluation.per_picture import best
 from neocog.inference.dense_engine import DENSE
 
 SINGLE = ("top1", "top5", "balanced", "macro_f1", "nll", "brier", "ece")
+WILSON = ("top1", "top5", "exact")  # shares of pictures
 SEVERAL = ("map", "auroc", "micro_f1", "macro_f1", "exact", "hamming")
 
 
@@ -63,8 +64,9 @@ def page_of(scored: Scored | ScoredSeveral, dataset: Dataset, preprocess: Prepro
 
 def _figure(scored: Scored | ScoredSeveral, name: str) -> Figure:
     value = getattr(scored.scores, name)
-    by = "Wilson" if name == "top1" else "bootstrap"
-    return Figure(name=name, value=value, interval=scored.intervals.get(name), by=by)
+    interval = scored.intervals.get(name)
+    by = "Wilson" if name in WILSON else "bootstrap"
+    return Figure(name=name, value=value, interval=interval, by=by if interval else "")
 
 
 def _procedure(scored: Scored | ScoredSeveral) -> Procedure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.api.classifier import Classifier
 from neocog.api.evaluating.answered import training_hashes
-from neocog.api.evaluating.evaluate import JudgedOptions, demand_alone, judged_data, loaded_for
+from neocog.api.evaluating.evaluate import demand_alone, judged_data, loaded_for
+from neocog.api.evaluating.options import JudgedOptions
 from neocog.api.evaluating.scored import match_labels
 from neocog.data.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Corruption, chosen, picture_seed
 from neocog.data.dataset import Dataset, LeftOut
@@ -31,11 +33,14 @@ from neocog.weights.published import imagenet_classes
 
 Labels = NDArray[np.int64]
 Variant = tuple[Corruption, int]
-NOTES = (
+REPORT, FIGURES = "robustness.html", "robustness.json"
+AS_IN_IMAGENET_C = (
     "What the network sees, resized and cropped, is spoiled, as in ImageNet-C; but it is not stored as JPEG "
-    "afterwards, as the published pictures are.",
+    "afterwards, as the published pictures are."
+)
+FROST = (
     "The ice of frost is made from random numbers, not from the authors' photographs: its figures compare with each "
-    "other, not with published ones.",
+    "other, not with published ones."
 )
 
 
@@ -102,7 +107,7 @@ class RobustnessReport:
             said.append(f"{count(len(self.skipped), 'picture')} could not be read: not counted.")
         if self.quarantined:
             said.append(f"{count(len(self.quarantined), 'picture')} in quarantine: not counted.")
-        return (*said, *NOTES)
+        return (*said, AS_IN_IMAGENET_C, *([FROST] if "frost" in self.figures.right else []))
 
     def to_html(self) -> str:
         """A page in one file."""
@@ -142,6 +147,7 @@ def robustness(
     corruptions: Sequence[str] | str | None = None,
     severities: Sequence[int] = SEVERITIES,
     seed: int = 0,
+    output: str | Path | None = None,
     progress: Progress | None = None,
     **options: Unpack[JudgedOptions],
 ) -> RobustnessReport:
@@ -149,11 +155,13 @@ def robustness(
 
     `corruptions` are names of `CORRUPTIONS`, all that the model's channels allow if not given. As in ImageNet-C what
     the network sees, resized and cropped, is spoiled. The randomness of a picture follows from `seed` and its pixels:
-    neither order nor batches change a count. `options` are those of `evaluate` about data and loading.
+    neither order nor batches change a count. With `output` a page and the figures are written into that folder.
+    `options` are those of `evaluate` about data and loading.
     """
     demand_alone("robustness")
     told, levels = progress or Silent(), _severities(severities)
-    dataset = judged_data(data, told, options)
+    folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
+    dataset = judged_data(data, told, options, options.get("part"))
     classifier = loaded_for(run, dataset, told, options)
     _demand_one_class(classifier, dataset)
     index, unknown = match_labels(classifier.classes, dataset.classes)
@@ -164,7 +172,7 @@ def robustness(
     found = _counted(spoiler, dataset, index, told, options.get("strict", False))
     counts = np.reshape(found.right[1:], (len(named), len(levels))).tolist()
     rows = {one.name: tuple(row) for one, row in zip(named, counts, strict=True)}
-    return RobustnessReport(
+    report = RobustnessReport(
         figures=Robustness(found.n, found.right[0], levels, rows),
         run=str(run),
         data=dataset.name,
@@ -176,6 +184,10 @@ def robustness(
         quarantined=dataset.quarantined,
         imagenet=set(classifier.classes) == set(dataset.classes) == set(imagenet_classes()),
     )
+    if folder is not None:
+        report.write_html(folder / REPORT)
+        files.write_text(folder / FIGURES, json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
+    return report
 
 
 def _severities(given: Sequence[int]) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from neocog.api.evaluating.gain import Gain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scored:
     """Scores with what they were computed from."""
 
@@ -67,6 +67,12 @@ class Scored:
 
     without = "those pictures count as wrong"
     """what becomes of `unknown_classes`"""
+
+    def __repr__(self) -> str:
+        low, high = self.scores.top1_interval
+        return (
+            f"Scored(top-1 {self.top1:.4f} ({low:.4f} to {high:.4f}), {self.scores.n:,} pictures, {self.how})"
+        )
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
@@ -145,6 +151,11 @@ class Scored:
 
     def _repr_html_(self) -> str:
         low, high = self.scores.top1_interval
+        others = ", ".join(
+            f"{name} {getattr(self.scores, name):.4f} ({ends[0]:.4f} to {ends[1]:.4f})"
+            for name, ends in self.intervals.items()
+            if name != "top1"
+        )
         rows = "".join(
             f"<tr><td>{html.escape(name)}</td><td>{row.precision:.3f}</td><td>{row.recall:.3f}</td>"
             f"<td>{row.f1:.3f}</td><td>{row.n}</td></tr>"
@@ -152,7 +163,9 @@ class Scored:
         )
         head = "<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>n</th></tr>"
         summary = f"top-1 {self.top1:.4f} (95 % interval {low:.4f} to {high:.4f}), n = {self.scores.n}"
-        return f"<p>{summary}</p><table>{head}{rows}</table>"
+        return (
+            f"<p>{summary}</p><p>{others}</p><p>{html.escape(str(self.how))}</p><table>{head}{rows}</table>"
+        )
 
 
 def scored_answers(

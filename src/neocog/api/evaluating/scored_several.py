@@ -25,7 +25,7 @@ from neocog.evaluation.several import (
 from neocog.inference.network import Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoredSeveral:
     """Scores with what they were computed from; columns are the model's classes, then `unknown_classes`."""
 
@@ -58,6 +58,9 @@ class ScoredSeveral:
 
     without = "it never names them, which counts as wrong"
     """what becomes of `unknown_classes`"""
+
+    def __repr__(self) -> str:
+        return f"ScoredSeveral({self.scores}, {self.scores.n:,} pictures, {self.how})"
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:

@@ -37,7 +37,7 @@ OVERRULED: tuple[tuple[str, Callable[[Recipe], bool], str], ...] = (
 """knobs that are read, but for what is said"""
 
 
-OF_THE_LOOP = ("precision", "compile", "recompute", "time_limit", "tensorboard")
+OF_THE_LOOP = ("precision", "compile", "recompute", "time_limit", "tensorboard", "snapshots")
 """options of a run that only the training loop reads"""
 
 

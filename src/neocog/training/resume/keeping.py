@@ -10,7 +10,7 @@ from types import TracebackType
 
 import torch
 
-from neocog.bundle import SNAPSHOTS, snapshot_name
+from neocog.bundle import SNAPSHOTS, snapshot_name, snapshots
 from neocog.data.loading.loader import Batch
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
@@ -25,6 +25,7 @@ from neocog.training.resume.tensor_file import write_tensors
 from neocog.training.state import State, demand_same
 
 STEPS_LOGGED = 20  # from one line of events.jsonl to the next
+SNAPSHOT = "newest.safetensors"  # until its sum is known
 NAMED = 8  # pictures named when a loss is no number
 
 
@@ -124,10 +125,12 @@ class Keeping:
         if not newest or not self._saving.folder or not self._world.first:
             return
         folder = make_folder(self._saving.folder / SNAPSHOTS)
-        with whole_file(folder / snapshot_name(state.position.epoch)) as file:
-            write_tensors(file, state.net.state_dict())
-        for old in sorted(folder.glob(snapshot_name("*")))[:-newest]:
-            old.unlink()
+        with whole_file(folder / SNAPSHOT) as file:
+            total = write_tensors(file, state.net.state_dict())
+        (folder / SNAPSHOT).replace(folder / snapshot_name(state.position.epoch, total))
+        kept = snapshots(self._saving.folder)
+        for epoch in sorted(kept)[:-newest]:
+            kept[epoch].unlink()
 
     def after_epoch(self, state: State) -> None:
         """Log the epoch."""
