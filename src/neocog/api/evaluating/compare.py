@@ -64,6 +64,8 @@ def compare(
     loaded = [_loaded(run, dataset, told, options) for run in names]
     asked = asked_for(options, dataset)
     timed = [_timed(one, dataset, asked, told) for one in loaded]
+    for name, (scored, _) in zip(names, timed, strict=True):
+        _warn(name, scored, told)
     kept = _fair([scored for scored, _ in timed], told)
     found = Comparison(
         dataset.name,
@@ -99,6 +101,13 @@ def _timed(one: Classifier, dataset: Dataset, asked: Asked, told: Progress) -> t
     scored = judge([member], dataset, asked, told)
     assert isinstance(scored, Scored)
     return scored, len(dataset) / (perf_counter() - start)
+
+
+def _warn(name: str, scored: Scored, told: Progress) -> None:
+    if scored.unknown_classes:
+        told.say(f"warning: {name} does not know {', '.join(scored.unknown_classes)}; {scored.without}")
+    for path, reason in scored.skipped:
+        told.say(f"skipped by {name}: {path}: {reason}")
 
 
 def _fair(scores: Sequence[Scored], told: Progress) -> list[Scored]:
