@@ -35,8 +35,8 @@ VERBS = dict(verbs(app))
 
 
 def listed(help_text: str) -> set[str]:
-    """The flags that the lines of a help page begin with."""
-    lines = [line.strip("│ ") for line in help_text.splitlines()]
+    """The flags that the lines of a help page begin with; a star stands before one that is needed."""
+    lines = [line.strip("│* ") for line in help_text.splitlines()]
     return {flag for line in lines if line.startswith("-") for flag in FLAG.findall(line.split("  ")[0])}
 
 

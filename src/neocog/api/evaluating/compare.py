@@ -20,13 +20,13 @@ from neocog.api.evaluating.cost import cost_of
 from neocog.api.evaluating.evaluate import (
     asked_for,
     demand_alone,
-    demand_different,
     judged_data,
     loaded_for,
 )
 from neocog.api.evaluating.judge import Asked, judge
 from neocog.api.evaluating.options import EvalOptions
 from neocog.api.evaluating.scored import Scored
+from neocog.api.networks import run_and_epoch
 from neocog.data.dataset import Dataset
 from neocog.draw.comparison import comparison_page
 from neocog.errors import UserError
@@ -54,9 +54,7 @@ def compare(
     demand_alone("compare")
     told = progress or Silent()
     names = (str(runs),) if isinstance(runs, str | Path) else tuple(str(run) for run in runs)
-    if len(names) < 2:
-        raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
-    demand_different(names)
+    _demand_different(names)
     if extra := [name for name in ("ensemble", "soup", "exact") if options.get(name)]:
         raise UserError(f"compare sets single runs beside each other; leave {' and '.join(extra)} out")
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
@@ -79,6 +77,14 @@ def compare(
         files.write_text(folder / REPORT, comparison_page(page))
         files.write_text(folder / FIGURES, json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
     return found
+
+
+def _demand_different(names: Sequence[str]) -> None:
+    """However they are spelled."""
+    found = {name: run_and_epoch(name) for name in names}
+    places = {(str(folder.resolve()) if folder else name, epoch) for name, (folder, epoch) in found.items()}
+    if len(places) < len(names) or len(names) < 2:
+        raise UserError(f"compare at least two different runs, got {', '.join(names) or 'none'}")
 
 
 def _loaded(run: str, dataset: Dataset, told: Progress, options: EvalOptions) -> Classifier:

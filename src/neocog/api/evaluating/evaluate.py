@@ -20,7 +20,6 @@ from neocog.api.evaluating.outputs import FIGURES, write_evaluation
 from neocog.api.evaluating.scored import Scored
 from neocog.api.evaluating.scored_several import ScoredSeveral
 from neocog.api.evaluating.soup import soup as mean_of
-from neocog.api.networks import run_and_epoch
 from neocog.data.dataset import Dataset, judged_part, labelled
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
@@ -96,7 +95,6 @@ def loaded_members(
     runs: Sequence[str | Path], dataset: Dataset, told: Progress, options: EvalOptions
 ) -> list[Classifier]:
     """The classifiers, ready for the pictures; one where their weights are averaged."""
-    demand_different(runs)
     members = [loaded_for(run, dataset, told, options) for run in runs]
     if not options.get("soup"):
         return members
@@ -119,18 +117,6 @@ def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: Judge
         progress=told,
     )
     return one.suited_to(dataset, told, options.get("decoding"))
-
-
-def demand_different(runs: Sequence[str | Path]) -> None:
-    """Raise where one is named twice, however it is spelled."""
-    found = [run_and_epoch(run) for run in runs]
-    places = [
-        (str(folder.resolve()) if folder else str(run), at)
-        for run, (folder, at) in zip(runs, found, strict=True)
-    ]
-    twice = next((str(run) for run, place in zip(runs, places, strict=True) if places.count(place) > 1), None)
-    if twice is not None:
-        raise UserError(f"each run may be named once, got {twice} several times")
 
 
 def demand_alone(verb: str) -> None:

@@ -221,6 +221,7 @@ CONFIG_KINDS: Kinds = {
         "keep": int,
         "save_every": float,
         "time_limit": str | float | None,
+        "snapshots": int,
         "tensorboard": bool,
     },
 }
