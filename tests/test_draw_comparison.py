@@ -112,6 +112,12 @@ def test_every_text_is_shown_and_none_is_obeyed(k: int, text: str) -> None:
     assert Page(page).root.text().count(text) == Page(plain).root.text().count("plain") > 10
 
 
+def test_several_intervals_are_said_to_be_of_one_pair_each() -> None:
+    said = "Each interval is that of its pair alone; only p is adjusted for the number of pairs."
+    assert said in section(root_of(comparison()), "Which differences are real").text()
+    assert said not in root_of(comparison(2)).text()
+
+
 def test_runs_stand_with_what_they_cost() -> None:
     page = comparison()
     assert rows(section(root_of(page), "The runs").all("table")[0]) == [

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -23,7 +24,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from neocog import evaluation
 from neocog.errors import UserError
 from neocog.evaluation.calibration import brier, reliability
-from neocog.evaluation.intervals import middle, reflected, resamples, wilson
+from neocog.evaluation.intervals import middle, reflected, resamples
 from neocog.evaluation.metrics import intervals_of, log_loss, score, topk
 from neocog.evaluation.per_picture import rank_of_truth
 
@@ -198,7 +199,11 @@ def test_the_intervals_are_those_of_scoring_every_draw_anew(case: Case, seed: in
     assert list(got) == names
     for name in names:
         expected = middle(np.array([getattr(scores, name) for scores in scored]))
-        if name == "ece":
+        if name in ("top1", "top5"):
+            right = round(getattr(score(*case), name) * len(labels))
+            ci = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
+            expected = (ci.low, ci.high)
+        elif name == "ece":
             expected = reflected(np.array([scores.ece for scores in scored]), score(*case).ece)
         np.testing.assert_allclose(got[name], expected, atol=1e-9)
 
@@ -213,8 +218,14 @@ def test_the_intervals_hold_the_figures() -> None:
     )
     for name, (low, high) in got.items():
         assert low < getattr(scores, name) < high
-    right = round(scores.top1 * 400)
-    assert got["top1"] == pytest.approx(wilson(right, 400), abs=0.01)
+
+
+def test_shares_without_a_mistake_have_an_interval() -> None:
+    """Every resample of pictures that are all right is all right; Wilson's lower end is n / (n + z^2)."""
+    probabilities, labels = np.eye(6, dtype=np.float32)[np.arange(30) % 6], np.arange(30) % 6
+    got = intervals_of(probabilities, labels, repeats=20)
+    for name in ("top1", "top5"):
+        assert got[name] == pytest.approx((30 / (30 + 1.959963984540054**2), 1), abs=1e-12)
 
 
 def test_nothing_to_score_is_refused() -> None:
