@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
+    brier_score_loss,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
@@ -23,7 +24,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from neocog import evaluation
 from neocog.errors import UserError
-from neocog.evaluation.calibration import brier, reliability
+from neocog.evaluation.calibration import reliability
 from neocog.evaluation.intervals import middle, reflected, resamples
 from neocog.evaluation.metrics import intervals_of, log_loss, score, topk
 from neocog.evaluation.per_picture import rank_of_truth
@@ -156,10 +157,31 @@ def test_a_truth_of_probability_0_counts_as_one_of_1e_minus_12(label: int) -> No
 
 
 @given(predictions(tied=True, unknown=True))
-def test_brier_and_ece_are_those_of_calibration(case: Case) -> None:
-    got = score(*case)
-    assert got.brier == brier(*case[:2])
-    assert got.ece == reliability(*case[:2], bins=15).ece
+def test_the_calibration_error_is_that_of_15_bins(case: Case) -> None:
+    assert score(*case).ece == reliability(*case[:2], bins=15).ece
+
+
+@given(predictions())
+def test_the_brier_score_is_that_of_scikit_learn(case: Case) -> None:
+    probabilities, labels, _ = case
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)  # scikit-learn warns of float32's rounding
+    classes = np.arange(probabilities.shape[1])
+    expected = brier_score_loss(
+        np.eye(len(classes))[labels] if len(classes) > 2 else labels,
+        exact if len(classes) > 2 else exact[:, 1],
+        scale_by_half=False,
+        **({} if len(classes) > 2 else {"pos_label": 1}),
+    )
+    assert score(*case).brier == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("label", "expected"), [(0, 0.02), (1, 1.62), (2, 1.82), (-1, 1.82)])
+def test_the_brier_score_goes_from_0_to_2_and_an_unknown_class_has_probability_0(
+    label: int, expected: float
+) -> None:
+    got = score(np.array([[0.9, 0.1]], np.float32), np.array([label]), ("a", "b", "c"))
+    assert got.brier == pytest.approx(expected, abs=1e-6)
 
 
 @given(predictions(tied=True))
