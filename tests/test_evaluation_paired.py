@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from neocog.errors import UserError
-from neocog.evaluation.intervals import bootstrap_mean
+from neocog.evaluation.intervals import bootstrap
 from neocog.evaluation.paired import compared, compared_all, holm, mcnemar
 
 RIGHTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80)
@@ -60,7 +60,9 @@ def test_exchanging_the_two_turns_the_verdict_round(rights: list[tuple[bool, boo
 def test_the_interval_is_that_of_drawing_pictures_with_replacement() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.random(900) < 0.8, rng.random(900) < 0.75
-    expected = bootstrap_mean(first.astype(float) - second, seed=5, repeats=6000)
+    expected = bootstrap(
+        lambda chosen: float(first[chosen].mean() - second[chosen].mean()), 900, seed=5, repeats=6000
+    )
     assert compared(first, second).interval == pytest.approx(
         expected, abs=0.004
     )  # two draws; the width is 0.07
