@@ -351,6 +351,10 @@ def test_calibration_and_coverage_are_told_where_they_are_known() -> None:
     assert rows(part.all("table")[0]) == [
         ["90.0 %", "92.5 %", "81.0–98.0", "yes", "1.25", "2.5 %", "75.0 %", "96.0 %"]
     ]
+    words = part.text()
+    assert (
+        "an answer where its set is exactly one class; where it has several or none it is unknown." in words
+    )
     assert "Can the probabilities be trusted?" not in root_of(single()).text()
 
 

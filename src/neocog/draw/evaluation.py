@@ -97,9 +97,9 @@ class CoverageRow:
     mean_size: float
     """classes in an answer"""
     single: float
-    """share of answers that name one class"""
+    """share of answers that name one class; all others say that the picture is unknown"""
     empty: float
-    """share of answers that name none: unknown"""
+    """share of answers that name none"""
     single_accuracy: float | None
     """share right of the single ones; None where there are none"""
 
