@@ -34,12 +34,13 @@ class AlternativeRow:
 
     @property
     def apart(self) -> str:
-        """`difference` with its interval in brackets, in points."""
-        if self.difference is None:
-            return "–"
-        if self.difference_interval is None:
-            return points(self.difference)
-        return "{} ({} to {})".format(*map(points, (self.difference, *self.difference_interval)))
+        """`difference` in points."""
+        return "–" if self.difference is None else points(self.difference)
+
+    @property
+    def ends(self) -> str:
+        """`difference_interval` in points; nothing where there is none."""
+        return " to ".join(map(points, self.difference_interval)) if self.difference_interval else ""
 
     @property
     def chance(self) -> str:
