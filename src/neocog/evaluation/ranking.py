@@ -43,7 +43,8 @@ def weighted_precision(
             return np.full(weights.shape[1], np.nan)
         right = gained.cumsum(axis=1)
         areas = (gained * right / np.maximum(added.cumsum(axis=1), 1)).sum(axis=1)
-        return np.divide(areas, right[:, -1], out=np.full(len(areas), np.nan), where=right[:, -1] > 0)
+        found = np.divide(areas, right[:, -1], out=np.full(len(areas), np.nan), where=right[:, -1] > 0)
+        return np.asarray(found)
 
     return precision
 

@@ -189,7 +189,7 @@ def _weighted_figures(
 
 def _ratios(parts: NDArray[np.float64], wholes: NDArray[np.float64]) -> NDArray[np.float64]:
     """`parts` / `wholes`; NaN where a whole is 0."""
-    return np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0)
+    return np.asarray(np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0))
 
 
 def _means(rows: NDArray[np.float64]) -> NDArray[np.float64]:
