@@ -104,12 +104,40 @@ def test_page_is_well_formed_and_needs_nothing_else(k: int) -> None:
     "text", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'&lt;</style>"]
 )
 def test_every_text_is_shown_and_none_is_obeyed(k: int, text: str) -> None:
-    pages = [with_text(comparison(k), words) for words in (text, "plain")]
+    runs = tuple(replace(run, unknown=("fox", "owl")) for run in comparison(k).runs)
+    pages = [with_text(replace(comparison(k), runs=runs), words) for words in (text, "plain")]
     page, plain = (comparison_page(given_) for given_ in pages if isinstance(given_, ComparisonPage))
     assert text not in page
     elements, expected = list(Page(page).root.walk()), list(Page(plain).root.walk())
     assert [(e.tag, [*e.attributes]) for e in elements] == [(e.tag, [*e.attributes]) for e in expected]
     assert Page(page).root.text().count(text) == Page(plain).root.text().count("plain") > 10
+
+
+def test_what_a_run_lacks_and_what_was_left_out_stand_on_the_page() -> None:
+    page = comparison()
+    first, second, third = page.runs
+    lacking = (
+        replace(first, unknown=("fox", "owl")),
+        replace(second, unknown=tuple(f"c{i}" for i in range(15)), skipped=1),
+        replace(third, skipped=1203),
+    )
+    root = root_of(replace(page, runs=lacking, left_out=1438))
+    assert [line[1] for line in rows(section(root, "The runs").all("table")[0])] == [
+        "runs/0 resnet50 does not know: fox, owl: always wrong",
+        "runs/1 resnet50 does not know: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 and 3 others: "
+        "always wrong; could not read 1 picture",
+        "runs/2 resnet50 could not read 1,203 pictures",
+    ]
+    told = root.all("header")[0].text()
+    assert "1,438 pictures that trained one of the runs were left out." in told
+    assert "1 picture that trained one of the runs was left out." in root_of(replace(page, left_out=1)).text()
+    assert "left out" not in root_of(page).text()
+
+
+def test_several_intervals_are_said_to_be_of_one_pair_each() -> None:
+    said = "Each interval is that of its pair alone; only p is adjusted for the number of pairs."
+    assert said in section(root_of(comparison()), "Which differences are real").text()
+    assert said not in root_of(comparison(2)).text()
 
 
 def test_runs_stand_with_what_they_cost() -> None:

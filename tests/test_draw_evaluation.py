@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from neocog.draw.alternatives import AlternativeRow
 from neocog.draw.evaluation import (
     FIGURES,
     AnswerResult,
@@ -19,7 +20,6 @@ from neocog.draw.evaluation import (
     EvaluationPage,
     Figure,
     MultiLabel,
-    ProtocolRow,
     Seen,
     SingleLabel,
     evaluation_page,
@@ -120,11 +120,27 @@ def full(k: int = 4) -> EvaluationPage:
             right_if="one of several labels",
             unknown=(("okapi", 1), ("ibex", 12)),
         ),
-        protocols=(
-            ProtocolRow(
-                name="center", views=1, top1=0.9, interval=(0.85, 0.94), top5=0.99, macs=4.1e9, rate=120.0
+        alternatives=(
+            AlternativeRow(
+                name="two together",
+                views=144,
+                top1=0.925,
+                interval=(0.799, 0.974),
+                top5=0.99,
+                macs=4.1e9,
+                rate=120.0,
             ),
-            ProtocolRow(name="10-crop", views=10, top1=0.92, interval=(0.87, 0.95), macs=4.1e10),
+            AlternativeRow(
+                name="run one",
+                views=1,
+                top1=0.875,
+                interval=(0.74, 0.945),
+                macs=4.1e10,
+                difference=-0.05,
+                difference_interval=(-0.125, 0.025),
+                p=0.0312,
+            ),
+            AlternativeRow(name="10-crop", views=10, top1=0.94, interval=(0.87, 0.95), difference=0.015),
         ),
         skipped=(("cut.jpg", "cut off"), ("text.jpg", "no picture")),
         quarantined=(("mine.jpg", "blurred"),),
@@ -195,7 +211,7 @@ def test_page_is_well_formed_and_needs_nothing_else(name: str) -> None:
 
 def filled(page: EvaluationPage, text: str) -> EvaluationPage:
     """`page` with every word replaced that is not ours."""
-    others = ("name", "model", "result", "protocols", "skipped", "quarantined", "card", "made", "version")
+    others = ("name", "model", "result", "alternatives", "skipped", "quarantined", "card", "made", "version")
     procedure = with_text(page.procedure, text)
     assert isinstance(procedure, Procedure)
     words = {name: with_text(getattr(page, name), text) for name in others}
@@ -323,22 +339,30 @@ def test_the_procedure_in_a_sentence(changes: dict[str, object], end: str) -> No
     assert ("Weights averaged of" in dict(procedure.facts("", 1, 0, 0))) == procedure.soup
 
 
-def test_protocols_are_set_beside_each_other() -> None:
-    table = section(root_of(full()), "Other ways to look at the same pictures").all("table")[0]
+def test_what_else_was_tried_is_set_beside_with_its_cost_and_the_difference() -> None:
+    part = section(root_of(full()), "Against its cost")
+    table = part.all("table")[0]
     assert rows(table) == [
-        ["center", "1", "90.0 %", "", "85.0–94.0", "99.0 %", "4.1 G", "120"],
-        ["10-crop", "10", "92.0 %", "", "87.0–95.0", "–", "41 G", "–"],
+        ["two together", "144", "92.5 %", "", "79.9–97.4", "–", "–", "99.0 %", "4.1 G", "120"],
+        ["run one", "1", "87.5 %", "", "74.0–94.5", "−5.0 −12.5 to +2.5", ".031", "–", "41 G", "–"],
+        ["10-crop", "10", "94.0 %", "", "87.0–95.0", "+1.5", "–", "–", "–", "–"],
     ]
-    assert [row.attributes.get("class") for row in table.all("tbody")[0].all("tr")] == ["own", None]
+    assert [row.attributes.get("class") for row in table.all("tbody")[0].all("tr")] == ["own", None, None]
     places = [float(dot.attributes["cx"].rstrip("%")) for dot in table.all("circle")]
-    assert places[0] < places[1]
+    assert places[1] < places[0] < places[2]
     titles = [cell.text() for cell in table.all("thead")[0].walk() if cell.tag in ("th", "td")]
-    assert titles[-3:] == ["Top-5", "Multiply-adds", "Pictures/s"]
-    cheap = replace(full(), protocols=tuple(replace(row, macs=None, rate=None) for row in full().protocols))
-    table = section(root_of(cheap), "Other ways to look at the same pictures").all("table")[0]
-    titles = [cell.text() for cell in table.all("thead")[0].walk() if cell.tag in ("th", "td")]
-    assert titles == ["Protocol", "Views", "Top-1", "", "95 % interval", "Top-5"]
-    assert [len(line) for line in rows(table)] == [6, 6]
+    assert titles[-5:] == ["Difference", "p", "Top-5", "Multiply-adds", "Pictures/s"]
+    assert "two are equal. p is how often chance alone makes two differ so." in part.text()
+
+
+def test_columns_that_no_alternative_has_are_left_out() -> None:
+    bare = tuple(replace(row, macs=None, rate=None, difference=None, p=None) for row in full().alternatives)
+    part = section(root_of(replace(full(), alternatives=bare)), "Against its cost")
+    titles = [cell.text() for cell in part.all("thead")[0].walk() if cell.tag in ("th", "td")]
+    assert titles == ["", "Views", "Top-1", "", "95 % interval", "Top-5"]
+    assert [len(line) for line in rows(part.all("table")[0])] == [6, 6, 6]
+    assert part.all("p")[0].text() == "What else was tried on the same pictures, and what that costs."
+    assert "Against its cost" not in root_of(single()).text()
 
 
 def test_calibration_and_coverage_are_told_where_they_are_known() -> None:
@@ -351,6 +375,10 @@ def test_calibration_and_coverage_are_told_where_they_are_known() -> None:
     assert rows(part.all("table")[0]) == [
         ["90.0 %", "92.5 %", "81.0–98.0", "yes", "1.25", "2.5 %", "75.0 %", "96.0 %"]
     ]
+    words = part.text()
+    assert (
+        "an answer where its set is exactly one class; where it has several or none it is unknown." in words
+    )
     assert "Can the probabilities be trusted?" not in root_of(single()).text()
 
 

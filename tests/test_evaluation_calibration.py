@@ -1,5 +1,6 @@
 """Bins, Brier score and temperature against loops over single pictures, scipy's minimiser and known distortions."""
 
+from collections.abc import Callable
 from math import exp, inf, log, nan
 
 import numpy as np
@@ -9,16 +10,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.metrics import brier_score_loss
 
 from neocog.errors import UserError
 from neocog.evaluation.calibration import (
     COLDEST,
     HOTTEST,
     Reliability,
-    brier,
     fit_temperature,
     reliability,
+    stored_temperature,
     tempered,
     unbounded,
 )
@@ -125,28 +125,6 @@ def test_errors_weigh_as_many_pictures_as_a_bin_has() -> None:
     assert (bins.ece, bins.mce) == pytest.approx(((0.2 + 3 * 0.1) / 4, 0.2))
 
 
-@given(predictions())
-def test_the_brier_score_is_that_of_scikit_learn(case: Case) -> None:
-    probabilities, labels = case
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)  # scikit-learn warns of float32's rounding
-    classes = np.arange(probabilities.shape[1])
-    expected = brier_score_loss(
-        np.eye(len(classes))[labels] if len(classes) > 2 else labels,
-        exact if len(classes) > 2 else exact[:, 1],
-        scale_by_half=False,
-        **({} if len(classes) > 2 else {"pos_label": 1}),
-    )
-    assert brier(*case) == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize(("label", "expected"), [(0, 0.02), (1, 1.62), (2, 1.82), (-1, 1.82)])
-def test_the_brier_score_goes_from_0_to_2_and_an_unknown_class_has_probability_0(
-    label: int, expected: float
-) -> None:
-    assert brier(np.array([[0.9, 0.1]], np.float32), np.array([label])) == pytest.approx(expected, abs=1e-6)
-
-
 @pytest.mark.parametrize(("classes", "sharpness"), [(3, 0.5), (10, 1.0), (5, 2.5), (100, 4.0)])
 def test_the_temperature_undoes_a_sharpening(classes: int, sharpness: float) -> None:
     case = drawn(20_000, classes, sharpness, seed=5)
@@ -214,6 +192,28 @@ def test_where_every_picture_is_wrong_the_hottest_is_returned_and_said() -> None
     assert "as where answers are guesses" in str(unbounded(temperature))
 
 
+@pytest.mark.parametrize("n", [20, 50, 100])
+def test_pictures_without_a_mistake_do_not_spoil_a_calibrated_model(n: int) -> None:
+    """A model that says 99 % and is right in 99 %: the coldest temperature would make its few mistakes certainties."""
+    few = np.tile(np.array([[0.99, 0.01]], np.float32), (n, 1)), np.zeros(n, np.int64)
+    temperature, note = stored_temperature(*few)
+    assert (temperature, "every picture is right" in note) == (1, True)
+    new = np.tile(np.array([[0.99, 0.01]], np.float32), (1000, 1)), (np.arange(1000) < 10).astype(np.int64)
+    entropy = -(0.99 * log(0.99) + 0.01 * log(0.01))
+    assert log_loss(tempered(new[0], temperature), new[1]) == pytest.approx(entropy, abs=1e-6)
+
+
+def test_answers_that_are_guesses_leave_the_model_as_it_is() -> None:
+    rows = np.array([[0.6, 0.4], [0.3, 0.7]], np.float32)
+    temperature, note = stored_temperature(rows, np.array([1, 0]))
+    assert (temperature, "answers are guesses" in note) == (1, True)
+
+
+def test_a_fitted_temperature_is_stored_without_a_word() -> None:
+    temperature, note = stored_temperature(*drawn(20_000, 5, 2.5, seed=5))
+    assert (temperature, note) == (pytest.approx(2.5, rel=0.03), "")  # 20,000 labels
+
+
 def test_equal_probabilities_have_no_temperature() -> None:
     assert fit_temperature(np.full((4, 3), 1 / 3, np.float32), np.array([0, 1, 2, 0])) == 1
 
@@ -234,7 +234,7 @@ def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
         tempered(np.array([[0.5, 0.5]], np.float32), temperature)
 
 
-@pytest.mark.parametrize("figure", [reliability, brier, fit_temperature])
+@pytest.mark.parametrize("figure", [reliability, stored_temperature])
 @pytest.mark.parametrize(
     ("rows", "labels", "said"),
     [
@@ -247,7 +247,7 @@ def test_a_temperature_that_is_none_is_refused(temperature: float) -> None:
     ],
 )
 def test_what_are_no_probabilities_is_refused(
-    figure: type[brier], rows: object, labels: object, said: str
+    figure: Callable[..., object], rows: object, labels: object, said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
         figure(np.array(rows, np.float32), np.array(labels, np.int64))

@@ -12,6 +12,7 @@ from scipy.stats import beta, betabinom, binomtest
 
 from neocog.errors import UserError
 from neocog.evaluation.conformal import (
+    abstained,
     answer_sets,
     held,
     measured,
@@ -109,15 +110,26 @@ def test_more_coverage_never_takes_a_class_away() -> None:
 
 
 def test_what_was_measured_is_what_the_sets_say() -> None:
-    sets = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 1], [0, 0, 1]], bool)
-    got = measured(sets, np.array([0, 1, 1, 2, 3, -1]), 0.9, calibrated_on=30)
+    sets = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0], [0, 0, 1]], bool)
+    got = measured(sets, np.array([0, 1, 1, 2, 2, 0]), 0.9, calibrated_on=30)
     assert (got.n, got.covered, got.share) == (6, 2, 1 / 3)
-    assert (got.mean_size, got.single, got.empty) == (8 / 6, 3 / 6, 1 / 6)
+    assert abstained(sets).tolist() == [False, False, True, True, True, False]
+    assert (got.mean_size, got.single, got.empty) == (7 / 6, 3 / 6, 1 / 6)
     assert got.single_accuracy == 1 / 3
     expected = binomtest(2, 6).proportion_ci(0.95, method="exact")
     assert got.interval == pytest.approx((expected.low, expected.high), abs=1e-9)
     assert not got.kept
     assert "0.3333 of the sets hold the true class (95 % interval 0.0433 to 0.7772, promised 0.9)" in str(got)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_nothing_was_promised_of_classes_that_the_model_does_not_know(label: int) -> None:
+    sets = np.ones((3, 3), bool)
+    with pytest.raises(
+        UserError, match=r"classes that the model knows, got 1 of 3 of others: leave them out"
+    ):
+        measured(sets, np.array([0, label, 1]), 0.5, calibrated_on=9)
+    assert held(sets, np.array([0, label, 1])).tolist() == [True, False, True]
 
 
 def test_no_single_answer_has_no_accuracy() -> None:

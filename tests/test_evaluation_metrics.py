@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
+    brier_score_loss,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
@@ -22,8 +24,8 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from neocog import evaluation
 from neocog.errors import UserError
-from neocog.evaluation.calibration import brier, reliability
-from neocog.evaluation.intervals import middle, reflected, resamples, wilson
+from neocog.evaluation.calibration import reliability
+from neocog.evaluation.intervals import middle, reflected, resamples
 from neocog.evaluation.metrics import intervals_of, log_loss, score, topk
 from neocog.evaluation.per_picture import rank_of_truth
 
@@ -155,10 +157,31 @@ def test_a_truth_of_probability_0_counts_as_one_of_1e_minus_12(label: int) -> No
 
 
 @given(predictions(tied=True, unknown=True))
-def test_brier_and_ece_are_those_of_calibration(case: Case) -> None:
-    got = score(*case)
-    assert got.brier == brier(*case[:2])
-    assert got.ece == reliability(*case[:2], bins=15).ece
+def test_the_calibration_error_is_that_of_15_bins(case: Case) -> None:
+    assert score(*case).ece == reliability(*case[:2], bins=15).ece
+
+
+@given(predictions())
+def test_the_brier_score_is_that_of_scikit_learn(case: Case) -> None:
+    probabilities, labels, _ = case
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)  # scikit-learn warns of float32's rounding
+    classes = np.arange(probabilities.shape[1])
+    expected = brier_score_loss(
+        np.eye(len(classes))[labels] if len(classes) > 2 else labels,
+        exact if len(classes) > 2 else exact[:, 1],
+        scale_by_half=False,
+        **({} if len(classes) > 2 else {"pos_label": 1}),
+    )
+    assert score(*case).brier == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("label", "expected"), [(0, 0.02), (1, 1.62), (2, 1.82), (-1, 1.82)])
+def test_the_brier_score_goes_from_0_to_2_and_an_unknown_class_has_probability_0(
+    label: int, expected: float
+) -> None:
+    got = score(np.array([[0.9, 0.1]], np.float32), np.array([label]), ("a", "b", "c"))
+    assert got.brier == pytest.approx(expected, abs=1e-6)
 
 
 @given(predictions(tied=True))
@@ -198,7 +221,11 @@ def test_the_intervals_are_those_of_scoring_every_draw_anew(case: Case, seed: in
     assert list(got) == names
     for name in names:
         expected = middle(np.array([getattr(scores, name) for scores in scored]))
-        if name == "ece":
+        if name in ("top1", "top5"):
+            right = round(getattr(score(*case), name) * len(labels))
+            ci = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
+            expected = (ci.low, ci.high)
+        elif name == "ece":
             expected = reflected(np.array([scores.ece for scores in scored]), score(*case).ece)
         np.testing.assert_allclose(got[name], expected, atol=1e-9)
 
@@ -213,8 +240,14 @@ def test_the_intervals_hold_the_figures() -> None:
     )
     for name, (low, high) in got.items():
         assert low < getattr(scores, name) < high
-    right = round(scores.top1 * 400)
-    assert got["top1"] == pytest.approx(wilson(right, 400), abs=0.01)
+
+
+def test_shares_without_a_mistake_have_an_interval() -> None:
+    """Every resample of pictures that are all right is all right; Wilson's lower end is n / (n + z^2)."""
+    probabilities, labels = np.eye(6, dtype=np.float32)[np.arange(30) % 6], np.arange(30) % 6
+    got = intervals_of(probabilities, labels, repeats=20)
+    for name in ("top1", "top5"):
+        assert got[name] == pytest.approx((30 / (30 + 1.959963984540054**2), 1), abs=1e-12)
 
 
 def test_nothing_to_score_is_refused() -> None:

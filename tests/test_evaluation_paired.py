@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from neocog.errors import UserError
-from neocog.evaluation.intervals import bootstrap_mean
+from neocog.evaluation.intervals import bootstrap
 from neocog.evaluation.paired import compared, compared_all, holm, mcnemar
 
 RIGHTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80)
@@ -60,7 +60,9 @@ def test_exchanging_the_two_turns_the_verdict_round(rights: list[tuple[bool, boo
 def test_the_interval_is_that_of_drawing_pictures_with_replacement() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.random(900) < 0.8, rng.random(900) < 0.75
-    expected = bootstrap_mean(first.astype(float) - second, seed=5, repeats=6000)
+    expected = bootstrap(
+        lambda chosen: float(first[chosen].mean() - second[chosen].mean()), 900, seed=5, repeats=6000
+    )
     assert compared(first, second).interval == pytest.approx(
         expected, abs=0.004
     )  # two draws; the width is 0.07
@@ -76,7 +78,26 @@ def test_the_verdict_needs_enough_pictures() -> None:
 def test_a_classifier_is_not_distinguishable_from_itself() -> None:
     right = np.array([True, False, True])
     got = compared(right, right)
-    assert (got.difference, got.interval, got.p, got.verdict) == (0, (0, 0), 1, "not distinguishable")
+    assert (got.difference, got.p, got.verdict) == (0, 1, "not distinguishable")
+
+
+@given(st.integers(1, 3000))
+def test_pictures_without_a_disagreement_do_not_prove_that_there_is_none(n: int) -> None:
+    """With a share u of pictures that one alone gets right, n of n agree once in 40 times: (1 - u) ** n = 1 / 40."""
+    right = np.arange(n) % 3 == 0
+    low, high = compared(right, right).interval
+    assert (1 - high) ** n == pytest.approx(0.025, rel=1e-6)
+    assert low == -high
+
+
+@pytest.mark.parametrize("n", [1, 7, 500])
+def test_pictures_that_one_alone_gets_right_all_do_not_prove_that_it_always_will(n: int) -> None:
+    """A share u of others, once in 40 times unseen, may be the other one's: 1 - u against u."""
+    low, high = compared(np.ones(n, bool), np.zeros(n, bool)).interval
+    other = compared(np.zeros(n, bool), np.ones(n, bool)).interval
+    u = (1 - low) / 2
+    assert ((1 - u) ** n, high) == (pytest.approx(0.025, rel=1e-6), 1)
+    assert other == (-high, -low)
 
 
 def test_equal_classifiers_are_told_apart_in_5_percent_at_most() -> None:

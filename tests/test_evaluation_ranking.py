@@ -67,10 +67,12 @@ def test_pictures_of_one_class_have_no_area() -> None:
 @settings(max_examples=40)
 def test_a_picture_that_counts_twice_is_there_twice(case: Case, seed: int) -> None:
     scores, shown = case
-    weights = np.random.default_rng(seed).integers(0, 4, len(scores))
-    got = weighted_precision(scores, shown)(weights)
-    again = np.repeat(np.arange(len(scores)), weights)
-    if not shown[again].any():
-        assert got is None
-    else:
-        assert got == pytest.approx(average_precision_score(shown[again], scores[again]), abs=1e-9)
+    weights = np.random.default_rng(seed).integers(0, 4, (len(scores), 3))
+    got = weighted_precision(scores, shown)(weights.astype(np.float32))
+    assert got.shape == (3,)
+    for found, drawn in zip(got, weights.T, strict=True):
+        again = np.repeat(np.arange(len(scores)), drawn)
+        if not shown[again].any():
+            assert np.isnan(found)
+        else:
+            assert found == pytest.approx(average_precision_score(shown[again], scores[again]), abs=1e-9)

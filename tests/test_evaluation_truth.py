@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from neocog.data.sources.names import class_names
 from neocog.errors import UserError
-from neocog.evaluation.metrics import score, topk
+from neocog.evaluation.metrics import topk
 from neocog.evaluation.truth import (
     LabelSets,
     class_subset,
     label_sets,
     read_class_list,
     read_label_sets,
-    relabelled,
     restricted,
 )
 
@@ -92,6 +92,38 @@ def test_a_class_called_by_a_number_is_found_before_the_one_at_that_place() -> N
     assert class_subset(digits, [2]).tolist() == [2]
 
 
+def test_the_data_s_classes_are_the_model_s_by_name_and_never_by_number() -> None:
+    digits = ("0", "1", "10", "2")
+    assert class_subset(digits, ["2", "3", "1", "n01443537"], by_name=True).tolist() == [1, 3]
+    with pytest.raises(
+        UserError, match=r"share a class, none of the data's 2, such as '0', is one of the model's 4"
+    ):
+        class_subset(ANIMALS, ["0", "1"], by_name=True)
+
+
+def ilsvrc() -> list[list[str]]:
+    """WordNet id and name of its classes: ReaL, ImageNet-A and -R count them in the order of the ids."""
+    return sorted(line.split(maxsplit=1) for line in class_names("ilsvrc-2012"))
+
+
+@pytest.mark.parametrize("called", [0, 1])
+def test_numbers_are_ilsvrc_s_where_the_model_has_its_classes_in_another_order(called: int) -> None:
+    renamed = {"n02012849": "crane bird", "n03710721": "maillot tank suit"}
+    names = [(wnid, renamed.get(wnid, name))[called] for wnid, name in ilsvrc()]
+    model = tuple(sorted(names, reverse=True))
+    assert model[0] != names[-1] or not called
+    sets = label_sets([[0, 1], [999], ["388"]], ["a", "b", "c"], model).sets
+    named = [{model[i] for i in right} for right in sets]
+    assert named == [{names[0], names[1]}, {names[999]}, {names[388]}]
+    assert names[388] in ("giant panda", "n02510455")
+    assert [model[i] for i in class_subset(model, [388])] == [names[388]]
+
+
+def test_numbers_are_places_among_the_model_s_where_its_classes_are_not_ilsvrc_s() -> None:
+    names = tuple(reversed([name for _, name in ilsvrc()][:999]))
+    assert label_sets([[0], [998]], ["a", "b"], names).sets == ((0,), (998,))
+
+
 def test_a_class_called_by_an_id_is_found_before_ilsvrc_s() -> None:
     assert class_subset(("goldfish", "n01443537"), ["n01443537"]).tolist() == [1]
 
@@ -115,14 +147,6 @@ def test_answers_of_a_subset_are_those_with_the_other_columns_struck_out(k: int,
 def test_a_subset_without_any_probability_has_no_favourite() -> None:
     got = restricted(np.array([[1, 0, 0], [0, 0.5, 0.5]], np.float32), np.array([1, 2]))
     assert got.tolist() == [[0.5, 0.5], [0.5, 0.5]]
-
-
-def test_labels_follow_their_columns_and_others_have_none() -> None:
-    columns = np.array([1, 3])
-    labels = relabelled(np.array([3, 0, 1, 4, -1]), columns)
-    assert labels.tolist() == [1, 2, 0, 2, 2]
-    got = score(np.full((5, 2), 0.5, np.float32), labels, ("dog", "owl", "others"))
-    assert (got.top1, got.top5) == (1 / 5, 2 / 5)
 
 
 def test_a_list_of_classes_is_read(tmp_path: Path) -> None:
@@ -157,12 +181,23 @@ def test_a_subset_that_is_none_is_refused(chosen: list[int | str], said: str) ->
         ([], [], "there must be a picture to score, got none"),
         ([[7]], ["a"], "a class's number must be below 4"),
         ([["goose"]], ["a"], "unknown class 'goose'"),
+        (
+            {"1.png": [0], "2.png": [1]},
+            ["cat/1.png", "dog/1.png", "dog/2.png"],
+            "must tell pictures apart, 1.png may be cat/1.png or dog/1.png: name pictures by their paths",
+        ),
+        ({"1.png": [0]}, ["1.png", "dog/1.png"], "1.png may be 1.png or dog/1.png"),
         ([[0]], ["ILSVRC2012_val_00000002.JPEG"] * 2, "got 1 for 2"),
     ],
 )
 def test_label_sets_that_fit_no_pictures_are_refused(stored: object, pictures: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         label_sets(stored, pictures, ANIMALS)
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_paths() -> None:
+    stored = {"1.png": [2], "cat/1.png": [0]}
+    assert label_sets(stored, ["cat/1.png", "dog/1.png"], ANIMALS).sets == ((0,), (2,))
 
 
 @pytest.mark.parametrize("stored", ["3", "[1, 2]", '{"a": 1}', "[[true]]", "[[1.5]]", "[[[1]]]", "[null]"])
@@ -193,8 +228,3 @@ def test_sets_and_answers_must_belong_together() -> None:
         LabelSets(((0,),)).labels(np.ones((2, 3), np.float32))
     with pytest.raises(UserError, match="must name the model's 3 classes, got class number 3"):
         LabelSets(((3,),)).labels(np.ones((1, 3), np.float32))
-
-
-def test_a_subset_that_no_picture_shows_is_refused() -> None:
-    with pytest.raises(UserError, match="must show some of the 2 classes of the subset, none of 3 does"):
-        relabelled(np.array([0, 2, 4]), np.array([1, 3]))

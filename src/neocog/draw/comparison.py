@@ -17,6 +17,7 @@ from neocog.errors import UserError
 
 FULL = 8  # runs up to which the differences stand with their intervals
 PIECES = 6  # colours of a bar, as in report.css
+NAMED = 12  # unknown classes of a run
 COSTS = ("top5", "params", "macs", "rate")  # columns that are left out where no run has them
 
 
@@ -35,6 +36,18 @@ class RunRow:
     rate: float | None = None
     """pictures per second"""
     note: str = ""
+    unknown: tuple[str, ...] = ()
+    """classes of the data that it does not know; their pictures count as wrong"""
+    skipped: int = 0
+    """pictures that it could not read, which count for none of the runs"""
+
+    @property
+    def lacks(self) -> str:
+        """What it does not know and could not read; nothing where that is neither."""
+        named = ", ".join(self.unknown[:NAMED])
+        more = f" and {count(others, 'other')}" if (others := len(self.unknown) - NAMED) > 0 else ""
+        facts = [f"does not know: {named}{more}: always wrong"] if self.unknown else []
+        return "; ".join(facts + [f"could not read {count(self.skipped, 'picture')}"] * bool(self.skipped))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +106,8 @@ class ComparisonPage:
     """of neocog"""
     how: tuple[str, ...] = ()
     """sentences about protocol, tests and seeds"""
+    left_out: int = 0
+    """pictures that trained one of the runs"""
     all_right: int = 0
     """pictures that every run names rightly"""
     all_wrong: int = 0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.draw import svg
+from neocog.draw.alternatives import AlternativeRow, columns_of, scale_of
 from neocog.draw.confusion import LARGEST_TABLE, checked, confused_pairs, heat_map
 from neocog.draw.page import STYLES, filled, framed
 from neocog.draw.parts import FILTERS, GALLERY, LISTED, Mistake, WrongAnswers, left_out
@@ -69,22 +70,6 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProtocolRow:
-    """What another protocol gave on the same pictures, and what it costs."""
-
-    name: str
-    views: int
-    """of each picture"""
-    top1: float
-    interval: tuple[float, float]
-    top5: float | None = None
-    macs: float | None = None
-    """multiply-adds for a picture, all views together"""
-    rate: float | None = None
-    """pictures per second"""
-
-
-@dataclass(frozen=True, kw_only=True)
 class CoverageRow:
     """Answers that are sets of classes, made to hold the true one as often as `wanted`: what they did here."""
 
@@ -97,9 +82,9 @@ class CoverageRow:
     mean_size: float
     """classes in an answer"""
     single: float
-    """share of answers that name one class"""
+    """share of answers that name one class; all others say that the picture is unknown"""
     empty: float
-    """share of answers that name none: unknown"""
+    """share of answers that name none"""
     single_accuracy: float | None
     """share right of the single ones; None where there are none"""
 
@@ -186,8 +171,8 @@ class EvaluationPage:
     """ISO 8601"""
     version: str
     """of neocog"""
-    protocols: tuple[ProtocolRow, ...] = ()
-    """of the same pictures; that of `procedure` is set off"""
+    alternatives: tuple[AlternativeRow, ...] = ()
+    """what else was tried on the same pictures, and the page's own way beside it"""
     leaked: Seen | None = None
     """None where nobody looked"""
     skipped: tuple[tuple[str, str], ...] = ()
@@ -242,10 +227,8 @@ def _words(page: EvaluationPage) -> dict[str, object]:
         "names": [row.name for row in page.result.classes],
         "rows": [(*FIGURES[figure.name], figure, interval_text(figure)) for figure in page.figures],
         "how": page.procedure.facts(page.name, page.n, len(page.skipped), len(page.quarantined)),
-        "dot": partial(svg.dot, scale=_scale(page.protocols)),
-        "costs": [
-            any(getattr(row, cost) is not None for row in page.protocols) for cost in ("top5", "macs", "rate")
-        ],
+        "dot": partial(svg.dot, scale=scale_of(page.alternatives)),
+        "there": columns_of(page.alternatives),
         "left_out": left_out(page.skipped, page.quarantined),
         "listed": LISTED,
         "gallery": page.result.mistakes[:GALLERY],
@@ -280,10 +263,3 @@ def _multi(page: EvaluationPage) -> dict[str, object]:
     rows: Sequence[AnswerResult] = page.result.classes if isinstance(page.result, MultiLabel) else ()
     ranked = sorted(rows, key=lambda row: (row.ap is None, row.ap or 0.0))
     return {"single": False, "accuracy": "", "ranked": ranked}
-
-
-def _scale(rows: Sequence[ProtocolRow]) -> tuple[float, float]:
-    """The axis that holds every interval, as shares."""
-    ends = [end for row in rows for end in row.interval] or [0.0, 1.0]
-    marks = svg.ticks(100 * min(ends), 100 * max(ends))
-    return marks[0] / 100, marks[-1] / 100

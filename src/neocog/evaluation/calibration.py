@@ -10,12 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import UserError
-from neocog.evaluation.per_picture import (
-    best,
-    demand_answers,
-    demand_probabilities,
-    square_errors,
-)
+from neocog.evaluation.per_picture import best, demand_answers, demand_probabilities
 
 BINS = 15  # of Guo et al. (2017)
 COLDEST, HOTTEST = 0.01, 100.0
@@ -93,13 +88,6 @@ def bin_of(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[n
     return np.asarray(np.clip(np.searchsorted(edges, values, "left") - 1, 0, len(edges) - 2), np.int64)
 
 
-def brier(probabilities: Floats, labels: NDArray[np.int64]) -> float:
-    """Brier's (1950) score of several classes: the mean over pictures of the squared distance, 0 (best) to 2."""
-    demand_answers(probabilities, labels)
-    demand_probabilities(probabilities)
-    return float(square_errors(probabilities, labels).mean())
-
-
 def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> float:
     """The temperature T that makes softmax(log p / T) least surprised by the labels: Guo et al. (2017).
 
@@ -134,12 +122,21 @@ def fit_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> float:
 def unbounded(temperature: float) -> str | None:
     """Why a fitted temperature is no minimum but a bound; None where it is one."""
     if temperature <= COLDEST:
-        return f"the temperature was kept at {COLDEST:g}: a lower one fits better, as where every picture is right"
+        return f"temperatures of {COLDEST:g} and below fit ever better, as where every picture is right"
     if temperature >= HOTTEST:
-        return (
-            f"the temperature was kept at {HOTTEST:g}: a higher one fits better, as where answers are guesses"
-        )
+        return f"temperatures of {HOTTEST:g} and above fit ever better, as where answers are guesses"
     return None
+
+
+def stored_temperature(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[float, str]:
+    """The temperature that a model shall carry with it, and in words why it is not the fitted one.
+
+    Where `fit_temperature` runs into a bound it is 1: few pictures without a mistake would make every answer certain,
+    and new pictures pay for it. The note is empty where the fit is a minimum.
+    """
+    fitted = fit_temperature(probabilities, labels)
+    reason = unbounded(fitted)
+    return (fitted, "") if reason is None else (1.0, f"probabilities stay as they are: {reason}")
 
 
 def tempered(probabilities: Floats, temperature: float) -> Floats:

@@ -63,6 +63,11 @@ def answer_sets(probabilities: Floats, threshold: float) -> NDArray[np.bool_]:
     return 1 - probabilities.astype(np.float64) <= threshold
 
 
+def abstained(sets: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of which pictures (n,) the answer is that they are unknown: the set is not exactly one class."""
+    return np.asarray(sets.sum(axis=1) != 1, np.bool_)
+
+
 @dataclass(frozen=True)
 class Coverage:
     """What the sets of n pictures did, beside what was promised."""
@@ -103,10 +108,19 @@ class Coverage:
 def measured(
     sets: NDArray[np.bool_], labels: NDArray[np.int64], wanted: float, calibrated_on: int
 ) -> Coverage:
-    """Of `sets` (n, k), whose threshold was found for the coverage `wanted` on `calibrated_on` other pictures."""
+    """Of `sets` (n, k), whose threshold was found for the coverage `wanted` on `calibrated_on` other pictures.
+
+    Of pictures of classes that the model knows: nothing was promised of others, which no set can hold.
+    """
     if not len(labels):
         raise UserError("coverage needs a picture to be measured on, got none")
-    sizes, holds = sets.sum(axis=1), held(sets, labels)
+    others = int(((labels < 0) | (labels >= sets.shape[1])).sum())
+    if others:
+        raise UserError(
+            f"coverage is measured on pictures of classes that the model knows, got {others:,} of {len(labels):,} of "
+            "others: leave them out"
+        )
+    sizes, holds, one = sets.sum(axis=1), held(sets, labels), ~abstained(sets)
     covered, n, rank = int(holds.sum()), len(labels), order(calibrated_on, wanted)
     return Coverage(
         wanted=wanted,
@@ -116,9 +130,9 @@ def measured(
         expected=_expected(rank, calibrated_on),
         kept=_chance_of_at_most(covered, n, rank, calibrated_on) >= TAIL,
         mean_size=float(sizes.mean()),
-        single=float((sizes == 1).mean()),
+        single=float(one.mean()),
         empty=float((sizes == 0).mean()),
-        single_accuracy=float(holds[sizes == 1].mean()) if (sizes == 1).any() else None,
+        single_accuracy=float(holds[one].mean()) if one.any() else None,
     )
 
 

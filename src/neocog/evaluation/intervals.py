@@ -67,11 +67,6 @@ def bootstrap(
     return middle(np.array([statistic(chosen) for chosen in resamples(n, seed, repeats)]))
 
 
-def bootstrap_mean(values: NDArray[np.float64], *, seed: int = 0, repeats: int = REPEATS) -> Interval:
-    """What `bootstrap` gives for the mean of `values` (n,)."""
-    return bootstrap(lambda chosen: float(values[chosen].mean()), len(values), seed=seed, repeats=repeats)
-
-
 def _demand_share(right: int, n: int) -> None:
     if not 0 <= right <= n or n == 0:
         raise UserError(f"right must lie between 0 and n > 0, got {right} of {n}")

@@ -137,28 +137,30 @@ def log_loss(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 def intervals_of(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], *, seed: int = 0, repeats: int = REPEATS
 ) -> dict[str, Interval]:
-    """95 % intervals of top1, top5, balanced, macro_f1, nll, brier and ece by the bootstrap over pictures.
+    """95 % intervals of top1, top5, balanced, macro_f1, nll, brier and ece.
 
-    All figures see the same draws, those of `intervals.bootstrap` with this seed. Intervals are percentile ones, but
-    that of the ECE, which chance raises, is a reflected one (`intervals.reflected`).
+    The two shares have Wilson's, the others the bootstrap over pictures. All see the same draws, those of
+    `intervals.bootstrap` with this seed. Intervals are percentile ones, but that of the ECE, which chance raises, is a
+    reflected one (`intervals.reflected`).
     """
     demand_answers(probabilities, labels)
     demand_probabilities(probabilities)
-    figures, n = _weighted_figures(probabilities, labels), len(labels)
+    ranks, n = rank_of_truth(probabilities, labels), len(labels)
+    figures = _weighted_figures(probabilities, labels, ranks == 0)
     drawn = [figures(np.bincount(chosen, minlength=n)) for chosen in resamples(n, seed, repeats)]
     columns = {name: np.array([row[name] for row in drawn]) for name in drawn[0]}
     ece = reflected(columns.pop("ece"), figures(np.ones(n, np.int64))["ece"])
-    return {name: middle(column) for name, column in columns.items()} | {"ece": ece}
+    first = {"top1": 1, "top5": min(5, probabilities.shape[1])}
+    shares = {name: wilson(int((ranks < k).sum()), n) for name, k in first.items()}
+    return shares | {name: middle(column) for name, column in columns.items()} | {"ece": ece}
 
 
 def _weighted_figures(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], right: NDArray[np.bool_]
 ) -> Callable[[NDArray[np.int64]], dict[str, float]]:
     """The figures as a function of how often each picture counts (n,): probabilities (n, k) are looked at once."""
-    ranks, said, n = rank_of_truth(probabilities, labels), best(probabilities), len(labels)
-    right, sure = ranks == 0, confidences(probabilities)
-    losses = (surprises(probabilities, labels), square_errors(probabilities, labels))
-    means = np.stack([right, ranks < min(5, probabilities.shape[1]), *losses], axis=1).astype(np.float64)
+    said, sure, n = best(probabilities), confidences(probabilities), len(labels)
+    means = np.stack([surprises(probabilities, labels), square_errors(probabilities, labels)], axis=1)
     place, excess = bin_of(sure, np.linspace(0, 1, BINS + 1)), right - sure
     known, classes = labels >= 0, max(probabilities.shape[1], int(labels.max()) + 1)
 
@@ -168,20 +170,12 @@ def _weighted_figures(
         return np.bincount(which[among], weights[among], classes).astype(np.float64)
 
     def figures(weights: NDArray[np.int64]) -> dict[str, float]:
-        top1, top5, nll, brier = (weights @ means / n).tolist()
+        nll, brier = (weights @ means / n).tolist()
         balanced, macro_f1 = _class_means(
             count(labels, weights, right), count(labels, weights, known), count(said, weights, known)
         )
         ece = float(np.abs(np.bincount(place, weights * excess)).sum() / n)
-        return {
-            "top1": top1,
-            "top5": top5,
-            "balanced": balanced,
-            "macro_f1": macro_f1,
-            "nll": nll,
-            "brier": brier,
-            "ece": ece,
-        }
+        return {"balanced": balanced, "macro_f1": macro_f1, "nll": nll, "brier": brier, "ece": ece}
 
     return figures
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import UserError
-from neocog.evaluation.intervals import REPEATS, Interval, middle
+from neocog.evaluation.intervals import REPEATS, Interval, clopper_pearson, middle
 
 ALPHA = 0.05  # a difference is told where chance gives one as large less often than this
 
@@ -30,7 +30,7 @@ class Paired:
     difference: float
     """top-1 accuracy of the first less that of the second"""
     interval: Interval
-    """its 95 % interval by the paired bootstrap"""
+    """its 95 % interval by the paired bootstrap; of this pair alone, however many were compared"""
     p: float
     """how often chance alone gives so uneven a count of `only_first` and `only_second`: McNemar's exact test; where
     several pairs were compared it is Holm's adjusted one"""
@@ -98,7 +98,15 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def _difference_interval(first: int, second: int, n: int, seed: int) -> Interval:
-    """By the paired bootstrap. Drawing n pictures anew counts those of each kind, so the counts are drawn at once."""
+    """By the paired bootstrap. Drawing n pictures anew counts those of each kind, so the counts are drawn at once.
+
+    Where all n are of one kind every draw is the same and says nothing of the other kinds. These are then as many as
+    0 of n allow: the upper end of Clopper and Pearson's interval of their share, all of them in favour of one.
+    """
+    if n in (first, second, n - first - second):
+        unseen = clopper_pearson(0, n)[1]
+        seen, reach = (first - second) / n, unseen * (2 if first or second else 1)
+        return max(-1.0, seen - reach), min(1.0, seen + reach)
     shares = [first / n, second / n, (n - first - second) / n]
     drawn = np.random.default_rng(seed).multinomial(n, shares, REPEATS)
     return middle((drawn[:, 0] - drawn[:, 1]) / n)

@@ -17,25 +17,48 @@ def average_precision(scores: NDArray[np.float32], shown: NDArray[np.bool_]) -> 
     """
     if not shown.any():
         return None
-    return weighted_precision(scores, shown)(np.ones(len(scores), np.int64))
+    return float(weighted_precision(scores, shown)(np.ones((len(scores), 1), np.float32))[0])
 
 
 def weighted_precision(
     scores: NDArray[np.float32], shown: NDArray[np.bool_]
-) -> Callable[[NDArray[np.int64]], float | None]:
-    """`average_precision` as a function of how often each picture counts (n,): the pictures are sorted once."""
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    there = shown[order]
+) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """`average_precision` (draws,) as a function of how often each picture counts (n, draws); NaN where none is shown.
 
-    def precision(weights: NDArray[np.int64]) -> float | None:
-        drawn = weights[order]
-        hits, named = np.cumsum(drawn * there)[ends], np.cumsum(drawn)[ends]
-        if not hits[-1]:
-            return None
-        return float((np.diff(hits, prepend=0) * hits / np.maximum(named, 1)).sum() / hits[-1])
+    The pictures are sorted once, and only thresholds that a shown picture passes are looked at: no other adds recall.
+    """
+    order = np.argsort(-scores, kind="stable")
+    there = shown[order]
+    after = np.append(
+        np.flatnonzero(np.diff(scores[order])) + 1, len(order)
+    )  # places after each run of equal ones
+    passing = np.diff(np.cumsum(there)[after - 1], prepend=0)
+    gains = passing > 0
+    named = _sums(order, after[gains], len(order))
+    hits = _sums(order[there], np.cumsum(passing[gains]), len(order))
+
+    def precision(weights: NDArray[np.float32]) -> NDArray[np.float64]:
+        gained, added = hits(weights), named(weights)
+        if not gained.size:
+            return np.full(weights.shape[1], np.nan)
+        right = gained.cumsum(axis=1)
+        areas = (gained * right / np.maximum(added.cumsum(axis=1), 1)).sum(axis=1)
+        found = np.divide(areas, right[:, -1], out=np.full(len(areas), np.nan), where=right[:, -1] > 0)
+        return np.asarray(found)
 
     return precision
+
+
+def _sums(
+    pictures: NDArray[np.int64], ends: NDArray[np.int64], n: int
+) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """Sums (draws, len(ends)) of the weights (n, draws) of `pictures` up to each end from the one before."""
+    from scipy.sparse import csr_array
+
+    starts = np.append(0, ends)
+    ones = np.ones(starts[-1], np.float32)
+    parts = csr_array((ones, pictures[: starts[-1]], starts), shape=(len(ends), n))
+    return lambda weights: np.ascontiguousarray((parts @ weights).T, np.float64)
 
 
 def auroc(scores: NDArray[np.float32], shown: NDArray[np.bool_]) -> float | None:

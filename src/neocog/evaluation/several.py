@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import UserError
-from neocog.evaluation.intervals import REPEATS, Interval, middle, resamples
+from neocog.evaluation.intervals import REPEATS, Interval, middle, resamples, wilson
 from neocog.evaluation.metrics import Figures, Judged
 from neocog.evaluation.ranking import auroc, average_precision, weighted_precision
 
 THRESHOLD = 0.5  # a class is named where its probability is at least this
+DRAWS = 64  # resamples at once: their weights stay in the cache
+INTERVALS = ("map", "micro_f1", "macro_f1", "exact", "hamming")
 Truth = NDArray[Any]
 """(n, classes), 1 or True where a picture shows the class"""
 
@@ -141,39 +144,59 @@ def intervals_of_several(
     seed: int = 0,
     repeats: int = REPEATS,
 ) -> dict[str, Interval]:
-    """95 % intervals of map, micro_f1, macro_f1, exact and hamming: the percentile bootstrap over pictures.
+    """95 % intervals of map, micro_f1, macro_f1, exact and hamming.
 
-    All figures see the same draws. A class that no picture of a draw shows is left out of that draw's mean.
+    `exact`, a share of pictures, has Wilson's, the others the bootstrap's percentiles over pictures. All see the same
+    draws. A class that no picture of a draw shows is left out of that draw's mean.
     """
     _demand_answers(probabilities, truth)
-    figures, n = _weighted_figures(probabilities, truth > 0, probabilities >= threshold), len(truth)
-    drawn = [figures(np.bincount(chosen, minlength=n)) for chosen in resamples(n, seed, repeats)]
-    return {name: middle(np.array([row[name] for row in drawn])) for name in drawn[0]}
+    shown, said, n = truth > 0, probabilities >= threshold, len(truth)
+    exact = wilson(int((shown == said).all(axis=1).sum()), n)
+    figures = _weighted_figures(probabilities, shown, said)
+    drawn = [figures(weights) for weights in _weights(n, seed, repeats)]
+    ends = {name: middle(np.concatenate([block[name] for block in drawn])) for name in drawn[0]}
+    return {name: exact if name == "exact" else ends[name] for name in INTERVALS}
+
+
+def _weights(n: int, seed: int, repeats: int) -> Iterator[NDArray[np.float32]]:
+    """How often each picture is drawn (n, draws), in blocks of draws."""
+    draws = resamples(n, seed, repeats)
+    while block := [np.bincount(chosen, minlength=n) for chosen in islice(draws, DRAWS)]:
+        yield np.stack(block, axis=1).astype(np.float32)  # whole numbers up to 2 ** 24 are exact
 
 
 def _weighted_figures(
     probabilities: NDArray[np.float32], shown: NDArray[np.bool_], said: NDArray[np.bool_]
-) -> Callable[[NDArray[np.int64]], dict[str, float]]:
-    """The figures as a function of how often each picture counts (n,)."""
-    precisions = [weighted_precision(*column) for column in zip(probabilities.T, shown.T, strict=True)]
-    counts = np.concatenate([shown & said, shown, said], axis=1).astype(np.float64)
-    wrong = shown != said
-    pictures = np.stack([~wrong.any(axis=1), wrong.mean(axis=1)], axis=1)
+) -> Callable[[NDArray[np.float32]], dict[str, NDArray[np.float64]]]:
+    """The bootstrapped figures (draws,) as a function of how often each picture counts (n, draws)."""
+    from scipy.sparse import csr_array
 
-    def figures(weights: NDArray[np.int64]) -> dict[str, float]:
-        hits, there, named = np.split(weights.astype(np.float64) @ counts, 3)
-        exact, hamming = (weights @ pictures / len(pictures)).tolist()
+    precisions = [weighted_precision(*column) for column in zip(probabilities.T, shown.T, strict=True)]
+    counts = csr_array(np.concatenate([shown & said, shown, said], axis=1).T).astype(np.float32)
+
+    def figures(weights: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        hits, there, named = np.split((counts @ weights).astype(np.float64), 3)
+        answers = there + named
         return {
-            "map": _mean([precision(weights) for precision in precisions]),
-            "micro_f1": _f1(hits.sum(), there.sum(), named.sum()),
-            "macro_f1": _mean(
-                [_f1(*row) if row[1] + row[2] else None for row in zip(hits, there, named, strict=True)]
-            ),
-            "exact": exact,
-            "hamming": hamming,
+            "map": _means(np.stack([precision(weights) for precision in precisions])),
+            "micro_f1": _means(_ratios(2 * hits.sum(axis=0), answers.sum(axis=0))[None]),
+            "macro_f1": _means(_ratios(2 * hits, answers)),
+            "hamming": (answers - 2 * hits).sum(axis=0) / shown.size,
         }
 
     return figures
+
+
+def _ratios(parts: NDArray[np.float64], wholes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`parts` / `wholes`; NaN where a whole is 0."""
+    return np.asarray(np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0))
+
+
+def _means(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`_mean` of each column of `rows` (classes, draws), NaN where there is no figure."""
+    there = ~np.isnan(rows)
+    sums = np.where(there, rows, 0).sum(axis=0)
+    return np.asarray(sums / np.maximum(there.sum(axis=0), 1))
 
 
 def leaked_several(

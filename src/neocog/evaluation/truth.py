@@ -63,6 +63,8 @@ def read_label_sets(path: Path, pictures: Sequence[str], classes: Sequence[str])
 
     The file holds a list of sets, or {picture: set}; a set is a list of classes by number, name or WordNet id. A list's
     sets belong to `ILSVRC2012_val_00000001` and on where pictures are called so, else to the pictures in their order.
+    Numbers are those of ILSVRC 2012 where the model has its 1,000 classes in whatever order, else places among
+    `classes`.
     """
     stored = _json(path)
     sets = stored.values() if isinstance(stored, dict) else stored
@@ -84,17 +86,25 @@ def label_sets(
     by_picture = _by_name(stored, pictures) if isinstance(stored, Mapping) else _in_order(stored, pictures)
     if not any(by_picture):
         raise UserError(f"label sets must name a class for some picture, got {len(pictures)} empty ones")
-    places = _places(classes)
-    return LabelSets(tuple(tuple(sorted({place(said, places) for said in right})) for right in by_picture))
+    known = _known(classes)
+    return LabelSets(tuple(tuple(sorted({known.place(said) for said in right})) for right in by_picture))
 
 
-def class_subset(classes: Sequence[str], chosen: Sequence[int | str]) -> NDArray[np.int64]:
-    """The columns (m,), rising, of the classes `chosen` by number, name or WordNet id: the only answers allowed, as the
-    200 of 1,000 in ImageNet-A and -R (Hendrycks et al. 2021)."""
+def class_subset(
+    classes: Sequence[str], chosen: Sequence[int | str], by_name: bool = False
+) -> NDArray[np.int64]:
+    """The columns (m,), rising, of the classes `chosen`: the only answers allowed, as the 200 of 1,000 in ImageNet-A
+    and -R (Hendrycks et al. 2021).
+
+    By name, WordNet id or number, as in `read_label_sets`. `by_name` is for the classes that data have: their "2" is
+    the model's class of that name and never its third one, and those that the model lacks are left out.
+    """
     if not chosen:
         raise UserError("a subset of classes must name at least one, got none")
-    places = _places(classes)
-    columns = [place(said, places) for said in chosen]
+    known = _known(classes)
+    if by_name:
+        chosen = _shared(chosen, known.places)
+    columns = [known.place(said) for said in chosen]
     twice = next(
         (said for said, column in zip(chosen, columns, strict=True) if columns.count(column) > 1), None
     )
@@ -121,33 +131,46 @@ def restricted(probabilities: Floats, columns: NDArray[np.int64]) -> Floats:
     return np.asarray(shares, np.float32)
 
 
-def relabelled(labels: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Labels (n,) as places in `columns`; the number of columns, which is none of them, for those outside."""
-    there = np.searchsorted(columns, labels)
-    inside = columns[np.minimum(there, len(columns) - 1)] == labels
-    if not inside.any():
+@dataclass(frozen=True)
+class _Known:
+    """The model's classes, as files may call them."""
+
+    places: Mapping[str, int]
+    """by name"""
+    numbered: Sequence[int]
+    """by number"""
+
+    def place(self, said: int | str) -> int:
+        """Where a class stands among the model's, by name, for ImageNet's classes also by WordNet id, or by number."""
+        if isinstance(said, str) and said in self.places:
+            return self.places[said]
+        if isinstance(said, str) and not said.isdecimal():
+            name = _names_by_id().get(said, said) if WNID.fullmatch(said) else said
+            if name not in self.places:
+                raise unknown("class", said, self.places)
+            return self.places[name]
+        n = len(self.numbered)
+        if not 0 <= int(said) < n:
+            raise UserError(f"a class's number must be below {n}, the model's classes, got {said}")
+        return self.numbered[int(said)]
+
+
+def _known(classes: Sequence[str]) -> _Known:
+    places = {name: i for i, name in enumerate(classes)}
+    for order in (tuple(_names_by_id().values()), tuple(_names_by_id())):
+        if places.keys() == set(order):  # ReaL's numbers count in ILSVRC's order, whatever the model's is
+            return _Known(places, [places[name] for name in order])
+    return _Known(places, range(len(classes)))
+
+
+def _shared(chosen: Sequence[int | str], places: Mapping[str, int]) -> list[int | str]:
+    shared = [said for said in chosen if said in places]
+    if not shared:
         raise UserError(
-            f"pictures must show some of the {len(columns)} classes of the subset, none of {len(labels)} does"
+            f"the data and the model must share a class, none of the data's {len(chosen)}, such as {chosen[0]!r}, "
+            f"is one of the model's {len(places)}, such as {next(iter(places))!r}"
         )
-    return np.asarray(np.where(inside, there, len(columns)), np.int64)
-
-
-def place(said: int | str, places: Mapping[str, int]) -> int:
-    """Where a class stands among the model's, by name, for ImageNet's classes also by WordNet id, or by number."""
-    if isinstance(said, str) and said in places:
-        return places[said]
-    if isinstance(said, str) and not said.isdecimal():
-        name = _names_by_id().get(said, said) if WNID.fullmatch(said) else said
-        if name not in places:
-            raise unknown("class", said, places)
-        return places[name]
-    if not 0 <= int(said) < len(places):
-        raise UserError(f"a class's number must be below {len(places)}, the model's classes, got {said}")
-    return int(said)
-
-
-def _places(classes: Sequence[str]) -> dict[str, int]:
-    return {name: i for i, name in enumerate(classes)}
+    return shared
 
 
 @cache
@@ -167,7 +190,19 @@ def _by_name(stored: Mapping[str, Sequence[int | str]], pictures: Sequence[str])
         raise UserError(
             f"label sets must name every picture, {len(lost)} of {len(names)} are not named, such as {lost[0]}"
         )
+    _demand_one_picture_each(names, pictures)
     return [stored[name] for name in names]
+
+
+def _demand_one_picture_each(names: Sequence[str], pictures: Sequence[str]) -> None:
+    """In folders of classes several pictures may be called `1.png`: an entry of this name is for one of them."""
+    owners: dict[str, str] = {}
+    for name, picture in zip(names, pictures, strict=True):
+        if owners.setdefault(name, picture) != picture:
+            raise UserError(
+                f"label sets must tell pictures apart, {name} may be {owners[name]} or {picture}: "
+                "name pictures by their paths"
+            )
 
 
 def _in_order(stored: Sequence[Sequence[int | str]], pictures: Sequence[str]) -> list[Sequence[int | str]]:

@@ -19,7 +19,7 @@ from neocog.api.networks import Loaded, find_run
 from neocog.bundle import Calibration, calibrate_bundle
 from neocog.data.dataset import Dataset
 from neocog.errors import UserError
-from neocog.evaluation.calibration import fit_temperature, reliability, tempered, unbounded
+from neocog.evaluation.calibration import reliability, stored_temperature, tempered
 from neocog.evaluation.conformal import nonconformity
 from neocog.evaluation.metrics import log_loss
 from neocog.progress import Progress, Silent
@@ -120,9 +120,7 @@ def _stored(folder: Path, plain: Loaded, dataset: Dataset, found: Answered) -> C
     chosen = found.only(kept)
     rows, truth = chosen.probabilities, labels[kept]
     promising = _every_other(chosen.hashes)
-    fitted = fit_temperature(rows[~promising], truth[~promising])
-    note = unbounded(fitted) or ""
-    temperature = 1.0 if note else fitted
+    temperature, note = stored_temperature(rows[~promising], truth[~promising])
     after = tempered(rows, temperature)
     before, changed, judged = rows[promising], after[promising], truth[promising]
     result = Calibrated(
@@ -134,7 +132,7 @@ def _stored(folder: Path, plain: Loaded, dataset: Dataset, found: Answered) -> C
         nll=(log_loss(before, judged), log_loss(changed, judged)),
         ece=(reliability(before, judged).ece, reliability(changed, judged).ece),
         data=dataset.name,
-        note=f"{note}; 1 is stored" if note else "",
+        note=note,
     )
     contents = {row.tobytes().hex(): row for row in chosen.hashes}
     facts = {key: value for key, value in result.to_json().items() if key != "run"}

@@ -64,13 +64,14 @@ def compare(
     timed = [_timed(one, dataset, asked, told) for one in loaded]
     for name, (scored, _) in zip(names, timed, strict=True):
         _warn(name, scored, told)
-    kept = _fair([scored for scored, _ in timed], told)
+    kept, left_out = _fair([scored for scored, _ in timed], told)
     found = Comparison(
         dataset.name,
         tuple(
             Compared(name, one.loaded.network.name, scored, cost_of(one.loaded, scored.how, rate))
             for name, one, scored, (_, rate) in zip(names, loaded, kept, timed, strict=True)
         ),
+        left_out,
     )
     if folder is not None:
         page = page_of_comparison(found, dataset, loaded[0].preprocess)
@@ -116,8 +117,8 @@ def _warn(name: str, scored: Scored, told: Progress) -> None:
         told.say(f"skipped by {name}: {path}: {reason}")
 
 
-def _fair(scores: Sequence[Scored], told: Progress) -> list[Scored]:
-    """Of each only the pictures that all have an answer to and that trained none of them."""
+def _fair(scores: Sequence[Scored], told: Progress) -> tuple[list[Scored], int]:
+    """Of each only the pictures that all have an answer to and that trained none of them; how many trained one."""
     shared = reduce(np.intersect1d, [scored.indices for scored in scores])
     trained = reduce(np.union1d, [scored.indices[scored.trained] for scored in scores])
     new = np.setdiff1d(shared, trained)
@@ -128,4 +129,4 @@ def _fair(scores: Sequence[Scored], told: Progress) -> list[Scored]:
         )
     if len(new) < len(shared):
         told.say(f"left out {len(shared) - len(new):,} pictures that trained one of the runs")
-    return [scored.only(np.isin(scored.indices, new)) for scored in scores]
+    return [scored.only(np.isin(scored.indices, new)) for scored in scores], len(shared) - len(new)

@@ -33,6 +33,8 @@ class Comparison:
 
     data: str
     runs: tuple[Compared, ...]
+    left_out: int = 0
+    """pictures that trained one of them"""
 
     def __repr__(self) -> str:
         return f"Comparison({', '.join(self.rights)} on {self.n:,} pictures of {self.data})"
@@ -83,6 +85,7 @@ class Comparison:
         return {
             "data": self.data,
             "n": self.n,
+            "left_out": self.left_out,
             "runs": [
                 {"name": run.name, "model": run.model, **asdict(run.cost), **run.scored.to_json()}
                 for run in self.runs

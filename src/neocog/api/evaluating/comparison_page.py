@@ -32,6 +32,7 @@ def page_of_comparison(found: Comparison, dataset: Dataset, preprocess: Preproce
         how=_how(found),
         all_right=int(rights.all(axis=0).sum()),
         all_wrong=int((~rights).all(axis=0).sum()),
+        left_out=found.left_out,
         disagreements=_disagreements(found, rights, dataset, preprocess),
     )
 
@@ -47,6 +48,8 @@ def _runs(found: Comparison) -> tuple[RunRow, ...]:
             params=run.cost.params,
             macs=run.cost.macs,
             rate=run.cost.rate,
+            unknown=run.scored.unknown_classes,
+            skipped=len(run.scored.skipped),
         )
         for run in found.runs
     )
@@ -75,7 +78,6 @@ def _how(found: Comparison) -> tuple[str, ...]:
     how = found.runs[0].scored.how
     return (
         f"Protocol {how.protocol}: {in_words(how.protocol)}.",
-        "Pictures that trained one of the runs, known by their content, are left out.",
         "Whether a difference is real: McNemar's exact test on the pictures that one of two alone gets right, "
         "p adjusted by Holm over all pairs, real below 0.05.",
         f"Its interval: 95 %, bootstrap over pictures, pairs kept, {REPEATS:,} resamples, seed 0.",

@@ -66,7 +66,8 @@ def evaluate(
 def asked_for(options: EvalOptions | JudgingOptions, dataset: Dataset) -> Asked:
     """How the pictures of `dataset` are to be answered."""
     subset, sets = options.get("subset"), options.get("label_sets")
-    if subset == "data":
+    of_data = subset == "data"
+    if of_data:
         subset = dataset.classes
     elif isinstance(subset, str | Path):
         subset = read_class_list(Path(subset))
@@ -75,6 +76,7 @@ def asked_for(options: EvalOptions | JudgingOptions, dataset: Dataset) -> Asked:
         options.get("average", "softmax"),
         options.get("strict", False),
         None if subset is None else tuple(subset),
+        of_data,
         Path(sets) if sets else None,
     )
 

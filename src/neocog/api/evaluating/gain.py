@@ -20,8 +20,10 @@ class Gain:
     """the member with the highest accuracy; of equals the first"""
     paired: Paired
     """the ensemble first, the member second"""
+    macs: tuple[int | None, ...]
+    """multiply-adds of each member for a picture, all views together; None where they are not counted"""
     times: float | None
-    """multiply-adds of the ensemble over those of that member; None where they are not counted"""
+    """multiply-adds of all over those of the best; None where they are not counted"""
 
     def to_json(self) -> dict[str, Any]:
         return {"best": self.best, **asdict(self.paired), "verdict": self.paired.verdict, "times": self.times}
@@ -43,7 +45,13 @@ def gain_of(scored: Scored, members: Sequence[Member]) -> Gain | None:
     places = range(len(members))
     best = max(places, key=lambda i: scored.members[i][1].top1)
     name, own = scored.members[best]
-    macs = [cost_of(members[i].loaded, scored.members[i][1].how).macs for i in places]
+    macs = tuple(cost_of(members[i].loaded, scored.members[i][1].how).macs for i in places)
+    total, one = summed(macs), macs[best]
+    times = total / one if total and one else None
+    return Gain(name, compared(scored.right, own.right), macs, times)
+
+
+def summed(macs: Sequence[int | None]) -> int | None:
+    """None where one is not counted."""
     counted = [count for count in macs if count is not None]
-    times = sum(counted) / counted[best] if len(counted) == len(macs) else None
-    return Gain(name, compared(scored.right, own.right), times)
+    return sum(counted) if len(counted) == len(macs) else None

@@ -47,6 +47,8 @@ class Asked:
     """an unreadable picture is an error"""
     subset: tuple[int | str, ...] | None = None
     """the only classes that are allowed as answers, by number, name or WordNet id"""
+    of_data: bool = False
+    """whether these are the classes of the data: names, of which the model may lack some"""
     label_sets: Path | None = None
     """a file that says which answers are right, in place of the data's labels"""
 
@@ -113,7 +115,7 @@ def _columns(classes: tuple[str, ...], asked: Asked, several: bool) -> NDArray[n
         )
     if asked.subset is not None and asked.label_sets:
         raise UserError("label sets say what is right among all classes of a model; leave the subset out")
-    return None if asked.subset is None else class_subset(classes, asked.subset)
+    return None if asked.subset is None else class_subset(classes, asked.subset, asked.of_data)
 
 
 def _label_sets(classes: tuple[str, ...], dataset: Dataset, asked: Asked) -> LabelSets | None:

@@ -8,12 +8,14 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.api.evaluating.gain import summed
 from neocog.api.evaluating.scored import Scored
 from neocog.api.evaluating.scored_several import ScoredSeveral
 from neocog.data.dataset import Dataset
 from neocog.data.decode import Pixels
 from neocog.data.preprocess import Preprocess
 from neocog.data.views.protocols import PROTOCOLS
+from neocog.draw.alternatives import AlternativeRow
 from neocog.draw.evaluation import (
     AnswerResult,
     ClassResult,
@@ -32,6 +34,7 @@ from neocog.evaluation.calibration import reliability
 from neocog.evaluation.conformal import Coverage
 from neocog.evaluation.intervals import REPEATS, wilson
 from neocog.evaluation.leakage import Leaked
+from neocog.evaluation.paired import compared
 from neocog.evaluation.per_picture import best
 from neocog.inference.dense_engine import DENSE
 
@@ -57,6 +60,7 @@ def page_of(scored: Scored | ScoredSeveral, dataset: Dataset, preprocess: Prepro
         version=version("neocog"),
         skipped=scored.skipped,
         quarantined=tuple((gone.path, gone.reason) for gone in scored.quarantined),
+        alternatives=_alternatives(scored) if isinstance(scored, Scored) else (),
         leaked=_seen(scored),
         card=_card(scored),
     )
@@ -95,6 +99,38 @@ def in_words(protocol: str) -> str:
     return PROTOCOLS[protocol].source
 
 
+def _alternatives(scored: Scored) -> tuple[AlternativeRow, ...]:
+    """An ensemble, then each of its members beside it."""
+    if scored.gain is None:
+        return ()
+    macs = scored.gain.macs
+    whole = AlternativeRow(
+        name=f"all {len(macs)} together",
+        views=scored.how.views,
+        top1=scored.top1,
+        interval=scored.scores.top1_interval,
+        top5=scored.scores.top5,
+        macs=summed(macs),
+    )
+    return (whole, *(_member(scored, i, count) for i, count in enumerate(macs)))
+
+
+def _member(scored: Scored, i: int, macs: int | None) -> AlternativeRow:
+    name, own = scored.members[i]
+    pair = compared(own.right, scored.right)
+    return AlternativeRow(
+        name=name,
+        views=own.how.views,
+        top1=own.top1,
+        interval=own.scores.top1_interval,
+        top5=own.scores.top5,
+        macs=macs,
+        difference=pair.difference,
+        difference_interval=pair.interval,
+        p=pair.p,
+    )
+
+
 def _seen(scored: Scored | ScoredSeveral) -> Seen | None:
     found = scored.leaked
     if found is None or not found.same:
@@ -108,10 +144,8 @@ def _unknown(scored: Scored | ScoredSeveral) -> tuple[tuple[str, int], ...]:
 
 
 def _card(scored: Scored | ScoredSeveral) -> tuple[tuple[str, str], ...]:
-    facts = [("members", f"{name}: {own.scores.figures()}") for name, own in scored.members]
-    if isinstance(scored, Scored) and scored.excluded:
-        facts.append(("excluded", f"{scored.excluded:,} pictures without a right answer"))
-    return tuple(facts)
+    excluded = scored.excluded if isinstance(scored, Scored) else 0
+    return (("excluded", f"{excluded:,} pictures without a right answer"),) if excluded else ()
 
 
 def _single(scored: Scored, dataset: Dataset, preprocess: Preprocess) -> SingleLabel:

@@ -38,8 +38,8 @@ def snow(x: Floats, strength: Strength, rng: Generator) -> Floats:
 def frost(x: Floats, strength: Strength, rng: Generator) -> Floats:
     """`strength` = (share of the picture, share of ice) of the picture and ice, added.
 
-    The authors lay six photographs of frosted glass over the pictures. The ice here is made from random numbers:
-    figures for frost compare with each other, not with published ones.
+    The authors lay a photograph of frosted glass over the picture: they list six and draw among the first five. The ice
+    here is made from random numbers: figures for frost compare with each other, not with published ones.
     """
     kept, share = strength
     ice = crystals(x.shape[0], x.shape[1], rng)[..., None] * ICE
