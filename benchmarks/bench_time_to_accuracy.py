@@ -22,7 +22,7 @@ from record import RESULTS, Figure, Record, machine
 HERE = Path(__file__).parent
 SETTINGS = {"PYTHONPATH": str(HERE.parent / "src")}
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-SHORT, LONG = 2, 4
+SHORT, LONG = 2, 6
 """epochs of the recipe for 90 and for 92 %"""
 GOALS = {0.9: "ratio >= 3", 0.92: "ratio >= 1"}
 LIMIT = 12  # epochs of a peer
