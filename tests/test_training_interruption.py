@@ -147,8 +147,8 @@ def test_handlers_of_before_are_back_even_after_an_error() -> None:
 def test_one_inside_another_hands_back() -> None:
     with Interruption() as outer:
         with Interruption() as inner:
-            os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGUSR1)
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGUSR1)
         assert (inner.asked, outer.asked) == ("terminated by SIGTERM", "asked to stop by SIGUSR1")
 
 
