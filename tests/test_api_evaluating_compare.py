@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
@@ -191,3 +192,22 @@ def test_the_command_writes_its_figures_and_a_page(place: Path, tmp_path: Path) 
         assert said in text
     assert all(link.startswith(("data:", "#")) for link in page.links)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"compare.html", "compare.json"}
+
+
+def test_pictures_without_labels_are_compared_by_label_sets(place: Path, tmp_path: Path) -> None:
+    """The first hundred cannot be read: they are skipped, not the end."""
+    (tmp_path / "flat").mkdir()
+    found = sorted((place / "data").rglob("*.png"))
+    sets = {}
+    for i, path in enumerate(found):
+        shutil.copy(path, tmp_path / "flat" / f"p{i:04d}.png")
+        sets[f"p{i:04d}.png"] = [path.parent.name]
+    for i in range(100):
+        (tmp_path / "flat" / f"a{i:03d}.png").write_bytes(b"no picture")
+        sets[f"a{i:03d}.png"] = ["0"]
+    (tmp_path / "sets.json").write_text(json.dumps(sets))
+    one = compare(
+        [place / "a", place / "b"], tmp_path / "flat", label_sets=tmp_path / "sets.json", engine="torch"
+    )
+    labelled = compare([place / "a", place / "b"], place / "data", engine="torch")
+    assert [run.scored.top1 for run in one.runs] == [run.scored.top1 for run in labelled.runs]

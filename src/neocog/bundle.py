@@ -150,17 +150,17 @@ def snapshot_name(epoch: int, total: str) -> str:
     return f"epoch-{epoch:04d}-{total[:8]}.safetensors"
 
 
-def snapshots(folder: Path) -> dict[int, Path]:
-    """Epoch -> file of the weights that the run in `folder` kept (`train --snapshots N`)."""
+def snapshots(folder: Path) -> list[tuple[int, Path]]:
+    """(epoch, file) of the weights that the run in `folder` kept (`train --snapshots N`)."""
     found = (
         re.fullmatch(r"epoch-(\d+)-[0-9a-f]{8}\.safetensors", p.name) for p in (folder / SNAPSHOTS).glob("*")
     )
-    return {int(match[1]): folder / SNAPSHOTS / match[0] for match in found if match}
+    return sorted((int(match[1]), folder / SNAPSHOTS / match[0]) for match in found if match)
 
 
 def read_snapshot(folder: Path, epoch: int) -> Tensors:
     """The weights of the run in `folder` after `epoch` epochs."""
-    kept = snapshots(folder)
+    kept = dict(snapshots(folder))
     if epoch not in kept:
         there = (
             f"it has {', '.join(map(str, sorted(kept)))}"

@@ -50,7 +50,7 @@ def verify(run: str | Path, *, model: str | None = None, tolerance: float = 2 * 
         raise UserError(f"{run} is a published model without a self-test; give the folder of a run")
     loaded, golden = load_classifier(folder, model), read_golden(folder)
     read_calibration(folder)  # a damaged one is told here, too
-    for path in snapshots(folder).values():
+    for _, path in snapshots(folder):
         check_snapshot(path)
     head = replace(loaded.head, temperature=1.0)  # the answers were stored before any calibration
     pixels = np.stack([loaded.network.preprocess(picture) for picture in golden.pictures])

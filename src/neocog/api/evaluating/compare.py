@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from time import perf_counter
@@ -23,13 +22,15 @@ from neocog.api.evaluating.evaluate import (
     judged_data,
     loaded_for,
 )
-from neocog.api.evaluating.judge import Asked, judge
+from neocog.api.evaluating.judge import Asked, answering_of, judge
 from neocog.api.evaluating.options import EvalOptions
 from neocog.api.evaluating.scored import Scored
 from neocog.api.networks import run_and_epoch
 from neocog.data.dataset import Dataset
+from neocog.data.samples import Subset
 from neocog.draw.comparison import comparison_page
 from neocog.errors import UserError
+from neocog.inference.stream import stream
 from neocog.progress import Progress, Silent
 
 WARM = 64  # pictures answered before the clock runs
@@ -98,12 +99,9 @@ def _loaded(run: str, dataset: Dataset, told: Progress, options: EvalOptions) ->
 def _timed(one: Classifier, dataset: Dataset, asked: Asked, told: Progress) -> tuple[Scored, float]:
     """The scores and pictures a second, once the engine and the first pictures are warm."""
     member = one.member()
-    judge(
-        [member],
-        dataset.select(np.arange(min(WARM, len(dataset)))),
-        replace(asked, label_sets=None),
-        Silent(),
-    )
+    way, first = answering_of(member, asked), Subset(dataset.samples, np.arange(min(WARM, len(dataset))))
+    for _ in stream(first, way.prepare, way.answer, batch=way.batch):
+        pass
     start = perf_counter()
     scored = judge([member], dataset, asked, told)
     assert isinstance(scored, Scored)

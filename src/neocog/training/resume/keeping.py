@@ -127,10 +127,13 @@ class Keeping:
         folder = make_folder(self._saving.folder / SNAPSHOTS)
         with whole_file(folder / SNAPSHOT) as file:
             total = write_tensors(file, state.net.state_dict())
-        (folder / SNAPSHOT).replace(folder / snapshot_name(state.position.epoch, total))
-        kept = snapshots(self._saving.folder)
-        for epoch in sorted(kept)[:-newest]:
-            kept[epoch].unlink()
+        epoch = state.position.epoch
+        for old in snapshots(self._saving.folder):
+            if (
+                not epoch - newest < old[0] < epoch
+            ):  # later ones and this one are of an attempt that went back
+                old[1].unlink()
+        (folder / SNAPSHOT).replace(folder / snapshot_name(epoch, total))
 
     def after_epoch(self, state: State) -> None:
         """Log the epoch."""
