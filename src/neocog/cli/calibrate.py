@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
-from neocog.cli import reading
+from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
 
 
 def calibrate(
     run: Annotated[str, Argument(help="folder of a run, or runs/last")],
     data: reading.Data,
-    part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    part: reading.Part = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
-    ] = None,
+    model: loading.Model = None,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
-    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
-    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+    engine: loading.Engine = "auto",
+    device: loading.Device = "auto",
+    as_json: loading.AsJson = False,
 ) -> None:
     """Find out how sure a run may be, on labelled pictures that did not train, and store it in the run.
 

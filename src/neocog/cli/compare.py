@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from neocog.cli import reading
+from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
 
 
@@ -23,7 +23,7 @@ def compare(
             metavar="DATA",
         ),
     ],
-    part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    part: reading.Part = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
     protocol: Annotated[str, Option(help="views of a picture, as for eval")] = "center",
@@ -33,21 +33,16 @@ def compare(
         Path | None, Option(help="JSON file of the answers that are right, as for eval")
     ] = None,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", help="FILE.py:FUNCTION of runs that have one, to trust it on this machine"),
-    ] = None,
-    download: Annotated[
-        bool, Option("--download", help="fetch published weights or a built-in data set over the network")
-    ] = False,
+    model: loading.Model = None,
+    download: loading.Download = False,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
-    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
-    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+    engine: loading.Engine = "auto",
+    device: loading.Device = "auto",
+    as_json: loading.AsJson = False,
 ) -> None:
     """Set classifiers beside each other on the same pictures: which is better, and whether that is chance."""
     from neocog.api.evaluating.compare import REPORT

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from neocog.cli import reading
+from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     data: reading.Data,
-    part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    part: reading.Part = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
     protocol: Annotated[
@@ -44,24 +44,17 @@ def evaluate(
     exact: Annotated[
         bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
     ] = False,
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
-    ] = None,
-    download: Annotated[
-        bool, Option("--download", help="fetch published weights or a built-in data set over the network")
-    ] = False,
+    model: loading.Model = None,
+    download: loading.Download = False,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
-    decoding: Annotated[
-        str | None, Option(help="of a pretrained model: exact or fast; chosen if not given", hidden=True)
-    ] = None,
-    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
-    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+    decoding: loading.Decoding = None,
+    engine: loading.Engine = "auto",
+    device: loading.Device = "auto",
+    as_json: loading.AsJson = False,
 ) -> None:
     """Score a classifier, or several together, on labelled pictures; labels are matched by name."""
     from neocog import runtime

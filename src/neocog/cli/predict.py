@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from neocog.cli import loading
 from neocog.cli.console import Console, out
 from neocog.draw.table import printable
 from neocog.errors import UserError
@@ -34,18 +35,11 @@ def predict(
             "one, the answer is unknown (after neocog calibrate)"
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
-    ] = None,
-    download: Annotated[
-        bool, Option("--download", help="fetch the pretrained model's weights over the network")
-    ] = False,
-    decoding: Annotated[
-        str | None, Option(help="of a pretrained model: exact or fast; chosen if not given", hidden=True)
-    ] = None,
-    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    model: loading.Model = None,
+    download: loading.Download = False,
+    decoding: loading.Decoding = None,
+    engine: loading.Engine = "auto",
+    device: loading.Device = "auto",
     as_json: Annotated[bool, Option("--json", help="print a JSON list")] = False,
     as_csv: Annotated[bool, Option("--csv", help="print CSV")] = False,
 ) -> None:

@@ -25,6 +25,7 @@ Classes = Annotated[
 Consensus = Annotated[
     str | None, Option(help="majority or dawid-skene, where a table has several annotators", hidden=True)
 ]
+Part = Annotated[str | None, Option(help="train, val or test where the data have such folders")]
 Split = Annotated[Path | None, Option(help="manifest of data split, or a run: its split is taken again")]
 Fold = Annotated[int | None, Option(help="of --split: the fold that judges", hidden=True)]
 Quarantine = Annotated[

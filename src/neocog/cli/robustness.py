@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from neocog.cli import reading
+from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
 
 
@@ -23,27 +23,20 @@ def robustness(
     severities: Annotated[str, Option(help="of 1 to 5, joined by commas")] = "1,2,3,4,5",
     seed: Annotated[int, Option(help="of the randomness in noise, snow, frost and so on")] = 0,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    part: Annotated[str | None, Option(help="train, val or test where the data have such folders")] = None,
+    part: reading.Part = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
-    ] = None,
-    download: Annotated[
-        bool, Option("--download", help="fetch published weights or a built-in data set over the network")
-    ] = False,
+    model: loading.Model = None,
+    download: loading.Download = False,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
-    decoding: Annotated[
-        str | None, Option(help="of a pretrained model: exact or fast; chosen if not given", hidden=True)
-    ] = None,
-    engine: Annotated[str, Option(help="auto, openvino or torch")] = "auto",
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
-    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+    decoding: loading.Decoding = None,
+    engine: loading.Engine = "auto",
+    device: loading.Device = "auto",
+    as_json: loading.AsJson = False,
 ) -> None:
     """Score a classifier on labelled pictures spoiled by noise, blur, weather and compression, at five severities."""
     from neocog.api.evaluating.robustness import REPORT

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
+from neocog.cli import loading
 from neocog.cli.console import out, out_json
 
 
 def verify(
     run: Annotated[str, Argument(help="folder of a run, or runs/last")],
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it on this machine"),
-    ] = None,
-    as_json: Annotated[bool, Option("--json", help="print the figures as JSON")] = False,
+    model: loading.Model = None,
+    as_json: loading.AsJson = False,
 ) -> None:
     """Replay a run's self-test: does it still compute what it computed when it was made?"""
     from neocog.api.verify import verify as run_verify
