@@ -27,6 +27,7 @@ from neocog.api.evaluating.options import EvalOptions
 from neocog.api.evaluating.scored import Scored
 from neocog.api.networks import run_and_epoch
 from neocog.data.dataset import Dataset
+from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Subset
 from neocog.draw.comparison import comparison_page
 from neocog.errors import UserError
@@ -75,10 +76,13 @@ def compare(
         left_out,
     )
     if folder is not None:
-        page = page_of_comparison(found, dataset, loaded[0].preprocess)
-        files.write_text(folder / REPORT, comparison_page(page))
-        files.write_text(folder / FIGURES, json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
+        _write(folder, found, dataset, loaded[0].preprocess)
     return found
+
+
+def _write(folder: Path, found: Comparison, dataset: Dataset, preprocess: Preprocess) -> None:
+    files.write_text(folder / REPORT, comparison_page(page_of_comparison(found, dataset, preprocess)))
+    files.write_text(folder / FIGURES, json.dumps(found.to_json(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _demand_different(names: Sequence[str]) -> None:

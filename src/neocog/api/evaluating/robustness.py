@@ -136,6 +136,11 @@ class RobustnessReport:
     def write_html(self, path: str | Path) -> None:
         files.write_text(Path(path), self.to_html())
 
+    def write(self, folder: Path) -> None:
+        """The page and the figures."""
+        self.write_html(folder / REPORT)
+        files.write_text(folder / FIGURES, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
@@ -185,8 +190,7 @@ def robustness(
         imagenet=set(classifier.classes) == set(dataset.classes) == set(imagenet_classes()),
     )
     if folder is not None:
-        report.write_html(folder / REPORT)
-        files.write_text(folder / FIGURES, json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
+        report.write(folder)
     return report
 
 
