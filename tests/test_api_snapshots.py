@@ -68,3 +68,18 @@ def test_a_damaged_one_is_refused_and_seen_by_verify(run: Path, tmp_path: Path) 
 def test_a_recipe_without_epochs_refuses_them() -> None:
     with pytest.raises(UserError, match="snapshots is for recipes that train all weights"):
         neocog.train("builtin/photos", snapshots=2)
+
+
+def test_those_of_an_attempt_that_went_back_are_removed(tmp_path: Path) -> None:
+    options = {"epochs": 2, "snapshots": 2, "save_every": 0.0}
+    stopped = neocog.train(
+        "builtin/digits", "lenet5_modern", output=tmp_path / "run", time_limit=0.001, **options
+    )
+    assert stopped.interrupted
+    (tmp_path / "run" / "snapshots").mkdir()
+    for name in ("epoch-0009-00000000.safetensors", "epoch-0001-00000000.safetensors"):
+        (tmp_path / "run" / "snapshots" / name).write_bytes(b"")
+    neocog.train("builtin/digits", "lenet5_modern", output=tmp_path / "run", resume="auto", **options)
+    kept = sorted(path.name for path in (tmp_path / "run" / "snapshots").iterdir())
+    assert [name[:10] for name in kept] == ["epoch-0001", "epoch-0002"]
+    assert "00000000" not in kept[0]

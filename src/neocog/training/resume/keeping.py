@@ -128,11 +128,10 @@ class Keeping:
         with whole_file(folder / SNAPSHOT) as file:
             total = write_tensors(file, state.net.state_dict())
         epoch = state.position.epoch
-        for old in snapshots(self._saving.folder):
-            if (
-                not epoch - newest < old[0] < epoch
-            ):  # later ones and this one are of an attempt that went back
-                old[1].unlink()
+        # later ones are of an attempt before the run went back
+        for other, path in snapshots(self._saving.folder):
+            if other <= epoch - newest or other >= epoch:
+                path.unlink()
         (folder / SNAPSHOT).replace(folder / snapshot_name(epoch, total))
 
     def after_epoch(self, state: State) -> None:
