@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.evaluating.answered import Answered, skipped_names
+from neocog.api.evaluating.answered import Answered
+from neocog.api.evaluating.evaluated import Evaluated, facts_of
 from neocog.api.evaluating.how import How
-from neocog.data.dataset import Dataset, LeftOut
+from neocog.data.dataset import Dataset
 from neocog.draw.confusion import confused_pairs
 from neocog.errors import UserError
 from neocog.evaluation.calibration import reliability
@@ -22,34 +23,18 @@ from neocog.evaluation.leakage import Leaked, leaked
 from neocog.evaluation.metrics import Scores, intervals_of, score
 from neocog.evaluation.per_picture import best
 from neocog.evaluation.truth import LabelSets
-from neocog.inference.network import Floats
 
 if TYPE_CHECKING:
     from neocog.api.evaluating.gain import Gain
 
 
-@dataclass(frozen=True, repr=False)
-class Scored:
-    """Scores with what they were computed from."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Scored(Evaluated):
+    """Scores with what they were computed from; columns are the model's classes, pictures of others count as wrong."""
 
     scores: Scores
-    probabilities: Floats
-    """(n, classes of the model)"""
     labels: NDArray[np.int64]
     """the true classes among the model's; beyond its last one where the model does not know the class"""
-    indices: NDArray[np.int64]
-    """of the pictures in the data set"""
-    hashes: NDArray[np.uint8]
-    """(n, 32), SHA-256 of the pictures"""
-    trained: NDArray[np.bool_]
-    """(n,), which of them are known to have trained the model"""
-    paths: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
-    """(path, reason)"""
-    unknown_classes: tuple[str, ...]
-    """classes of the data that the model does not know; their pictures count as wrong"""
-    how: How
-    """how the answers were got"""
     members: tuple[tuple[str, Scored], ...] = ()
     """(name, its own scores) of an ensemble's members"""
     gain: Gain | None = None
@@ -60,8 +45,6 @@ class Scored:
     """of a calibrated run: how often sets of classes held the true one, on pictures that did not calibrate it"""
     leaked: Leaked | None = None
     """how many of the pictures the model was trained on, found by content; None where nobody knows"""
-    quarantined: tuple[LeftOut, ...] = ()
-    """pictures that a quarantine list left out"""
     exact: Scored | None = None
     """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
 
@@ -126,13 +109,10 @@ class Scored:
                 name: {"value": getattr(scores, name), "interval": list(interval)}
                 for name, interval in self.intervals.items()
             },
-            "how": self.how.to_json(),
             "members": [{"name": name, **own.scores.figures()} for name, own in self.members],
             "gain": self.gain.to_json() if self.gain else None,
-            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
-            "quarantined": [gone.to_json() for gone in self.quarantined],
+            **self.circumstances(),
             "excluded": self.excluded,
-            "unknown_classes": list(self.unknown_classes),
             "leakage": asdict(self.leaked) if self.leaked else None,
             "per_class": {name: vars(row) for name, row in scores.per_class.items()},
             "confused": [
@@ -194,16 +174,10 @@ def scored_answers(
         scores=score(found.probabilities, labels, (*classes, *unknown)),
         probabilities=found.probabilities,
         labels=labels,
-        indices=found.indices,
-        hashes=found.hashes,
-        trained=np.zeros(len(found.indices), bool) if found.known is None else found.known,
-        paths=tuple(dataset.samples.name(i) for i in found.indices),
-        skipped=skipped_names(dataset, found, strict),
         unknown_classes=unknown,
-        how=how,
+        **facts_of(found, dataset, how, strict),
         excluded=excluded,
         leaked=None if found.known is None else leaked(found.probabilities, labels, found.known),
-        quarantined=dataset.quarantined,
     )
 
 

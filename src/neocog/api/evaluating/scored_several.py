@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.evaluating.answered import Answered, skipped_names
+from neocog.api.evaluating.answered import Answered
+from neocog.api.evaluating.evaluated import Evaluated, facts_of
 from neocog.api.evaluating.how import How
 from neocog.api.evaluating.scored import match_labels
-from neocog.data.dataset import Dataset, LeftOut
+from neocog.data.dataset import Dataset
 from neocog.evaluation.intervals import Interval
 from neocog.evaluation.several import (
     LeakedSeveral,
@@ -22,37 +23,20 @@ from neocog.evaluation.several import (
     leaked_several,
     score_several,
 )
-from neocog.inference.network import Floats
 
 
-@dataclass(frozen=True, repr=False)
-class ScoredSeveral:
-    """Scores with what they were computed from; columns are the model's classes, then `unknown_classes`."""
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ScoredSeveral(Evaluated):
+    """Scores with what they were computed from; columns are the model's classes, then `unknown_classes`, which have
+    the probability 0."""
 
     scores: SeveralScores
-    probabilities: Floats
-    """(n, columns), 0 of classes that the model does not know"""
     truth: NDArray[np.bool_]
     """(n, columns), whether a picture shows the class; False of classes that the data never name"""
-    indices: NDArray[np.int64]
-    """of the pictures in the data set"""
-    hashes: NDArray[np.uint8]
-    """(n, 32), SHA-256 of the pictures"""
-    trained: NDArray[np.bool_]
-    """(n,), which of them are known to have trained the model"""
-    paths: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
-    """(path, reason)"""
-    unknown_classes: tuple[str, ...]
-    """classes of the data that the model does not know"""
-    how: How
-    """how the answers were got"""
     members: tuple[tuple[str, ScoredSeveral], ...] = ()
     """(name, its own scores) of an ensemble's members"""
     leaked: LeakedSeveral | None = None
     """how many of the pictures the model was trained on, found by content; None where nobody knows"""
-    quarantined: tuple[LeftOut, ...] = ()
-    """pictures that a quarantine list left out"""
     exact: ScoredSeveral | None = None
     """the same pictures with every pixel decoded, where that was asked for; None where it is what was done anyway"""
 
@@ -88,11 +72,8 @@ class ScoredSeveral:
                 name: {"value": getattr(self.scores, name), "interval": list(interval)}
                 for name, interval in self.intervals.items()
             },
-            "how": self.how.to_json(),
             "members": [{"name": name, **own.scores.figures()} for name, own in self.members],
-            "unknown_classes": list(self.unknown_classes),
-            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
-            "quarantined": [gone.to_json() for gone in self.quarantined],
+            **self.circumstances(),
             "leakage": asdict(self.leaked) if self.leaked else None,
             "per_class": {name: asdict(row) for name, row in self.scores.per_class.items()},
             **exact,
@@ -129,13 +110,7 @@ def scored_several_answers(
         scores=score_several(probabilities, truth, classes),
         probabilities=probabilities,
         truth=truth,
-        indices=found.indices,
-        hashes=found.hashes,
-        trained=np.zeros(len(found.indices), bool) if found.known is None else found.known,
-        paths=tuple(dataset.samples.name(i) for i in found.indices),
-        skipped=skipped_names(dataset, found, strict),
         unknown_classes=unknown,
-        how=how,
+        **facts_of(found, dataset, how, strict),
         leaked=None if found.known is None else leaked_several(probabilities, truth, found.known),
-        quarantined=dataset.quarantined,
     )
