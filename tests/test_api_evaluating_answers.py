@@ -173,7 +173,7 @@ def test_members_of_other_kinds_are_refused(place: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"average": "mean"}, "unknown average 'mean'; did you mean softmax, logits?"),
+        ({"average": "mean"}, "unknown average 'mean'; there are softmax, logits"),
         ({"average": "logit"}, "unknown average 'logit'; did you mean logits?"),
         ({"protocol": "11-crop"}, "unknown protocol '11-crop'; did you mean 10-crop"),
         (

@@ -313,7 +313,9 @@ def test_without_exif_fast_decoding_takes_the_scale_of_a_file_without_a_tag(orie
 
 def test_stored_preprocessing_with_other_fields_is_refused() -> None:
     stored = {**Preprocess(size=(8, 8)).to_json(), "gamma": 2}
-    with pytest.raises(UserError, match="unknown field of the preprocessing 'gamma'; did you mean"):
+    with pytest.raises(
+        UserError, match="unknown field of the preprocessing 'gamma'; there are background, channels"
+    ):
         Preprocess.from_json(stored)
 
 

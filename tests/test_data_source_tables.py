@@ -558,7 +558,7 @@ def test_votes_that_make_no_sense_are_refused(
     [
         (lambda: Reading(columns={"colour": "x"}), "unknown role of a column 'colour'"),
         (lambda: Reading(columns={"path": ""}), "the column for path must have a name"),
-        (lambda: Reading(consensus="mean"), "unknown consensus 'mean'; did you mean majority"),
+        (lambda: Reading(consensus="mean"), "unknown consensus 'mean'; there are majority, dawid-skene"),
         (lambda: columns_from("path"), "columns must be given as ROLE=COLUMN,..., got 'path' without '='"),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_list_of_classes_is_read(tmp_path: Path) -> None:
         ([], "a subset of classes must name at least one, got none"),
         (["owl", "cat", 3], "a subset of classes must name each once, got 'owl' several times"),
         (["oul"], "unknown class 'oul'; did you mean owl?"),
-        (["n01443537"], "unknown class 'n01443537'; did you mean"),
+        (["n01443537"], "unknown class 'n01443537'; there are cat, dog, fox, owl"),
         ([4], "a class's number must be below 4, the model's classes, got 4"),
         ([-1], "a class's number must be below 4, the model's classes, got -1"),
     ],

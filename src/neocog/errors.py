@@ -16,16 +16,21 @@ class Unreadable(UserError):
     """A picture that cannot be decoded; the message is the reason, without the path."""
 
 
+LISTED = 12  # names that are shown where none looks like the one given
+
+
 def unknown(
     what: str, given: str, known: Iterable[str], elsewhere: Mapping[str, tuple[str, ...]] | None = None
 ) -> UserError:
-    """An error for a name that does not exist, with the nearest names that do.
+    """An error for a name that does not exist, with the nearest names that do, or the first of all.
 
     `elsewhere` has names that others use, with ours.
     """
     names = list(known)
-    near = (elsewhere or {}).get(given.lower()) or nearest(given, names) or names[:5]
-    return UserError(f"unknown {what} {given!r}; did you mean {', '.join(near)}?")
+    if near := (elsewhere or {}).get(given.lower()) or nearest(given, names):
+        return UserError(f"unknown {what} {given!r}; did you mean {', '.join(near)}?")
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return UserError(f"unknown {what} {given!r}; there are {', '.join(names[:LISTED])}{more}")
 
 
 def nearest(given: str, known: Iterable[str]) -> list[str]:
