@@ -20,6 +20,7 @@ from neocog.cli import (
     evaluate,
     models,
     predict,
+    probe,
     reproduce,
     robustness,
     summary,
@@ -47,6 +48,7 @@ app.command("compare")(compare.compare)
 app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
+app.command("probe")(probe.probe)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)
