@@ -38,7 +38,9 @@ def probe(
     ] = None,
     layers: Annotated[
         list[str] | None,
-        Option("--layer", help="whose features: a name, repeatable; the last if not given"),
+        Option(
+            "--layer", help="whose features: a name, repeatable, or all; what the last one reads if not given"
+        ),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -81,6 +83,7 @@ def probe(
     weights: Annotated[
         Path | None, Option(help="of MODEL, from this file: .safetensors, .pth, .npz or .onnx")
     ] = None,
+    model: loading.Model = None,
     part: reading.Part = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
@@ -119,6 +122,7 @@ def probe(
         "views": views,
         "save": save,
         "weights": weights,
+        "model": model,
         "part": part,
         "img_size": img_size,
         "resize_mode": resize_mode,

@@ -24,6 +24,7 @@ class FeatureOptions(ReadingOptions, total=False):
     img_size: int | None
     resize_mode: str | None
     decoding: str | None
+    model: str | None
     download: bool
     engine: str
     device: str

@@ -16,10 +16,12 @@ from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
 from neocog.api.evaluating.evaluate import demand_alone
 from neocog.api.probing.boxes import Cut
 from neocog.api.probing.divisions import Divided, divided, with_published_splits
+from neocog.api.probing.layers import ALL, stages_of
 from neocog.api.probing.measured import measure
 from neocog.api.probing.options import Asked, FeatureOptions, ProbeOptions, asked_for
 from neocog.api.probing.page import page_of
 from neocog.api.probing.result import Probe
+from neocog.api.probing.saving import demand_savable, save_run
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
@@ -47,6 +49,7 @@ def probe(
     demand_alone("probe")
     told = progress or Silent()
     asked = asked_for(options)
+    demand_savable(source, asked, options)
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
     start = perf_counter()
     found = _labelled(_features(source, data, asked, told, options))
@@ -74,9 +77,13 @@ def probe(
         leaked=leaked,
         seconds={**seconds, "classifiers": round(perf_counter() - start, 3)},
     )
+    if asked.save is not None:
+        saved = save_run(asked.save, source, found, result, options)
+        told.say(f"saved {saved.name} in {asked.save}")
     if folder is not None:
+        figures = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
         files.write_text(folder / REPORT, probe_page(page_of(result)))
-        files.write_text(folder / FIGURES, json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n")
+        files.write_text(folder / FIGURES, f"{figures}\n")
     return result
 
 
@@ -85,6 +92,9 @@ def _features(
 ) -> Embedded:
     wanted: EmbedOptions = {key: options[key] for key in FeatureOptions.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
     wanted["protocol"] = options.get("views", "center")
+    if tuple(options.get("layers", ())) == (ALL,):
+        wanted["layers"] = stages_of(source)
+        told.say(f"layers: {', '.join(wanted['layers'])}")
     prepared = _prepared(data, asked, told, options)
     if prepared is not None:
         for key in ReadingOptions.__annotations__:
