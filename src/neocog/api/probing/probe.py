@@ -53,17 +53,29 @@ def probe(
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
     start = perf_counter()
     found = _labelled(_features(source, data, asked, told, options))
-    seconds = {"features": round(perf_counter() - start, 3)}
+    result = _probed(found, asked, told, round(perf_counter() - start, 3))
+    if asked.save is not None:
+        saved = save_run(asked.save, source, found, result, options)
+        told.say(f"saved {saved.name} in {asked.save}")
+    if folder is not None:
+        figures = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
+        files.write_text(folder / REPORT, probe_page(page_of(result)))
+        files.write_text(folder / FIGURES, f"{figures}\n")
+    return result
+
+
+def _probed(found: Embedded, asked: Asked, told: Progress, took: float) -> Probe:
+    """All classifiers on all layers; `took` seconds brought the features."""
+    labels, classes = found.dataset.labels, found.dataset.classes
     parts = divided(found.dataset, found.hashes, asked)
     leaked = _leaked(parts, found.hashes)
     if leaked:
         told.say(
-            f"warning: {leaked:,} pictures judge that train, too: the figures count what was learned by heart"
+            f"warning: {leaked:,} pictures judge that train, too: figures count what was learned by heart"
         )
     start = perf_counter()
-    labels, classes = found.dataset.labels, found.dataset.classes
     measured = tuple(measure(found.features, labels, len(classes), parts, asked, told))
-    result = Probe(
+    return Probe(
         model=found.origin.model,
         source=found.origin.source,
         data=found.dataset.name,
@@ -75,16 +87,8 @@ def probe(
         measured=measured,
         skipped=found.skipped,
         leaked=leaked,
-        seconds={**seconds, "classifiers": round(perf_counter() - start, 3)},
+        seconds={"features": took, "classifiers": round(perf_counter() - start, 3)},
     )
-    if asked.save is not None:
-        saved = save_run(asked.save, source, found, result, options)
-        told.say(f"saved {saved.name} in {asked.save}")
-    if folder is not None:
-        figures = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
-        files.write_text(folder / REPORT, probe_page(page_of(result)))
-        files.write_text(folder / FIGURES, f"{figures}\n")
-    return result
 
 
 def _features(
