@@ -21,6 +21,7 @@ from neocog.probe.splits import Division, first_of_each
 from neocog.progress import Progress
 
 Labels = NDArray[np.int64]
+LAST = "features"  # the layer's name where none was asked for: what the last one reads
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,8 @@ class Measured:
 
     @property
     def name(self) -> str:
-        return f"{self.kind} on {self.layer}" + (f", {self.shots:,} per class" if self.shots else "")
+        where = "" if self.layer == LAST else f" on {self.layer}"
+        return self.kind + where + (f", {self.shots:,} per class" if self.shots else "")
 
     def figures(self, name: str) -> tuple[float, ...]:
         return self.balanced if name == "balanced" else self.top1
