@@ -29,7 +29,7 @@ def pixel_svm(kernel: Kernel, deslanted: bool = False) -> Pipeline:
 
     RBF with C 10 and gamma "scale" (one over the number of pixels times their variance); poly is (gamma x·y + 1)⁴,
     the degree of LeCun et al. 1998, with the same C and gamma; linear with C 1. Pixels are divided by 255, so that the
-    linear machine's C has a scale. `deslanted` straightens digits first, as was done for LeCun's poly-4 (1.1 % on MNIST).
+    linear machine's C has a scale. `deslanted` straightens digits first, as for LeCun's poly-4 (1.1 % on MNIST).
     """
     machine = SVC(kernel=kernel, **MACHINES[kernel])
     steps = [Deslant()] if deslanted else []
