@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
+from neocog.classical.kernels.balanced import Balanced
 from neocog.classical.kernels.combination import KernelCombination
 from neocog.classical.kernels.matrices import Part, intersection, side_by_side
 from neocog.classical.kernels.weights import (
@@ -234,3 +235,17 @@ def test_wrong_settings_are_told(options: dict[str, object], said: str) -> None:
 def test_one_class_is_told() -> None:
     with pytest.raises(UserError, match="needs two classes, got 1 class"):
         KernelCombination().fit(np.ones((3, 2)), [1, 1, 1])
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (10.0, 0.01, 3.0)])
+def test_balanced_features_side_by_side_are_the_sum_of_scaled_kernels(weights: tuple[float, ...]) -> None:
+    X, y = views(2)
+    blocks = [w * b for w, b in zip(weights, np.split(X, [4, 7], axis=1), strict=True)]
+    wide = np.hstack([Balanced().fit(b[:60]).transform(b) for b in blocks])
+    peer = SVC(kernel="linear", C=1 / 3, tol=1e-6).fit(wide[:60], y[:60])  # of the sum, not of its mean
+    ours = KernelCombination(PARTS).fit(np.hstack(blocks)[:60], y[:60])
+    np.testing.assert_allclose(
+        ours.decision_function(np.hstack(blocks)[60:]), peer.decision_function(wide[60:]), atol=2e-3
+    )
+    with pytest.raises(UserError, match=r"got shape \(3,\)"):
+        Balanced().fit(np.ones(3))
