@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 SPARSITY = 0.5  # λ
-BATCH, ROUNDS, RATE = 256, 300, 0.05
+BATCH, ROUNDS = 256, 300
+RATE = 0.5  # of the longest step down that squared errors of this input allow without rising
 STEPS = 30  # of a code's descent
 
 
@@ -41,12 +42,17 @@ def predictive_sparse_decomposition(
         code = sparse_codes(batch, dictionary, answer * gains)
         missing, astray = code @ dictionary.T - batch, answer * gains - code
         energies.append(float((missing**2).sum(1).mean() + (astray**2).sum(1).mean() + SPARSITY * _l1(code)))
-        dictionary = dictionary - RATE * 2 * missing.T @ code / BATCH
+        dictionary = dictionary - RATE * missing.T @ code / _steepness(code)
         dictionary /= np.maximum(np.linalg.norm(dictionary, axis=0), 1e-12)
-        slope = 2 * astray * gains * (1 - answer**2)
-        encoder = encoder - RATE * slope.T @ batch / BATCH
-        gains = gains - RATE * (2 * astray * answer).mean(axis=0)
+        slope = astray * gains * (1 - answer**2)
+        encoder = encoder - RATE * slope.T @ batch / _steepness(batch)
+        gains = gains - RATE * (astray * answer).mean(axis=0)
     return Decomposition(encoder, gains, dictionary, tuple(energies))
+
+
+def _steepness(rows: Floats) -> float:
+    """The largest second derivative of Σ(w·x - t)²/2 over the rows x."""
+    return max(float(np.linalg.norm(rows, 2)) ** 2, 1.0)
 
 
 def _l1(code: Floats) -> float:
