@@ -172,12 +172,12 @@ def dual(kernels: np.ndarray, y: np.ndarray, weights: np.ndarray, strength: floa
 
 @pytest.mark.parametrize(("classes", "strength"), [(2, 1.0), (2, 20.0), (3, 1.0)])
 def test_the_margin_weights_are_the_best_of_a_fine_grid(classes: int, strength: float) -> None:
-    X, y = views(classes, 60)
+    X, y = views(classes, 45)
     kernels = kernels_of(X)
     found = by_margin(kernels, y, Setting(strength, 3, 0))
     assert found.min() >= 0
     assert found.sum() == pytest.approx(1)
-    steps = 40 if classes == 2 else 20
+    steps = 30 if classes == 2 else 8
     grid = [np.array([i, j, steps - i - j]) / steps for i in range(steps + 1) for j in range(steps + 1 - i)]
     values = [dual(kernels, y, weights, strength) for weights in grid]
     ours = dual(kernels, y, found, strength)
@@ -201,7 +201,7 @@ def test_it_is_a_scikit_learn_estimator() -> None:
     made = KernelCombination((Part("all", 64, "intersection"), Part("upper", 32, "rbf")), folds=2)
     assert clone(made).get_params() == made.get_params()
     machine = make_pipeline(split, made)
-    space = {"kernelcombination__weighting": sorted(WEIGHTINGS), "kernelcombination__strength": [1.0, 10.0]}
+    space = {"kernelcombination__weighting": sorted(WEIGHTINGS), "kernelcombination__strength": [10.0]}
     search = GridSearchCV(machine, space, cv=2).fit(X[:150], names[:150])
     assert search.score(X[150:], names[150:]) > 0.85
     assert set(search.predict(X[150:])) <= set(names)

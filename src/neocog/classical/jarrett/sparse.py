@@ -52,7 +52,8 @@ def predictive_sparse_decomposition(
 
 def _steepness(rows: Floats) -> float:
     """The largest second derivative of Σ(w·x - t)²/2 over the rows x."""
-    return max(float(np.linalg.norm(rows, 2)) ** 2, 1.0)
+    products = rows.T @ rows if rows.shape[1] < len(rows) else rows @ rows.T
+    return max(float(np.linalg.eigvalsh(products)[-1]), 1.0)
 
 
 def _l1(code: Floats) -> float:
