@@ -101,7 +101,7 @@ def _sheared(picture: NDArray[np.uint8], lean: float, middle: float) -> NDArray[
     """Row r read `lean * (r - middle)` columns to the right, between two pixels by their distance."""
     matrix = np.array([[1, 0], [lean, 1]])
     shifted = affine_transform(picture.astype(np.float32), matrix, (0, -lean * middle), order=1)
-    return np.rint(shifted).astype(np.uint8)
+    return np.asarray(np.rint(shifted), np.uint8)
 
 
 def gallery_accuracy() -> float:

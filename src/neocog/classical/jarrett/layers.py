@@ -37,7 +37,7 @@ def local_sum(maps: NDArray[np.floating]) -> NDArray[np.float64]:
     mean = np.asarray(maps, np.float64).mean(axis=0)
     for axis in (0, 1):
         mean = correlate1d(mean, gaussian(), axis=axis, mode="constant")
-    return mean
+    return np.asarray(mean)
 
 
 def normalise(maps: Maps, floor: float | None = None) -> Maps:

@@ -81,4 +81,4 @@ def nearest_colour(patch: Floats, colours: Floats) -> Floats:
     """(64, 128, colours): 1 at each pixel's nearest colour."""
     pixels = patch.reshape(-1, 3)
     away = (colours**2).sum(axis=1) - 2 * pixels @ colours.T
-    return np.eye(len(colours))[away.argmin(axis=1)].reshape(HEIGHT, WIDTH, len(colours))
+    return np.asarray(np.eye(len(colours))[away.argmin(axis=1)].reshape(HEIGHT, WIDTH, len(colours)))

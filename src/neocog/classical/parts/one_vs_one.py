@@ -92,7 +92,7 @@ class PartOneVsOne(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         for parts in self._pairs(X):
             seen = np.array([both_seen(x.points, *parts) for x in X])
             self._learn_colours([x for x, s in zip(X, seen, strict=True) if s], parts)
-            described = {i: self._describe(X[i], parts) for i in np.flatnonzero(seen)}
+            described = {i: self._describe(X[i], parts) for i in range(len(X)) if seen[i]}
             for pair in pairs:
                 rows = [i for i in described if labels[i] in pair]
                 if len({labels[i] for i in rows}) == 2:
