@@ -1,4 +1,4 @@
-"""A model's name or a run becomes what computes features of some pictures."""
+"""A model's name, a run or a classical method's name becomes what computes features of some pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from neocog.api import names
+from neocog.api.embedding.classical import classical_ready, is_classical
 from neocog.api.embedding.options import EmbedOptions, demand_left_out
 from neocog.api.embedding.origin import Origin
 from neocog.api.embedding.ready import Ready
@@ -23,7 +24,10 @@ from neocog.progress import Progress
 
 
 def ready(source: str | Path, dataset: Dataset, told: Progress, options: EmbedOptions) -> Ready:
-    """The model or run `source`, ready for the pictures of `dataset`."""
+    """The model, run or classical method `source`, ready for the pictures of `dataset`."""
+    if is_classical(source):
+        return classical_ready(str(source), dataset, told, options)
+    demand_left_out(options, ("learn_from",), "only classical methods learn from pictures here")
     asked = asked_of(
         options.get("layers", ()), options.get("pooling", "mean"), options.get("protocol", CENTER)
     )
