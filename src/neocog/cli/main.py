@@ -17,6 +17,7 @@ from neocog.cli import (
     data_split,
     data_stats,
     doctor,
+    embed,
     evaluate,
     models,
     predict,
@@ -48,6 +49,7 @@ app.command("compare")(compare.compare)
 app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
+app.command("embed")(embed.embed)
 app.command("probe")(probe.probe)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)

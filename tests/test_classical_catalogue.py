@@ -1,0 +1,103 @@
+"""What holds for every system of the catalogue: a scikit-learn transformer of pictures of any sizes."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from neocog.classical.catalogue import CLASSICAL
+from neocog.data.builtin import HERE
+
+SMALLER = {"words": 12, "gaussians": 3, "components": 5, "sample": 2000}
+NAMES = sorted(CLASSICAL)
+
+
+def built(name: str) -> object:
+    """With dictionaries small enough for a few small pictures."""
+    system = CLASSICAL[name].build()
+    there = system.get_params()
+    return system.set_params(**{key: value for key, value in SMALLER.items() if key in there})
+
+
+def pictures() -> list[np.ndarray]:
+    """Parts of photographs: grey and in colour, of several sizes."""
+    found = []
+    for name, size in (("camera", (90, 70)), ("coffee", (64, 96)), ("coins", (80, 80)), ("rocket", (70, 60))):
+        whole = Image.open(HERE / "whole" / f"{name}.jpg")
+        found += [np.asarray(whole.crop((0, 0, 250, 250)).resize(size)), np.asarray(whole.resize(size))]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_system_is_a_transformer_that_can_be_cloned_pickled_and_repeated(name: str) -> None:
+    system = built(name)
+    found = system.fit(pictures()).transform(pictures())
+    assert found.dtype == np.float32
+    assert found.ndim == 2
+    assert len(found) == 8
+    assert np.isfinite(found).all()
+    assert len(np.unique(found, axis=0)) == 8
+    again = clone(system)
+    assert repr(again) == repr(system)
+    np.testing.assert_array_equal(again.fit_transform(pictures()), found)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(system)).transform(pictures()), found)
+    alone = np.concatenate([system.transform([picture]) for picture in pictures()[:2]])
+    np.testing.assert_allclose(alone, found[:2], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CLASSICAL[name].grey])
+def test_a_system_said_to_be_grey_does_not_see_colour(name: str) -> None:
+    system = built(name).fit(pictures())
+    greys = [p for p in pictures() if p.ndim == 2]
+    np.testing.assert_allclose(
+        system.transform([np.repeat(p[..., None], 3, axis=2) for p in greys]),
+        system.transform(greys),
+        atol=0.02,
+    )
+
+
+def test_dictionaries_are_learned_without_labels() -> None:
+    labels = [0, 1] * 4
+    for name in ("spatial-pyramid", "fisher"):
+        one, other = (built(name).fit(pictures(), y) for y in (None, labels))
+        np.testing.assert_array_equal(one.transform(pictures()), other.transform(pictures()))
+
+
+def test_a_pipeline_and_a_search_through_an_extractors_settings() -> None:
+    pipeline = make_pipeline(built("dense-sift-bow"), LogisticRegression())
+    grid = {"bagofwords__words": [5, 8], "bagofwords__extractor__step": [8, 16]}
+    search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(pictures(), [0, 1] * 4)
+    assert search.best_params_.keys() == grid.keys()
+    assert search.predict(pictures()[:3]).shape == (3,)
+
+
+@pytest.mark.parametrize("name", ["hog", "lbp", "sift-bow"])
+def test_without_scikit_image_the_extra_is_named(name: str) -> None:
+    code = f"""
+import sys
+sys.modules["skimage"] = None
+import numpy as np
+from neocog.classical.catalogue import CLASSICAL
+from neocog.errors import UserError
+try:
+    CLASSICAL[{name!r}].build().fit_transform([np.zeros((40, 40), np.uint8)])
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith(
+        'this descriptor needs scikit-image, which is not installed; pip install "neocog[classical]"'
+    )
+
+
+def test_the_catalogue_is_light_to_import() -> None:
+    code = "import sys, neocog.classical.catalogue; print(sorted({'sklearn', 'skimage', 'scipy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
