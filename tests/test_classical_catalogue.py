@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +16,19 @@ from sklearn.pipeline import make_pipeline
 from neocog.classical.catalogue import CLASSICAL
 from neocog.data.builtin import HERE
 
-SMALLER = {"words": 12, "gaussians": 3, "components": 5, "sample": 2000}
+SMALLER = {
+    "words": 12,
+    "gaussians": 3,
+    "components": 5,
+    "sample": 2000,
+    "size": 64,
+    "extractor__sides": (64, 96),
+}
 NAMES = sorted(CLASSICAL)
 
 
 def built(name: str) -> object:
-    """With dictionaries small enough for a few small pictures."""
+    """With dictionaries and sizes small enough for a few small pictures."""
     system = CLASSICAL[name].build()
     there = system.get_params()
     return system.set_params(**{key: value for key, value in SMALLER.items() if key in there})
@@ -78,26 +86,35 @@ def test_a_pipeline_and_a_search_through_an_extractors_settings() -> None:
     assert search.predict(pictures()[:3]).shape == (3,)
 
 
-@pytest.mark.parametrize("name", ["hog", "lbp", "sift-bow"])
-def test_without_scikit_image_the_extra_is_named(name: str) -> None:
-    code = f"""
-import sys
+@pytest.mark.parametrize(("name", "numbers"), [("tiny", 3072), ("hog", 8100), ("lbp", 944), ("gist", 512)])
+def test_a_whole_picture_becomes_as_many_numbers_as_the_page_says(name: str, numbers: int) -> None:
+    assert CLASSICAL[name].build().fit_transform(pictures()[:1]).shape == (1, numbers)
+    page = (Path(__file__).parents[1] / "docs" / "classical.md").read_text("utf-8")
+    assert f"| `{name}` | {numbers:,} |" in page
+
+
+WITHOUT = """
+import sys, neocog.classical.catalogue
+print(sorted({"sklearn", "skimage", "scipy"} & sys.modules.keys()))
 sys.modules["skimage"] = None
 import numpy as np
-from neocog.classical.catalogue import CLASSICAL
 from neocog.errors import UserError
-try:
-    CLASSICAL[{name!r}].build().fit_transform([np.zeros((40, 40), np.uint8)])
-except UserError as error:
-    print(error)
+for name in ("hog", "lbp", "sift-bow"):
+    try:
+        neocog.classical.catalogue.CLASSICAL[name].build().fit_transform([np.zeros((40, 40), np.uint8)])
+    except UserError as error:
+        print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().endswith(
-        'this descriptor needs scikit-image, which is not installed; pip install "neocog[classical]"'
+
+
+def test_the_catalogue_is_light_and_names_the_extra_where_scikit_image_is_missing() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
+    first, *messages = done.stdout.splitlines()
+    assert first == "[]"
+    assert (
+        messages
+        == [
+            'picture 0: this descriptor needs scikit-image, which is not installed; pip install "neocog[classical]"'
+        ]
+        * 3
     )
-
-
-def test_the_catalogue_is_light_to_import() -> None:
-    code = "import sys, neocog.classical.catalogue; print(sorted({'sklearn', 'skimage', 'scipy'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
