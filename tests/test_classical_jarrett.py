@@ -150,7 +150,7 @@ def test_sparse_decomposition_finds_the_patterns_that_made_the_patches() -> None
     planted /= np.linalg.norm(planted, axis=1, keepdims=True)
     which = np.array([draw.permutation(12)[:2] for _ in range(4000)])
     patches = (planted[which] * draw.choice([-3.0, 3.0], (4000, 2, 1))).sum(axis=1)
-    found = predictive_sparse_decomposition(patches, 12, draw, rounds=400)
+    found = predictive_sparse_decomposition(patches, 12, draw, rounds=600)
     likeness = np.abs(planted @ found.dictionary).max(axis=1)
     assert (likeness > 0.95).sum() >= 10
     assert np.mean(found.energies[-20:]) < 0.5 * np.mean(found.energies[:5])
