@@ -29,8 +29,8 @@ NAMES = sorted(CLASSICAL)
 def built(name: str) -> object:
     """With dictionaries and sizes small enough for a few small pictures."""
     system = CLASSICAL[name].build()
-    there = system.get_params()
-    return system.set_params(**{key: value for key, value in SMALLER.items() if key in there})
+    smaller = {key: SMALLER.get(key.rpartition("__")[2]) for key in system.get_params()}
+    return system.set_params(**{key: value for key, value in smaller.items() if value is not None})
 
 
 def pictures() -> list[np.ndarray]:
