@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from neocog.api.predict import predict as predict
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
+    from neocog.api.retrieval.found import Retrieval as Retrieval
+    from neocog.api.retrieval.retrieve import retrieve as retrieve
     from neocog.api.summary import ModelSummary as ModelSummary
     from neocog.api.summary import summary as summary
     from neocog.api.training.seeds import SeedRuns as SeedRuns
@@ -72,6 +74,8 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
+    "Retrieval": "api.retrieval.found",
+    "retrieve": "api.retrieval.retrieve",
     "SeedRuns": "api.training.seeds",
     "train_seeds": "api.training.seeds",
     "ModelSummary": "api.summary",

@@ -22,6 +22,7 @@ from neocog.cli import (
     models,
     predict,
     reproduce,
+    retrieve,
     robustness,
     summary,
     train,
@@ -49,6 +50,7 @@ app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
 app.command("embed")(embed.embed)
+app.command("retrieve")(retrieve.retrieve)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)

@@ -1,0 +1,96 @@
+"""neocog retrieve MODEL|RUN|FEATURES [DATA] [QUERY...]"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from neocog.cli import loading, reading
+from neocog.cli.console import Console, out, out_json
+
+
+def retrieve(
+    source: Annotated[
+        str,
+        Argument(help="whose features: a model's name, a run, or a file that embed wrote", metavar="SOURCE"),
+    ],
+    data: Annotated[
+        str | None,
+        Argument(help="where to look: any DATA; of a features file its own pictures if not given"),
+    ] = None,
+    queries: Annotated[
+        list[str] | None,
+        Argument(help="pictures to look for; every picture of DATA if not given", metavar="[QUERY]..."),
+    ] = None,
+    k: Annotated[int, Option("-k", help="neighbours of each picture")] = 9,
+    metric: Annotated[str, Option(help="cosine or l2")] = "cosine",
+    outliers: Annotated[
+        int, Option(help="list so many pictures far from all others, and far from their own class")
+    ] = 0,
+    mislabels: Annotated[
+        bool, Option("--mislabels", help="list doubtful labels, by confident learning")
+    ] = False,
+    rank: Annotated[str, Option(help="of doubtful labels: self-confidence or margin")] = "self-confidence",
+    keep_copies: Annotated[
+        bool, Option("--keep-copies", help="copies of a query, by content, are neighbours, too")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        Option("-o", "--output", help="folder for a page, the figures and lists for --quarantine"),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        Option(help="a layer by the paper's or the module's name; what the last layer reads if not given"),
+    ] = None,
+    part: reading.Part = None,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
+    quarantine: reading.Quarantine = None,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
+    seed: Annotated[int, Option(help="of the folds behind --mislabels", hidden=True)] = 0,
+    weights: Annotated[Path | None, Option(help="file of the network's weights")] = None,
+    download: loading.Download = False,
+    decoding: loading.Decoding = None,
+    engine: loading.Engine = "auto",
+    device: loading.Device = "auto",
+    as_json: loading.AsJson = False,
+) -> None:
+    """Find the nearest pictures by features; pictures far from the others; labels that are probably wrong."""
+    from neocog.api.retrieval.outputs import PAGE
+    from neocog.api.retrieval.retrieve import retrieve as run_retrieve
+
+    told = Console()
+    found = run_retrieve(
+        source,
+        data,
+        queries or (),
+        k=k,
+        metric=metric,
+        outliers=outliers,
+        mislabels=mislabels,
+        rank=rank,
+        keep_copies=keep_copies,
+        seed=seed,
+        output=output,
+        progress=told,
+        layers=(layer,) if layer else (),
+        weights=weights,
+        download=download,
+        decoding=decoding,
+        engine=engine,
+        device=device,
+        part=part,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
+    )
+    for path, reason in found.skipped():
+        told.say(f"skipped {path}: {reason}")
+    if as_json:
+        out_json(found.to_json())
+        return
+    out(found)
+    if output:
+        out(f"report  {output / PAGE}")
