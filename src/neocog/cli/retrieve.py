@@ -36,23 +36,37 @@ def retrieve(
     keep_copies: Annotated[
         bool, Option("--keep-copies", help="copies of a query, by content, are neighbours, too")
     ] = False,
+    by: Annotated[
+        str | None,
+        Option(help="MODEL|RUN for the queries, where SOURCE is a file; the model named in it if not given"),
+    ] = None,
     output: Annotated[
         Path | None,
         Option("-o", "--output", help="folder for a page, the figures and lists for --quarantine"),
     ] = None,
     layer: Annotated[
         str | None,
-        Option(help="a layer by the paper's or the module's name; what the last layer reads if not given"),
+        Option(metavar="NAME", help="fc6, decaf7, blocks.11 ..; what the last layer reads if not given"),
     ] = None,
+    pooling: Annotated[
+        str, Option(help="of maps and tokens: mean, flat, max, gem or token", hidden=True)
+    ] = "mean",
+    protocol: Annotated[
+        str, Option(help="views of a picture to average, as for embed", hidden=True)
+    ] = "center",
+    img_size: Annotated[int | None, Option(help="side of the network's input in pixels", hidden=True)] = None,
+    resize_mode: Annotated[str | None, Option(help="crop, pad or squash", hidden=True)] = None,
     part: reading.Part = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
     quarantine: reading.Quarantine = None,
-    columns: reading.Columns = "",
+    strict: reading.Strict = False,
+    columns: Annotated[str, Option(help="a table's columns by role: path=..,label=..", hidden=True)] = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,
     seed: Annotated[int, Option(help="of the folds behind --mislabels", hidden=True)] = 0,
     weights: Annotated[Path | None, Option(help="file of the network's weights")] = None,
+    model: loading.Model = None,
     download: loading.Download = False,
     decoding: loading.Decoding = None,
     engine: loading.Engine = "auto",
@@ -74,11 +88,18 @@ def retrieve(
         mislabels=mislabels,
         rank=rank,
         keep_copies=keep_copies,
+        by=by,
         seed=seed,
         output=output,
         progress=told,
         layers=(layer,) if layer else (),
+        pooling=pooling,
+        protocol=protocol,
+        img_size=img_size,
+        resize_mode=resize_mode,
         weights=weights,
+        model=model,
+        strict=strict,
         download=download,
         decoding=decoding,
         engine=engine,

@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 
 from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
+from neocog.api.embedding.origin import WORDS, Origin
+from neocog.api.embedding.sources import reference_of
 from neocog.data.checks.labels import label_names
 from neocog.data.dataset import UNLABELLED, Dataset
 from neocog.data.quarantine import Entry
-from neocog.data.reading import ReadingOptions
 from neocog.data.samples import as_samples
 from neocog.data.source import list_pictures
 from neocog.errors import UserError
+from neocog.inference.feature_files import is_features_file
 from neocog.inference.network import Floats
 from neocog.progress import Progress
 from neocog.retrieval.contents import numbered
 from neocog.retrieval.space import Indices
 
-OF_DATA = (*ReadingOptions.__annotations__, "part")
-"""options that say something about DATA and nothing about queries"""
+OF_MACHINE = ("weights", "model", "download", "engine", "device", "cache", "strict")
+"""options that hold for queries, too; others say how DATA are read, or are known from the features"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +73,49 @@ def index_of(source: str | Path, data: object, told: Progress, options: EmbedOpt
 
 
 def queries_of(
-    pictures: object, source: str | Path, index: Index, told: Progress, options: EmbedOptions
+    pictures: object,
+    source: str | Path,
+    index: Index,
+    told: Progress,
+    options: EmbedOptions,
+    by: str | Path | None = None,
 ) -> Embedded:
-    """The features of pictures that are no part of the index, by the network that made those of the index."""
+    """The features of further pictures, by the network that made those of the index.
+
+    Where `source` is a file of features, `by` says which network that was; the model of that name if not given.
+    """
     given = _places(pictures)
     samples = as_samples(pictures) if given is None else list_pictures(given)
     n = len(samples)
     asked = Dataset("queries", samples, np.full(n, UNLABELLED, np.int64), (), np.full(n, ""), listed=True)
-    own: EmbedOptions = {key: value for key, value in options.items() if key not in OF_DATA}  # type: ignore[assignment]
-    origin = index.embedded.origin
-    found = embedded(origin.model if Path(source).is_file() else source, asked, told, **own)
-    if found.origin.key() != origin.key():
-        raise UserError(
-            f"queries must be seen as the pictures of the index were, by {origin.model} ({origin.source}), got "
-            f"{found.origin.model} ({found.origin.source}); embed the pictures anew with the network of today"
-        )
+    from_file = is_features_file(Path(source).expanduser())
+    if by is not None and not from_file:
+        raise UserError(f"by is for features from a file, {source} embeds the queries itself; leave it out")
+    network = (by or index.embedded.origin.model) if from_file else source
+    found = embedded(network, asked, told, **_alike(network, index.embedded.origin, options))
+    _demand_alike(index.embedded.origin, found.origin)
     return found
+
+
+def _alike(network: str | Path, origin: Origin, options: EmbedOptions) -> EmbedOptions:
+    """Under these options `network` sees pictures as those of the index were seen."""
+    alike: EmbedOptions = {"layers": origin.layers, "pooling": origin.pooling, "protocol": origin.protocol}
+    alike |= {key: options[key] for key in OF_MACHINE if key in options}  # type: ignore[literal-required]
+    height, width = origin.preprocess["size"]
+    if height == width:
+        alike |= {"img_size": height, "resize_mode": origin.preprocess["resize_mode"]}
+    if reference_of(str(network)) is not None:  # a run has its own
+        alike["decoding"] = origin.preprocess["decoding"]
+    return alike
+
+
+def _demand_alike(origin: Origin, given: Origin) -> None:
+    one, other = origin.to_json(), given.to_json()
+    if differing := [words for field, words in WORDS.items() if one[field] != other[field]]:
+        raise UserError(
+            f"queries must be seen as the pictures of the index were, by {origin.model} ({origin.source}), got other "
+            f"{', '.join(differing)} of {given.model} ({given.source}); name the network with --by, or embed anew"
+        )
 
 
 def _places(pictures: object) -> Sequence[str | Path] | None:

@@ -36,6 +36,7 @@ def retrieve(
     mislabels: bool = False,
     rank: str = "self-confidence",
     keep_copies: bool = False,
+    by: str | Path | None = None,
     seed: int = 0,
     output: str | Path | None = None,
     progress: Progress | None = None,
@@ -44,12 +45,13 @@ def retrieve(
     """The `k` pictures of `data` nearest to each of `queries`, or to each other, by the features of `source`.
 
     `source` is a model's name, a run, or a features file written by `embed`, which brings its own pictures where `data`
-    is None. `queries` are paths, folders, arrays or PIL pictures; without any, every picture is looked for among the
-    others, and figures say how often the nearest are of its class. Copies of a query, by content, are left out unless
-    `keep_copies`. `outliers` is the length of two lists of pictures far from the others; `mislabels` asks for labels in
-    doubt, ordered by `rank`: `self-confidence` or `margin`. `seed` deals their folds. With `output` a page, the figures
-    and lists for `train --quarantine` are written into that folder. `options` are those of `embed`. Raises `UserError`
-    in words.
+    is None, and whose network is that called `by` where it is not the model named there. `queries` are paths, folders,
+    arrays or PIL pictures; without any, every picture is looked for among the others, and figures say how often the
+    nearest are of its class. Copies of a query, by content, are left out unless `keep_copies`.
+
+    `outliers` is the length of two lists of pictures far from the others; `mislabels` asks for labels in doubt, ordered
+    by `rank`: `self-confidence` or `margin`; `seed` deals their folds. With `output` a page, the figures and lists for
+    `train --quarantine` are written into that folder. `options` are those of `embed`. Raises `UserError` in words.
     """
     demand_alone("retrieve")
     told = progress or Silent()
@@ -66,7 +68,7 @@ def retrieve(
         files.make_result_folder(Path(output).expanduser(), FIGURES)
     index = index_of(source, data, told, options)
     _demand_enough(asked, index, alone=_none(queries))
-    looked_for = None if _none(queries) else queries_of(queries, source, index, told, options)
+    looked_for = None if _none(queries) else queries_of(queries, source, index, told, options, by)
     found = _found(index, asked, looked_for, told)
     if output is not None:
         found.save(output)
