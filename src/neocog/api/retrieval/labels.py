@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neocog.api.retrieval.index import Index
+from neocog.api.retrieval.options import Asked
 from neocog.data.quarantine import Entry
 from neocog.draw.table import Table
 from neocog.errors import UserError
@@ -44,7 +45,7 @@ class Mislabels:
     """(m,), rows of the index that were judged"""
     held: HeldOut
     doubts: Doubts
-    rank: str
+    asked: Asked
     too_few: tuple[str, ...]
     """classes with fewer different pictures than folds: not judged"""
 
@@ -97,7 +98,8 @@ class Mislabels:
             "judged": len(self.rows),
             "listed": len(self),
             "estimated": doubts.estimated,
-            "rank": self.rank,
+            "rank": self.asked.rank,
+            "prune": self.asked.prune,
             "folds": FOLDS,
             "C": self.held.strength,
             "log_loss": self.held.losses[self.held.strength],
@@ -132,7 +134,7 @@ class Mislabels:
             )
 
 
-def mislabels_of(index: Index, rank: str, seed: int, told: Progress) -> Mislabels:
+def mislabels_of(index: Index, asked: Asked, told: Progress) -> Mislabels:
     """The doubtful labels of the index. Raises UserError where a picture may show several classes, or none has one."""
     labels = index.labels
     known = np.flatnonzero(labels >= 0)
@@ -149,9 +151,9 @@ def mislabels_of(index: Index, rank: str, seed: int, told: Progress) -> Mislabel
     classes = index.dataset.classes
     with told.step("folds", FOLDS) as advance:
         held = held_out(
-            index.features[known], labels[known], len(classes), index.contents[known], seed, advance
+            index.features[known], labels[known], len(classes), index.contents[known], asked.seed, advance
         )
     judged = held.judged
-    doubts = confident(held.probabilities[judged], labels[known][judged], rank)
+    doubts = confident(held.probabilities[judged], labels[known][judged], asked.rank, asked.prune)
     few = set(labels[known].tolist()) - set(labels[known][judged].tolist())
-    return Mislabels(index, known[judged], held, doubts, rank, tuple(classes[i] for i in sorted(few)))
+    return Mislabels(index, known[judged], held, doubts, asked, tuple(classes[i] for i in sorted(few)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neocog.errors import UserError, unknown
-from neocog.retrieval.doubtful import RANKS
+from neocog.retrieval.doubtful import PRUNES, RANKS
 from neocog.retrieval.space import METRICS
 
 
@@ -25,6 +25,8 @@ class Asked:
     """whether doubtful labels are looked for"""
     rank: str = "self-confidence"
     """of `RANKS`, the order of the doubtful labels"""
+    prune: str = "joint"
+    """of `PRUNES`, how they are chosen"""
     seed: int = 0
     """of the folds"""
 
@@ -37,3 +39,5 @@ class Asked:
             raise unknown("metric", self.metric, METRICS)
         if self.rank not in RANKS:
             raise unknown("rank of doubtful labels", self.rank, RANKS)
+        if self.prune not in PRUNES:
+            raise unknown("way to choose doubtful labels, prune,", self.prune, PRUNES)

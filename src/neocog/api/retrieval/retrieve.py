@@ -35,6 +35,7 @@ def retrieve(
     outliers: int = 0,
     mislabels: bool = False,
     rank: str = "self-confidence",
+    prune: str = "joint",
     keep_copies: bool = False,
     by: str | Path | None = None,
     seed: int = 0,
@@ -49,9 +50,10 @@ def retrieve(
     arrays or PIL pictures; without any, every picture is looked for among the others, and figures say how often the
     nearest are of its class. Copies of a query, by content, are left out unless `keep_copies`.
 
-    `outliers` is the length of two lists of pictures far from the others; `mislabels` asks for labels in doubt, ordered
-    by `rank`: `self-confidence` or `margin`; `seed` deals their folds. With `output` a page, the figures and lists for
-    `train --quarantine` are written into that folder. `options` are those of `embed`. Raises `UserError` in words.
+    `outliers` is the length of two lists of pictures far from the others; `mislabels` asks for labels in doubt, chosen
+    by `prune` (`joint`, `class`) and ordered by `rank` (`self-confidence`, `margin`); `seed` deals their folds. With
+    `output` a page, the figures and lists for `train --quarantine` are written into that folder. `options` are those of
+    `embed`. Raises `UserError` in words.
     """
     demand_alone("retrieve")
     told = progress or Silent()
@@ -62,6 +64,7 @@ def retrieve(
         outliers=outliers,
         mislabels=mislabels,
         rank=rank,
+        prune=prune,
         seed=seed,
     )
     if output is not None:
@@ -104,7 +107,7 @@ def _found(index: Index, asked: Asked, queries: Embedded | None, told: Progress)
         near,
         figures,
         outliers_of(index, every, asked.outliers) if every is not None and asked.outliers else None,
-        mislabels_of(index, asked.rank, asked.seed, told) if asked.mislabels else None,
+        mislabels_of(index, asked, told) if asked.mislabels else None,
         tuple(_notes(index, queries, figures)),
     )
 
