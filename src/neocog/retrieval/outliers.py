@@ -27,9 +27,8 @@ def class_distances(features: Floats, labels: Indices) -> Doubles:
     """(n,), the Mahalanobis distance of each picture (n, d) to the mean of the others of its class.
 
     The covariance within classes is one for all, shrunk towards a multiple of the unit matrix as Ledoit and Wolf (2004)
-    choose it, so that it can be inverted where there are more features than pictures. That a mean holds the picture
-    itself is made good by the factor m / (m - 1) of a class with m pictures. NaN for a picture without a label, or
-    alone in its class.
+    choose it, so that it can be inverted where there are more features than pictures. Neither the mean nor the
+    covariance holds the picture itself. NaN for a picture without a label, or alone in its class.
     """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
@@ -45,7 +44,7 @@ def class_distances(features: Floats, labels: Indices) -> Doubles:
         return found
     shrinkage = float(ledoit_wolf_shrinkage(apart, assume_centered=True))
     size = counts[labels[known]]
-    found[known] = _mahalanobis(apart, shrinkage, spread) * size / (size - 1)
+    found[known] = _without_itself(_squares(apart, shrinkage, spread), size / (size - 1), shrinkage)
     return found
 
 
@@ -58,8 +57,18 @@ def _from_means(features: Floats, labels: Indices) -> Doubles:
     return apart
 
 
-def _mahalanobis(apart: Doubles, shrinkage: float, spread: float) -> Doubles:
-    """The lengths of rows x (n, d) under the inverse of (1 - shrinkage) X'X / n + shrinkage spread I.
+def _without_itself(squares: Doubles, share: Doubles, shrinkage: float) -> Doubles:
+    """Distances where mean and covariance do not hold the picture, from the squared ones where they do.
+
+    The mean of the other m - 1 of a class lies m / (m - 1), the `share`, times as far away, and the scatter about it
+    lacks share x x'; the inverse without that is Sherman and Morrison's (1950).
+    """
+    left = 1 - (1 - shrinkage) * share * squares / len(squares)
+    return np.asarray(share * np.sqrt(squares / np.maximum(left, np.finfo(float).eps)))
+
+
+def _squares(apart: Doubles, shrinkage: float, spread: float) -> Doubles:
+    """The squared lengths of rows x (n, d) under the inverse of (1 - shrinkage) X'X / n + shrinkage spread I.
 
     By the eigenvectors of X'X or XX', whichever is smaller: x lies in the space of the rows.
     """
@@ -72,4 +81,4 @@ def _mahalanobis(apart: Doubles, shrinkage: float, spread: float) -> Doubles:
         along = np.square(vectors) * np.maximum(values, 0)
     variances = (1 - shrinkage) * np.maximum(values, 0) / n + shrinkage * spread
     there = variances > np.finfo(float).eps * variances.max()  # nothing lies along the others
-    return np.asarray(np.sqrt((along[:, there] / variances[there]).sum(axis=1)))
+    return np.asarray((along[:, there] / variances[there]).sum(axis=1))

@@ -82,7 +82,7 @@ class Retrieval:
             parts.append(str(self.table()))
         elif self.figures:
             parts.append(str(self.classes()))
-        parts += [str(part) for part in (self.outliers, self.mislabels) if part]
+        parts += [str(part) for part in (self.outliers, self.mislabels) if part is not None]
         return "\n".join([*parts, *self.notes])
 
     def headline(self) -> str:
@@ -118,8 +118,8 @@ class Retrieval:
             "queries": None if self.queries is None else [self._query(i) for i in range(len(self))],
             "skipped_queries": [] if self.queries is None else _reasons(self.queries),
             "figures": self.figures.to_json() if self.figures else None,
-            "outliers": self.outliers.to_json() if self.outliers else None,
-            "mislabels": self.mislabels.to_json() if self.mislabels else None,
+            "outliers": None if self.outliers is None else self.outliers.to_json(),
+            "mislabels": None if self.mislabels is None else self.mislabels.to_json(),
         }
 
     def _query(self, query: int) -> dict[str, Any]:

@@ -28,10 +28,10 @@ def write_retrieval(folder: Path, found: Retrieval) -> tuple[Path, ...]:
         FIGURES: json.dumps(found.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
     }
     name = found.index.dataset.name
-    if found.outliers:
+    if found.outliers is not None:
         about = f"Pictures of {name} that lie far from the others, or from those of their class; {USE}"
         contents[OUTLIERS] = write_list(found.outliers.entries(), about)
-    if found.mislabels:
+    if found.mislabels is not None:
         about = f"Pictures of {name} whose label is doubtful, the most doubtful first; {USE}"
         contents[MISLABELS] = write_list(found.mislabels.entries(), about)
     for file, text in contents.items():

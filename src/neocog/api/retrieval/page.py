@@ -62,7 +62,7 @@ def page_of(found: Retrieval) -> RetrievalPage:
         classes=_classes(found.figures) if found.figures else (),
         galleries=tuple(gallery for gallery in _galleries(found) if gallery.rows),
         outliers=tuple(_outliers(found.outliers)) if found.outliers else (),
-        labels=_labels(found.mislabels) if found.mislabels else None,
+        labels=None if found.mislabels is None else _labels(found.mislabels),
         notes=found.notes,
         skipped=found.skipped(),
     )
