@@ -35,7 +35,9 @@ def retrieve(
     mislabels: Annotated[
         bool, Option("--mislabels", help="list doubtful labels, by confident learning")
     ] = False,
-    rank: Annotated[str, Option(help="of doubtful labels: self-confidence or margin")] = "self-confidence",
+    rank: Annotated[
+        str, Option(help="of doubtful labels: self-confidence or margin", hidden=True)
+    ] = "self-confidence",
     prune: Annotated[
         str,
         Option(

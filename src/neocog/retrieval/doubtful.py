@@ -48,7 +48,7 @@ class Doubts:
     def given_if_true(self) -> Doubles:
         """(given, true), how likely each label is given to a picture of each true class; columns sum to 1, or 0."""
         totals = self.joint.sum(axis=0, keepdims=True)
-        return np.divide(self.joint, totals, out=np.zeros_like(self.joint), where=totals > 0)
+        return np.asarray(np.divide(self.joint, totals, out=np.zeros_like(self.joint), where=totals > 0))
 
 
 def confident(
@@ -105,7 +105,7 @@ def _thresholds(own: Doubles, labels: Indices, classes: int) -> Doubles:
     """Equation 2; NaN for a class that is nowhere given."""
     counts = np.bincount(labels, minlength=classes)
     totals = np.bincount(labels, own, classes)
-    return np.divide(totals, counts, out=np.full(classes, np.nan), where=counts > 0)
+    return np.asarray(np.divide(totals, counts, out=np.full(classes, np.nan), where=counts > 0))
 
 
 def _confident_class(probabilities: Doubles, thresholds: Doubles) -> Indices:
@@ -132,4 +132,4 @@ def shares_wrong(doubts: Doubts) -> NDArray[np.float64]:
     """(classes,), of the pictures with each given label the share of another true class; 0 where there are none."""
     totals = doubts.joint.sum(axis=1)
     wrong = totals - np.diagonal(doubts.joint)
-    return np.divide(wrong, totals, out=np.zeros(len(totals)), where=totals > 0)
+    return np.asarray(np.divide(wrong, totals, out=np.zeros(len(totals)), where=totals > 0))

@@ -57,7 +57,7 @@ class Space:
         A product of d terms in any order is off by at most d u |a| |b| (Higham 2002, section 3.1), u being `ROUNDING`,
         and no length exceeds 1; the rest covers the squares, the sum of the three terms and the scaling.
         """
-        return 2 * (2 * self.base.rows.shape[1] + 24) * ROUNDING
+        return 2 * (2 * int(self.base.rows.shape[1]) + 24) * ROUNDING
 
     def screened(self, some: slice, others: slice) -> Floats:
         """Squared distances in the unit ball, in single precision, of some queries (rows) to some of the base."""
@@ -114,7 +114,7 @@ def _vectors(rows: Floats, lengths: Doubles, unit: float | None) -> Vectors:
     return Vectors(rows, scales, np.ones(len(rows), np.float32), bare.astype(np.float64))
 
 
-def _float32(values: Doubles) -> Floats:
+def _float32(values: NDArray[np.floating]) -> Floats:
     return np.asarray(values, np.float32)
 
 

@@ -100,7 +100,9 @@ def queries_of(
 def _alike(network: str | Path, origin: Origin, options: EmbedOptions) -> EmbedOptions:
     """Under these options `network` sees pictures as those of the index were seen."""
     alike: EmbedOptions = {"layers": origin.layers, "pooling": origin.pooling, "protocol": origin.protocol}
-    alike |= {key: options[key] for key in OF_MACHINE if key in options}  # type: ignore[literal-required]
+    for key in OF_MACHINE:
+        if key in options:
+            alike[key] = options[key]  # type: ignore[literal-required]
     height, width = origin.preprocess["size"]
     if height == width:
         alike |= {"img_size": height, "resize_mode": origin.preprocess["resize_mode"]}
