@@ -27,14 +27,14 @@ class Outliers:
     of_all: Doubles
     """(n,), the distance to the k-th nearest; NaN where there is none"""
     of_class: Doubles
-    """(n,), the Mahalanobis distance to the mean of the own class; NaN where there is none"""
+    """(n,), the relative Mahalanobis distance to the own class; NaN where there is none"""
 
     def far(self) -> Indices:
         """Rows of those far from all others, the farthest first; of equally far ones by content."""
         return self._first(self.of_all)
 
     def odd(self) -> Indices:
-        """Rows of those far from their own class, the farthest first; none where no class has two pictures."""
+        """Rows of those far from their own class, the farthest first; none where not two classes have two pictures."""
         return self._first(self.of_class)
 
     def _first(self, distances: Doubles) -> Indices:
@@ -51,7 +51,7 @@ class Outliers:
         parts = [f"far from all others ({measure})", self.table(self.far(), self.of_all)]
         if len(self.odd()):
             parts += [
-                "far from their own class (Mahalanobis distance)",
+                "far from their own class (relative Mahalanobis distance)",
                 self.table(self.odd(), self.of_class),
             ]
         return "\n".join(map(str, parts))
@@ -92,7 +92,7 @@ class Outliers:
         told: set[int] = set()
         lists = (
             (self.far(), self.of_all, f"to the {ordinal(self.k)} nearest picture"),
-            (self.odd(), self.of_class, "to its own class (Mahalanobis)"),
+            (self.odd(), self.of_class, "to its own class (relative Mahalanobis)"),
         )
         for rows, distances, whither in lists:
             for i in rows.tolist():

@@ -172,8 +172,8 @@ def _outliers(found: Outliers) -> Iterator[Far]:
         ),
         (
             "Far from their own class",
-            "The Mahalanobis distance of each to the mean of the others of its class, under one covariance for all "
-            "classes, the largest first (Lee et al. 2018).",
+            "The relative Mahalanobis distance of each to its class, the largest first (Ren et al. 2021): above 0 it "
+            "is farther from the others of its class than from all others.",
             found.odd(),
             found.of_class,
         ),
