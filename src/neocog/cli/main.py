@@ -23,6 +23,7 @@ from neocog.cli import (
     predict,
     probe,
     reproduce,
+    retrieve,
     robustness,
     summary,
     train,
@@ -51,6 +52,7 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
 app.command("embed")(embed.embed)
 app.command("probe")(probe.probe)
+app.command("retrieve")(retrieve.retrieve)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)

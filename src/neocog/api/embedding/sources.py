@@ -50,7 +50,7 @@ def ready(source: str | Path, dataset: Dataset, told: Progress, options: EmbedOp
 
 
 def _frozen(source: str | Path, dataset: Dataset, told: Progress, options: EmbedOptions) -> Frozen:
-    reference = _reference(str(source))
+    reference = reference_of(str(source))
     if reference is None:
         demand_left_out(options, ("weights", "decoding"), "a run brings its own")
         frozen = of_loaded(load_classifier(source, options.get("model")))
@@ -88,7 +88,7 @@ def _decoded(preprocess: Preprocess, dataset: Dataset, told: Progress, decoding:
     return preprocess
 
 
-def _reference(source: str) -> names.Reference | None:
+def reference_of(source: str) -> names.Reference | None:
     """The model that goes by this name; None where it is a run, or would be one."""
     path = Path(os.path.expanduser(source))  # noqa: PTH111  # unlike Path's it never raises
     if is_bundle(path):
