@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.networks import backbone_of
+from neocog.api.training.beginning import fresh
 from neocog.api.training.budget import Kind, Speed
-from neocog.api.training.by_gradient import fresh
 from neocog.api.training.pixels import for_crops, read_pixels
 from neocog.api.training.plan import Plan
 from neocog.data.decode import Pixels
