@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "efficientnet_lite0"
 PROBE = "probe"
 HYPERRULE = "bit-hyperrule"
-FROM_TRAINED = ("finetune", "vit-finetune", HYPERRULE)
+FINETUNE = "finetune"
+FROM_TRAINED = (FINETUNE, "vit-finetune", HYPERRULE)
 """recipes that begin with trained weights"""
 
 

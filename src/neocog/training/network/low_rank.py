@@ -100,7 +100,7 @@ def _patterns(layers: dict[str, nn.Linear]) -> list[str]:
 def _end(name: str) -> str:
     *before, last = name.split(".")
     kept = [part for part in before if not part.isdigit()][-1:]
-    return "*" + ".".join(["", *kept, last]) if kept else name
+    return "*" + ".".join([*kept, last]) if kept else name
 
 
 def _put(net: nn.Module, name: str, layer: nn.Module) -> None:
