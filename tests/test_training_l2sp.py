@@ -64,7 +64,7 @@ def test_steps_of_sgd_follow_the_gradient_of_the_papers_penalty(clip: float | No
 
 @pytest.mark.parametrize("name", ["adamw", "lamb"])
 def test_where_weight_decay_is_decoupled_the_pull_is_a_step_of_its_own(name: str) -> None:
-    """w <- w - rate alpha (w - w0), then the optimizer's step with the same gradients; rates are those of the blocks."""
+    """w <- w - rate alpha (w - w0), then the optimizer's step with the same gradients; each block has its rate."""
     told = replace(PULLED, optimizer=name, layer_decay=0.5)
     nets = net_of_two(), net_of_two()
     anchor = make_anchor(nets[0], told, "head")

@@ -1,6 +1,7 @@
 """LoRA in whole networks: where it stands, what learns, and that nothing of it is left in the end."""
 
 import copy
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from neocog.training.loop import Setting
 from neocog.training.network.low_rank import add_low_rank, merge_low_rank, merged_state
 from neocog.training.recipes.recipe import Recipe
 from neocog.training.resume.saving import Saving
-from quarters import STILL, run
+from quarters import STILL, bits, run
 
 LORA = Recipe(lora=3, lora_alpha=6.0)
 BESIDE = ("lora_a", "lora_b")
@@ -144,6 +145,21 @@ def attending() -> nn.Module:
     torch.manual_seed(1)
     body = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True)
     return chain(rows=nn.Flatten(1, 2), body=body, flat=nn.Flatten(), head=nn.Linear(48, 4))
+
+
+def test_a_run_that_is_stopped_at_random_steps_ends_with_the_same_bits(tmp_path: Path) -> None:
+    told = replace(STILL, epochs=3, batch_size=16, lora=2, lora_layers=("*.linear?",), unfreeze=1.0, lr=0.02)
+
+    def begun() -> nn.Module:
+        net = attending()
+        add_low_rank(net, told, "head")
+        return net
+
+    run(whole := begun(), told)
+    for stop in sorted(random.Random(0).sample(range(1, 15), 3)):
+        run(begun(), told, setting=Setting(Saving(folder=tmp_path, steps=stop, resume=True)))
+    run(going := begun(), told, setting=Setting(Saving(folder=tmp_path, resume=True)))
+    assert bits(going) == bits(whole) != bits(begun())
 
 
 @pytest.mark.parametrize("average", ["none", "ema"])

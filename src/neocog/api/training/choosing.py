@@ -24,9 +24,8 @@ def chosen(dataset: Dataset, base: Base) -> Plan:
     changes: RecipeOptions = {k: v for k, v in given.items() if k in KNOBS}  # type: ignore[assignment]
     own = given.get("model"), given.get("recipe"), given.get("weights")
     plan = make_plan(dataset, *own, changes, base.recipe_name)
-    if (
-        given.get("recipe") == FINETUNE
-    ):  # a recipe given whole, such as a config's, was suited to the data before
+    # a recipe given whole, such as a config's, was suited to its data before
+    if given.get("recipe") == FINETUNE:
         per_class, (train, _) = _expected(dataset, given)
         recipe, suited = for_finetuning(plan.loop_recipe, changes, per_class, train)
         plan, ruled = replace(plan, recipe=recipe), suited
