@@ -276,8 +276,9 @@ def pictures(per_class: int) -> Dataset:
     return Dataset("few", Arrays(list(noise)), labels, tuple("abcd"), np.full(len(labels), ""))
 
 
-def decided(per_class: int, **options: Any) -> tuple[Recipe, str]:
-    plan = planned(pictures(per_class), None, {"recipe": "finetune", **options}, Timed(Silent()))  # type: ignore[typeddict-item]
+def decided(per_class: int, model: str | None = None, **options: Any) -> tuple[Recipe, str]:
+    given: PlanOptions = {"recipe": "finetune", **options}  # type: ignore[typeddict-item]
+    plan = planned(pictures(per_class), model, given, Timed(Silent()))
     return plan.loop_recipe, "\n".join(plan.decisions)
 
 

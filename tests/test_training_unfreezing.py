@@ -25,7 +25,7 @@ STEP = replace(STILL, epochs=6, batch_size=16, lr=0.05)
 
 
 def layered() -> nn.Sequential:
-    """Four blocks of 40 + 8, 97 x 6, 7 x 5 and 6 x 4 numbers: a convolution with its batch norm, three linear layers."""
+    """Four blocks of 40 + 8, 97 x 6, 7 x 5 and 6 x 4 numbers: a convolution with batch norm, three linear layers."""
     layers = (nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(96, 6), nn.ReLU())
     return drawn(*layers, nn.Dropout(0.2), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4))
 
