@@ -30,7 +30,7 @@ from neocog.training.machine import PLAIN, Machine, prepared
 from neocog.training.network.averages import Average
 from neocog.training.network.ending import end_of_run
 from neocog.training.network.freezing import freeze
-from neocog.training.network.unfreezing import gradual, let_learn
+from neocog.training.network.unfreezing import let_learn
 from neocog.training.network.whitening import whiten_first
 from neocog.training.objective.losses import Criterion, forward_and_loss, make_criterion, with_auxiliary
 from neocog.training.optimizers.make import Measures
@@ -194,7 +194,7 @@ def learner_of(net: nn.Module, task: Task, recipe: Recipe, order: Order, setting
     freeze(net, recipe)
     learning, world = with_auxiliary(net), setting.world
     unused = world.size > 1 and (
-        gradual(recipe) or bool(left_out(learning, whole(first_pictures(task.train, order, 0, 2)[0])))
+        recipe.gradual or bool(left_out(learning, whole(first_pictures(task.train, order, 0, 2)[0])))
     )
     model = distributed(prepared(learning, setting.machine), world, device, unused)
     criterion = make_criterion(recipe, classes, class_counts(task.train, classes))

@@ -13,11 +13,6 @@ from neocog.training.recipes.recipe import Recipe
 from neocog.training.state import State
 
 
-def gradual(recipe: Recipe) -> bool:
-    """Whether some of the network waits before it learns."""
-    return bool(recipe.head_epochs or recipe.unfreeze)
-
-
 def blocks_learning(recipe: Recipe, epoch: int, blocks: int) -> int:
     """How many of a network's `blocks`, counted from the last layer, learn in `epoch`, from 0.
 
@@ -42,7 +37,7 @@ def let_learn(state: State, recipe: Recipe, head: str, epoch: int, say: Callable
     it, so this is called after each. `say` is told where more learn than in the epoch before.
     """
     held_still(state.net, recipe)
-    if not gradual(recipe):
+    if not recipe.gradual:
         return
     blocks = layer_blocks(state.net, head)
     count = blocks_learning(recipe, epoch, len(blocks))

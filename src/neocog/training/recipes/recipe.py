@@ -94,9 +94,9 @@ class Recipe:
     drop_path: float | None = None
     """probability at the last block of leaving a residual branch out, rising linearly from 0; as built where None"""
     head_start: bool = False
-    """the last layer begins as the logistic regression of the frozen network's features (recipe `probe`)"""
+    """`train` begins with the logistic regression of the frozen network's features (recipe `probe`) as last layer"""
     keep_probe: bool = False
-    """take that beginning in the end, where it names more held-out pictures right than the trained network"""
+    """`train` ends with that beginning where it names more held-out pictures right than the trained network"""
     head_epochs: int = 0
     """first epochs, in which the last layer learns alone"""
     unfreeze: float = 0.0
@@ -132,6 +132,11 @@ class Recipe:
     balanced or macro-f1; where pictures show several classes loss, map, micro-f1, macro-f1 or exact"""
     patience: int | None = None
     """epochs without a better `best_by` after which training ends"""
+
+    @property
+    def gradual(self) -> bool:
+        """Whether some of the network waits before it learns."""
+        return bool(self.head_epochs or self.unfreeze)
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
