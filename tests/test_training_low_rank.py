@@ -124,7 +124,7 @@ def test_torchs_own_attention_leaves_its_linear_layer_alone_and_so_does_this() -
 
     with pytest.raises(UserError) as refused:
         add_low_rank(made(), LORA, "head")
-    said = "has none as linear layers; name others by --lora-layers: *encoder.linear1, *encoder.linear2,"
+    said = "none that are linear layers of their own; name others by --lora-layers: *encoder.linear1, *encoder.linear2,"
     assert said in str(refused.value)
     assert add_low_rank(made(), replace(LORA, lora_layers=("*.linear?",)), "head") == [
         "encoder.linear1",

@@ -30,7 +30,7 @@ def add_low_rank(net: nn.Module, recipe: Recipe, head: str) -> list[str]:
         for name, layer in net.named_modules()
         if isinstance(layer, nn.Linear) and name not in ("", head) and _is_called(net, name, layer)
     }
-    chosen = _chosen(layers, recipe.lora_layers, net)
+    chosen = _chosen(layers, recipe.lora_layers)
     net.requires_grad_(False)
     net.get_submodule(head).requires_grad_(True)
     for name in chosen:
@@ -63,7 +63,7 @@ def _is_called(net: nn.Module, name: str, layer: nn.Linear) -> bool:
     return type(layer) is nn.Linear and not isinstance(parent, nn.MultiheadAttention)
 
 
-def _chosen(layers: dict[str, nn.Linear], patterns: tuple[str, ...], net: nn.Module) -> list[str]:
+def _chosen(layers: dict[str, nn.Linear], patterns: tuple[str, ...]) -> list[str]:
     for pattern in patterns:
         if layers and not any(fnmatchcase(name, pattern) for name in layers):
             raise unknown("linear layers for LoRA", pattern, _patterns(layers))
@@ -76,13 +76,13 @@ def _chosen(layers: dict[str, nn.Linear], patterns: tuple[str, ...], net: nn.Mod
     ]
     if not layers:
         raise UserError(
-            f"LoRA stands beside linear layers, {type(net).__name__} has none but the last; leave --lora out: all "
-            "weights learn then, or those that --freeze leaves"
+            "LoRA stands beside linear layers, the network has none but the last; leave --lora out: all weights learn "
+            "then, or those that --freeze leaves"
         )
     if not chosen:
         raise UserError(
-            f"LoRA stands beside attention's queries and values, {type(net).__name__} has none as linear layers; "
-            f"name others by --lora-layers: {', '.join(_patterns(layers)[:8])}"
+            "LoRA stands beside attention's queries and values, the network has none that are linear layers of their "
+            f"own; name others by --lora-layers: {', '.join(_patterns(layers)[:8])}"
         )
     return chosen
 
