@@ -35,10 +35,10 @@ class LowRank(nn.Linear):
             )
         self.weight, self.bias = layer.weight, layer.bias
         self.parts, self.adapted, self.scale = parts, tuple(adapted), alpha / rank
-        place, several = {"device": layer.weight.device, "dtype": layer.weight.dtype}, len(self.adapted)
-        spread = torch.randn(several, rank, layer.in_features, **place) / layer.in_features**0.5
-        self.lora_a = nn.Parameter(spread)
-        self.lora_b = nn.Parameter(torch.zeros(several, rows, rank, **place))
+        several, spread = len(self.adapted), layer.in_features**-0.5
+        like = layer.weight.detach()
+        self.lora_a = nn.Parameter(like.new_empty(several, rank, layer.in_features).normal_(0, spread))
+        self.lora_b = nn.Parameter(like.new_zeros(several, rows, rank))
 
     def forward(self, x: Tensor) -> Tensor:
         low = torch.einsum("...d,ard->...ar", x, self.lora_a)
@@ -46,7 +46,7 @@ class LowRank(nn.Linear):
         whole = super().forward(x)
         if self.adapted == tuple(range(self.parts)):
             return whole + added.flatten(-2)
-        split = whole.unflatten(-1, (self.parts, -1))  # ..., parts, out / parts
+        split = whole.reshape(*whole.shape[:-1], self.parts, -1)  # ..., parts, out / parts
         joined: Tensor = split.index_add(-2, self._places(), added.to(split)).flatten(-2)
         return joined
 
@@ -54,7 +54,7 @@ class LowRank(nn.Linear):
     def merged(self) -> nn.Linear:
         """One linear layer that computes the same: W + alpha / r B A."""
         layer = nn.Linear(self.in_features, self.out_features, self.bias is not None, device="meta")
-        weight = self.weight.detach().unflatten(0, (self.parts, -1)).clone()
+        weight = self.weight.detach().reshape(self.parts, -1, self.in_features).clone()
         weight.index_add_(0, self._places(), self.lora_b @ self.lora_a, alpha=self.scale)
         layer.weight = nn.Parameter(weight.flatten(0, 1))
         if self.bias is not None:
