@@ -244,7 +244,7 @@ def test_after_lora_the_bundle_is_the_plain_network(place: Path, tmp_path: Path)
     change = (other["blocks.0.attn.qkv.weight"] - one["blocks.0.attn.qkv.weight"]).reshape(3, 192, 192)
     assert [int(np.linalg.matrix_rank(part, tol=1e-4)) for part in change] == [2, 0, 2]
     assert "still computes the same" in neocog("verify", tmp_path / "run", cwd=place).stdout
-    assert "accuracy" in neocog("eval", f"{tmp_path / 'run'}@2", "data", cwd=place).stdout
+    assert "top-1 0." in neocog("eval", f"{tmp_path / 'run'}@2", "data", cwd=place).stdout
 
 
 def test_the_recipe_finetune_from_the_shell(place: Path, tmp_path: Path) -> None:
