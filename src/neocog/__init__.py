@@ -1,6 +1,8 @@
 """neocog trains, explains and serves image classifiers. Names are loaded when they are first used."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from neocog.api.listing import model_card as model_card
     from neocog.api.listing import models_table as models_table
     from neocog.api.predict import predict as predict
+    from neocog.api.probing.probe import probe as probe
+    from neocog.api.probing.result import Probe as Probe
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
     from neocog.api.summary import ModelSummary as ModelSummary
@@ -77,6 +81,8 @@ _PLACES = {
     "receptive_fields": "analysis.receptive_field",
     "summarize": "analysis.table",
     "trace": "analysis.trace",
+    "probe": "api.probing.probe",
+    "Probe": "api.probing.result",
     "Reproduction": "api.reproduce",
     "reproduce": "api.reproduce",
     "Run": "api.training.train",
@@ -109,6 +115,18 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(f"neocog.{_PLACES[name]}"), name)
     globals()[name] = value
     return value
+
+
+class _Names(ModuleType):
+    """A verb may be called like a folder of neocog, as `probe` is. Whoever imports from the folder makes Python set it
+    here under its name, which would hide the verb."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _PLACES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Names
 
 
 def __dir__() -> list[str]:

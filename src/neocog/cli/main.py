@@ -21,6 +21,7 @@ from neocog.cli import (
     evaluate,
     models,
     predict,
+    probe,
     reproduce,
     robustness,
     summary,
@@ -49,6 +50,7 @@ app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
 app.command("adapt")(adapt.adapt)
 app.command("predict")(predict.predict)
+app.command("probe")(probe.probe)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)
