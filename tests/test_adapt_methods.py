@@ -167,5 +167,6 @@ def test_every_kind_of_classifier_stands_behind_a_method() -> None:
     domains, x, truth = shifted(labels=2)
     kinds: list[Kind] = [KINDS[name] for name in ("rbf-svm", "ridge", "knn", "ncm", "logreg-dropout")]
     for kind in kinds:
-        for name in ("coral", "daume"):
-            assert right(METHODS[name].fit(domains, kind, 0), x, truth) > 0.7
+        assert right(METHODS["coral"].fit(domains, kind, 0), x, truth) > 0.9
+    for kind in (KINDS["rbf-svm"], KINDS["ridge"], KINDS["logreg-dropout"]):  # distances mix what is shared
+        assert right(METHODS["daume"].fit(domains, kind, 0), x, truth) > 0.7

@@ -8,8 +8,6 @@ import numpy as np
 
 from neocog.adapt.domains import Doubles
 
-TOLERANCE = 1e-4
-"""of the duality gap, as a share of the objective"""
 ITERATIONS = 5000
 LOOK = 20  # iterations between two looks at the gap
 
@@ -32,12 +30,12 @@ class Hinges:
     bounds: Doubles
     """(n,): what a row's faults cost"""
 
-    def weights(self, start: Doubles | None = None, tolerance: float = TOLERANCE) -> Doubles:
+    def weights(self, start: Doubles | None, tolerance: float) -> Doubles:
         """a y (n, machines) by accelerated projected gradients, restarted as in O'Donoghue and Candès (2015).
 
-        `start` are such weights of a similar problem.
+        `start` are such weights of a similar problem; `tolerance` is of the duality gap, as a share of the objective.
         """
-        step = 1 / (np.linalg.norm(self.gram, 2) * np.linalg.norm(self.between, 2) + 1e-300)
+        step = 1 / (_largest(self.gram) * _largest(self.between) + 1e-300)
         most = self.bounds[:, None]
         found = np.zeros_like(self.signs) if start is None else np.clip(start * self.signs, 0, most)
         ahead, momentum = found, 1.0
@@ -67,3 +65,10 @@ class Hinges:
         primal = self.objective(weights)
         dual = float(np.abs(weights).sum() - np.vdot(weights, self.outputs(weights)) / 2)
         return (primal - dual) / max(primal, 1e-300)
+
+
+def _largest(gram: Doubles) -> float:
+    """The largest eigenvalue."""
+    from scipy.linalg import eigvalsh
+
+    return float(eigvalsh(gram, subset_by_index=(len(gram) - 1, len(gram) - 1))[0])

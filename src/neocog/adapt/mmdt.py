@@ -15,6 +15,10 @@ from neocog.probe.kinds import Kind
 from neocog.probe.scale import Scale, learned_scale
 
 ROUNDS = 20
+TOLERANCE = 1e-3
+"""of each turn's duality gap, as a share of the objective"""
+ROUGHLY = (2, 1e-2)
+"""rounds (the authors') and tolerance while costs are compared"""
 SETTLED = 1e-3  # fall of the objective, as a share, below which rounds end
 GRID = ((0.05, 1.0), (0.5, 1.0), (0.5, 10.0), (5.0, 10.0), (5.0, 100.0))
 """costs of faults in the source and in the target, tried by cross-validation; the first is the authors'"""
@@ -111,18 +115,21 @@ class Task:
     target_labels: Labels
     classes: int
 
-    def solved(self, costs: tuple[float, float], rounds: int = ROUNDS) -> Machine:
+    def solved(
+        self, costs: tuple[float, float], rounds: int = ROUNDS, tolerance: float = TOLERANCE
+    ) -> Machine:
         """min |W|^2 / 2 + |theta|^2 / 2 + C_s sum hinge(source) + C_t sum hinge(theta' W x) of the target's rows.
 
         In turns: theta for a given W, beginning with the identity, then W for this theta. Each turn is a convex
         problem, so the objective falls; `objectives` has it from the first theta on.
         """
-        theta, machines = self._theta_step(None, costs, None)
+        theta, machines = self._theta_step(None, costs, None, tolerance)
         transform: Transform | None = None
+        maps: Doubles | None = None
         objectives = [self.objective(theta, transform, costs)]
         for _ in range(rounds):
-            transform = self._transform_step(theta, costs[1])
-            theta, machines = self._theta_step(transform, costs, machines)
+            transform, maps = self._transform_step(theta, costs[1], maps, tolerance)
+            theta, machines = self._theta_step(transform, costs, machines, tolerance)
             objectives.append(self.objective(theta, transform, costs))
             if objectives[-2] - objectives[-1] <= SETTLED * objectives[-2]:
                 break
@@ -138,7 +145,11 @@ class Task:
         return float((square + np.vdot(theta, theta)) / 2 + np.dot(costs, faults))
 
     def _theta_step(
-        self, transform: Transform | None, costs: tuple[float, float], start: Doubles | None
+        self,
+        transform: Transform | None,
+        costs: tuple[float, float],
+        start: Doubles | None,
+        tolerance: float,
     ) -> tuple[Doubles, Doubles]:
         """An SVM per class on the source and the transformed target; theta and the dual weights."""
         moved = self.target if transform is None else transform(self.target)
@@ -146,15 +157,18 @@ class Task:
         labels = np.concatenate([self.source_labels, self.target_labels])
         bounds = np.repeat(costs, [len(self.source), len(moved)])
         machines = Hinges(rows @ rows.T, np.eye(self.classes), _signs(labels, self.classes), bounds)
-        weights = machines.weights(start)
+        weights = machines.weights(start, tolerance)
         return weights.T @ rows, weights
 
-    def _transform_step(self, theta: Doubles, cost: float) -> Transform:
+    def _transform_step(
+        self, theta: Doubles, cost: float, start: Doubles | None, tolerance: float
+    ) -> tuple[Transform, Doubles]:
         """W = sum of a_ik y_ik theta_k x_i': an SVM in d * d features, which only ever meet in products."""
         signs = _signs(self.target_labels, self.classes)
         bounds = np.full(len(self.target), cost)
-        weights = Hinges(self.target @ self.target.T, theta @ theta.T, signs, bounds).weights()
-        return Transform(theta, weights.T @ self.target)
+        machine = Hinges(self.target @ self.target.T, theta @ theta.T, signs, bounds)
+        weights = machine.weights(start, tolerance)
+        return Transform(theta, weights.T @ self.target), weights
 
 
 def best_costs(task: Task, seed: int) -> tuple[float, float]:
@@ -170,7 +184,7 @@ def _right(task: Task, held: NDArray[np.bool_], costs: tuple[float, float]) -> i
     if not held.any():
         return 0
     seen = replace(task, target=task.target[~held], target_labels=task.target_labels[~held])
-    said = seen.solved(costs).scores(task.target[held]).argmax(axis=1)
+    said = seen.solved(costs, *ROUGHLY).scores(task.target[held]).argmax(axis=1)
     return int((said == task.target_labels[held]).sum())
 
 

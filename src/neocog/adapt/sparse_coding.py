@@ -15,9 +15,8 @@ AGREEMENT = 1.0
 STEPS = 10
 """of the search for codes, which begins at the encoder's guess"""
 BATCH = 50
-RATE = 0.02
-"""of the encoder's first epoch; in epoch k it is a k-th of it"""
-DICTIONARY_RATE = 0.1
+RATE = 1.0
+"""of the first epoch's gradient steps; in epoch k it is a k-th of it"""
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ def learn(rows: Doubles, codes: int, epochs: int, seed: int) -> tuple[Encoder, D
         for first in range(0, len(order), BATCH):
             y = rows[order[first : first + BATCH]]
             z = infer(y, dictionary, encoder(y))
-            step = DICTIONARY_RATE / (1 + epoch) / len(y)
-            dictionary = _unit(dictionary + step * z.T @ (y - z @ dictionary))
-            encoder = _towards(encoder, y, z, RATE / (1 + epoch))
+            rate = RATE / (1 + epoch)
+            dictionary = _unit(dictionary + rate / len(y) * z.T @ (y - z @ dictionary))
+            encoder = _towards(encoder, y, z, rate)
     return encoder, dictionary
 
 
