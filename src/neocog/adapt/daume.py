@@ -79,6 +79,6 @@ def _tripled(standard: Scale, target: bool) -> Map:
 
 def _within(span: Span, standard: Scale, target: bool) -> Map:
     def through(x: Floats) -> Floats:
-        return span.coordinates(standard(x), target).astype(np.float32)
+        return span.coordinates(standard(x).astype(np.float64), target).astype(np.float32)
 
     return through

@@ -42,7 +42,7 @@ def highest_dimension(source: Doubles, target: Doubles) -> int:
     A geodesic between two subspaces needs room beside the first (Gong and others 2012, section 3.2: d < D / 2).
     UserError where that leaves none.
     """
-    features = source.shape[1]
+    features: int = source.shape[1]
     most = min(features // 2, len(source) - 1, len(target) - 1, MOST)
     if most < 1:
         raise UserError(

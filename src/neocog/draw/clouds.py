@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from neocog.draw.palette import PAPER, on_paper, style
 from neocog.draw.text import length, safe
@@ -26,7 +26,7 @@ def cloud(title: str, points: Sequence[Point], classes: Sequence[str], domains: 
     Neither axis has a unit, so both are scaled alike to fill the square. Names are escaped.
     """
     place = _placing(points)
-    marks = "".join(_mark(*place(x, y), k, second, classes[k]) for x, y, k, second in points)
+    marks = "".join(_mark(place(x, y), k, second, classes[k]) for x, y, k, second in points)
     legend, height = _legend(classes, domains)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncp" role="img" aria-label="{safe(title)}" width="100%" '
@@ -37,7 +37,8 @@ def cloud(title: str, points: Sequence[Point], classes: Sequence[str], domains: 
     )
 
 
-def _placing(points: Sequence[Point]):  # type: ignore[no-untyped-def]
+def _placing(points: Sequence[Point]) -> Callable[[float, float], tuple[float, float]]:
+    """From a point of the plot to a place in the square."""
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     reach = max(max(xs) - min(xs), max(ys) - min(ys)) or 1.0
     middle = ((max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2)
@@ -49,9 +50,9 @@ def _placing(points: Sequence[Point]):  # type: ignore[no-untyped-def]
     return place
 
 
-def _mark(x: float, y: float, k: int, second: bool, name: str) -> str:
+def _mark(at: tuple[float, float], k: int, second: bool, name: str) -> str:
     css = f"{'b' if second else 'a'} c{k}"
-    return f"{_shape(x, y, second, css)}<title>{safe(name)}</title></path>"
+    return f"{_shape(*at, second, css)}<title>{safe(name)}</title></path>"
 
 
 def _shape(x: float, y: float, second: bool, css: str) -> str:
