@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from neocog.api.data.split import split_data as split_data
     from neocog.api.data.stats import data_stats as data_stats
     from neocog.api.doctor import doctor as doctor
+    from neocog.api.embedding.embed import Embedding as Embedding
+    from neocog.api.embedding.embed import embed as embed
+    from neocog.api.embedding.files import read_features as read_features
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
     from neocog.api.evaluating.calibrate import calibrate as calibrate
@@ -67,6 +70,9 @@ _PLACES = {
     "show_data": "api.data.show",
     "data_stats": "api.data.stats",
     "doctor": "api.doctor",
+    "Embedding": "api.embedding.embed",
+    "embed": "api.embedding.embed",
+    "read_features": "api.embedding.files",
     "ImageClassifier": "api.estimators",
     "ImageEmbedder": "api.estimators",
     "create_model": "api.listing",

@@ -18,6 +18,7 @@ from neocog.cli import (
     data_split,
     data_stats,
     doctor,
+    embed,
     evaluate,
     models,
     predict,
@@ -51,6 +52,7 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("adapt")(adapt.adapt)
 app.command("predict")(predict.predict)
 app.command("probe")(probe.probe)
+app.command("embed")(embed.embed)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)
