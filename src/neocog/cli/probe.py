@@ -63,9 +63,11 @@ def probe(
         Option("--fewer", help="a class with fewer pictures than asked for gives what it has", hidden=True),
     ] = False,
     val_fraction: Annotated[
-        float,
-        Option(help="share of each class that judges, where neither data nor flags say which", hidden=True),
-    ] = 0.2,
+        float | None,
+        Option(
+            help="share of each class that judges, where nothing else says; 0.2 if not given", hidden=True
+        ),
+    ] = None,
     folds: Annotated[
         int | None,
         Option(help="of the cross-validation that chooses a strength; 5 if not given", hidden=True),
@@ -106,7 +108,8 @@ def probe(
     from neocog.api.probing.probe import REPORT
     from neocog.api.probing.probe import probe as run_probe
 
-    options: ProbeOptions = {
+    options: ProbeOptions = {**reading.options(columns, classes, consensus, quarantine, split, fold)}
+    options |= {
         "kinds": kinds or (),
         "layers": layers or (),
         "protocol": protocol,
@@ -115,7 +118,6 @@ def probe(
         "splits": splits,
         "shots": reading.whole_numbers(shots, "shots") if shots else (),
         "fewer": fewer,
-        "val_fraction": val_fraction,
         "scale": scale,
         "seed": seed,
         "pooling": pooling,
@@ -130,8 +132,9 @@ def probe(
         "download": download,
         "engine": engine,
         "device": device,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
     }
+    if val_fraction is not None:
+        options["val_fraction"] = val_fraction
     if folds is not None:
         options["folds"] = folds
     found = run_probe(source, data, output=output, progress=Console(), **options)

@@ -41,4 +41,4 @@ def gaussian_machine(x: Floats, labels: Labels, classes: int, strength: float, g
 
 def usual_gamma(x: Floats) -> float:
     """1 / (d * variance of all numbers in x): scikit-learn's `gamma="scale"`."""
-    return 1 / (x.shape[1] * (float(x.var(dtype=np.float64)) or 1.0))
+    return float(1 / (x.shape[1] * (x.var(dtype=np.float64) or 1.0)))

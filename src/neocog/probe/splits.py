@@ -85,8 +85,8 @@ def _contents(labels: Labels, hashes: NDArray[np.uint8], among: NDArray[np.bool_
     found = {}
     for label in np.unique(labels):
         members = np.flatnonzero(among & (labels == label))
-        _, first = np.unique(hashes[members], axis=0, return_index=True)
-        found[int(label)] = members[first]
+        contents = {hashes[i].tobytes(): int(i) for i in members[::-1]}
+        found[int(label)] = np.array(list(contents.values()), np.int64)
     return found
 
 

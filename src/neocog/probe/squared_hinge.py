@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neocog.inference.network import Floats
 from neocog.probe.fitted import Labels
 
-TOLERANCE = 1e-4  # of the gradient of the mean loss
+TOLERANCE = 1e-5  # of the gradient of the mean loss
 MAX_ITERATIONS = 1000
 
 

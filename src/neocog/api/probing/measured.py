@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog import runtime
 from neocog.api.probing.divisions import Divided
 from neocog.api.probing.options import Asked
 from neocog.evaluation.intervals import Interval, wilson
@@ -17,10 +19,12 @@ from neocog.evaluation.paired import Right
 from neocog.inference.network import Floats
 from neocog.probe.choose import Chosen, fit_best
 from neocog.probe.kinds import KINDS
-from neocog.probe.splits import Division, first_of_each
+from neocog.probe.logistic import single_thread
+from neocog.probe.splits import first_of_each
 from neocog.progress import Progress
 
 Labels = NDArray[np.int64]
+LAST = "features"  # the layer's name where none was asked for: what the last one reads
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,8 @@ class Measured:
 
     @property
     def name(self) -> str:
-        return f"{self.kind} on {self.layer}" + (f", {self.shots:,} per class" if self.shots else "")
+        where = "" if self.layer == LAST else f" on {self.layer}"
+        return self.kind + where + (f", {self.shots:,} per class" if self.shots else "")
 
     def figures(self, name: str) -> tuple[float, ...]:
         return self.balanced if name == "balanced" else self.top1
@@ -66,27 +71,41 @@ class Measured:
 def measure(
     features: dict[str, Floats], labels: Labels, classes: int, divided: Divided, asked: Asked, told: Progress
 ) -> Iterator[Measured]:
-    """Every kind on every layer with every number of pictures per class, in the order of layers, kinds, numbers."""
+    """Every kind on every layer with every number of pictures per class, in the order of layers, kinds, numbers.
+
+    Each processor core fits classifiers of its own, so that none waits for another's.
+    """
     todo = list(product(features, asked.kinds, asked.shots or (None,)))
-    with told.step("classifiers", len(todo) * len(divided.divisions)) as advance:
-        for layer, kind, shots in todo:
-            runs = []
-            for split, division in enumerate(divided.divisions):
-                runs.append(
-                    _run(kind, features[layer], labels, classes, (divided, division, shots, split), asked)
-                )
-                advance(1)
-            yield Measured(
-                kind,
-                layer,
-                shots,
-                balanced=tuple(run.balanced for run in runs),
-                top1=tuple(float(run.right.mean()) for run in runs),
-                strengths=tuple(run.chosen.strength for run in runs),
-                trained=tuple(run.trained for run in runs),
-                right=tuple(run.right for run in runs),
-                first=runs[0].chosen,
-            )
+    splits = range(len(divided.divisions))
+
+    def run(job: tuple[str, str, int | None], split: int) -> _Run:
+        layer, kind, shots = job
+        return _run(kind, features[layer], labels, classes, (divided, shots, split), asked)
+
+    pool = ThreadPoolExecutor(runtime.threads())
+    with single_thread(), told.step("classifiers", len(todo) * len(splits)) as advance:
+        try:
+            runs = pool.map(lambda pair: run(*pair), product(todo, splits))
+            for layer, kind, shots in todo:
+                those = []
+                for one in islice(runs, len(splits)):
+                    those.append(one)
+                    advance(1)
+                yield _measured((kind, layer, shots), those)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _measured(what: tuple[str, str, int | None], runs: Sequence[_Run]) -> Measured:
+    return Measured(
+        *what,
+        balanced=tuple(run.balanced for run in runs),
+        top1=tuple(float(run.right.mean()) for run in runs),
+        strengths=tuple(run.chosen.strength for run in runs),
+        trained=tuple(run.trained for run in runs),
+        right=tuple(run.right for run in runs),
+        first=runs[0].chosen,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +121,11 @@ def _run(
     features: Floats,
     labels: Labels,
     classes: int,
-    where: tuple[Divided, Division, int | None, int],
+    where: tuple[Divided, int | None, int],
     asked: Asked,
 ) -> _Run:
-    divided, division, shots, split = where
+    divided, shots, split = where
+    division = divided.divisions[split]
     train = division.train if shots is None else first_of_each(division.train, labels, shots)
     chosen = fit_best(
         KINDS[kind],

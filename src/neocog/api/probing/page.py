@@ -22,8 +22,7 @@ def page_of(result: Probe) -> ProbePage:
     return ProbePage(
         name=result.data,
         model=result.model,
-        said=f"{best.kind} on {best.layer} is "
-        + ("ahead" if equal else "best" if two else "the one classifier"),
+        said=f"{best.name} is " + ("ahead" if equal else "best" if two else "fitted"),
         detail=f"{in_percent(best, result.figure)} % {WORDS[result.figure]}",
         heading=result.heading,
         columns=columns,

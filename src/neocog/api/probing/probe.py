@@ -142,5 +142,10 @@ def _labelled(found: Embedded) -> Embedded:
 
 
 def _leaked(parts: Divided, hashes: NDArray[np.uint8]) -> int:
-    contents = hashes.view("V32")[:, 0]
-    return sum(int(np.isin(contents[one.judge], contents[one.train]).sum()) for one in parts.divisions)
+    """Pictures that judge and train, over all divisions."""
+    contents = [row.tobytes() for row in hashes]
+    return sum(
+        len([i for i in one.judge if contents[i] in trained])
+        for one in parts.divisions
+        for trained in [{contents[i] for i in one.train}]
+    )

@@ -19,6 +19,7 @@ from neocog.evaluation.intervals import Interval
 from neocog.evaluation.paired import ALPHA, compared
 from neocog.probe.differences import corrected_t
 from neocog.probe.kinds import KINDS
+from neocog.probe.scale import SCALES
 
 WORDS = {"balanced": "mean per-class accuracy", "top1": "accuracy (top-1)"}
 
@@ -114,11 +115,12 @@ class Probe:
         judge = _range([len(one.judge) for one in self.divided.divisions])
         train = _range([count for one in self.measured for count in one.trained])
         protocol, words = self.asked.protocol, self.divided.words
+        views = "one view, center" if self.views == "center" else f"the views {self.views}, their mean"
         return (
             *([f"Protocol {protocol.name} ({protocol.source}): {protocol.words}."] if protocol else []),
             f"{words[0].upper()}{words[1:]}: {train} train, {judge} judge.",
             f"What is to choose about a classifier is chosen {self.divided.choosing}.",
-            f"Features: {self.views} view{'' if self.views == 'center' else 's'}, scale {self.asked.scale}.",
+            f"Features of {views}; scale {self.asked.scale}: {SCALES[self.asked.scale]}.",
         )
 
     def __str__(self) -> str:

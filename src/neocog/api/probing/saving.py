@@ -117,7 +117,6 @@ def _temperature(features: Floats, labels: NDArray[np.int64], best: Measured, re
 
 def _frozen(source: str | Path, found: Embedded, options: ProbeOptions) -> _Frozen:
     preprocess = Preprocess.from_json(found.origin.preprocess)
-    nothing = {"classes": (), "recipe": {}, "data": {}, "metrics": {}, "versions": {}}
     try:
         reference = names.parse(str(source))
     except UserError:
@@ -135,7 +134,11 @@ def _frozen(source: str | Path, found: Embedded, options: ProbeOptions) -> _Froz
         preprocess=preprocess,
         license=backbone.license,
         source_sha256=names.source_sha256(reference),
-        **nothing,  # type: ignore[arg-type]
+        classes=(),
+        recipe={},
+        data={},
+        metrics={},
+        versions={},
     )
     return _Frozen(backbone.network, backbone.tensors, card)
 
