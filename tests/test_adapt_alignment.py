@@ -1,5 +1,7 @@
 """CORAL and Daumé's augmentation beside their definitions."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,11 @@ from scipy.linalg import fractional_matrix_power
 
 from neocog.adapt.coral import Covariance
 from neocog.adapt.daume import Span, augmented
+from neocog.adapt.subspace import alignment
+from neocog.adapt.subspaces import principal
 
 Doubles = NDArray[np.float64]
+GOLDEN = Path(__file__).parent / "golden" / "skada.npz"
 
 
 def correlated(seed: int, rows: int, features: int) -> Doubles:
@@ -27,6 +32,25 @@ def test_powers_of_the_covariance_are_those_of_scipy(rows: int, features: int, p
     matrix = fractional_matrix_power(np.cov(x, rowvar=False) + 0.7 * np.eye(features), power)
     other = correlated(1, 5, features)
     assert Covariance.of(x, 0.7).times(other, power) == pytest.approx(other @ matrix, rel=1e-6, abs=1e-6)
+
+
+def test_coral_is_skadas() -> None:
+    """skada 0.6.0's CORALAdapter(reg=None); it divides by n, which is the same for both domains."""
+    golden = np.load(GOLDEN)
+    source = golden["source"] - golden["source"].mean(axis=0)
+    white = Covariance.of(golden["source"], 1e-12).times(source, -0.5)
+    assert Covariance.of(golden["target"], 1e-12).times(white, 0.5) == pytest.approx(
+        golden["coral"], abs=1e-6
+    )
+
+
+def test_subspace_alignment_is_skadas() -> None:
+    """skada 0.6.0's SubspaceAlignmentAdapter(3); the signs of directions are free."""
+    golden = np.load(GOLDEN)
+    bases = principal(golden["source"], 3), principal(golden["target"], 3)
+    for domain, basis in (("source", alignment(*bases)), ("target", bases[1])):
+        rows = (golden[domain] - golden[domain].mean(axis=0)) @ basis
+        assert np.abs(rows) == pytest.approx(np.abs(golden[f"aligned_{domain}"]), abs=1e-8)
 
 
 def test_the_aligned_source_has_the_targets_covariance() -> None:

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from neocog.probe.fitted import Fitted
-from neocog.probe.kinds import KINDS, Kind
 from numpy.typing import NDArray
 from sklearn.svm import SVC
 
@@ -14,6 +12,8 @@ from neocog.adapt.domains import Domains
 from neocog.adapt.mapped import Mapped
 from neocog.adapt.methods import METHODS
 from neocog.errors import UserError
+from neocog.probe.fitted import Fitted
+from neocog.probe.kinds import KINDS, Kind
 
 CLASSES = 4
 Floats = NDArray[np.float32]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neocog.api.embedding.features import Embedded, Origin
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -17,6 +16,7 @@ from neocog.api.adapting.draws import splits
 from neocog.api.adapting.options import Asked, asked
 from neocog.api.adapting.pair import Pair, paired
 from neocog.api.adapting.places import opened
+from neocog.api.embedding.features import Embedded, Origin
 from neocog.data.dataset import Dataset
 from neocog.data.samples import as_samples
 from neocog.errors import UserError
@@ -38,7 +38,7 @@ def domain(
     pictures = as_samples(np.zeros((len(labels), 2, 2, 3), np.uint8))
     data = Dataset(name, pictures, labels, tuple(counts), np.full(len(labels), ""))
     hashes = np.random.default_rng([seed, 1]).integers(0, 256, (len(labels), 32), dtype=np.uint8)
-    return Embedded(data, {"features": rows.astype(np.float32)}, hashes, (), ORIGIN, 0)
+    return Embedded(data, {"features": rows.astype(np.float32)}, hashes, (), ORIGIN, 0, "torch")
 
 
 SOURCE = {"cat": 30, "dog": 25, "owl": 22}
@@ -170,15 +170,15 @@ def test_what_makes_no_sense_is_refused(options: dict[str, object], said: str) -
         asked(options)  # type: ignore[arg-type]
 
 
-def test_a_model_may_be_left_out_for_files_of_features_only() -> None:
+def test_a_model_may_be_left_out_for_files_of_features_only(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.npz", "b.safetensors")]
+    for file in files:
+        file.touch()
     with pytest.raises(
         UserError, match="MODEL may be left out only where both domains are files of features"
     ):
-        opened(None, "photos", "b.npz", None, {})
-    assert [place.features for place in opened(None, "a.npz", Path("b.safetensors"), None, {})] == [
-        "a.npz",
-        Path("b.safetensors"),
-    ]
+        opened(None, tmp_path, files[1], None, {})
+    assert [place.features for place in opened(None, *files, None, {})] == files
 
 
 def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
@@ -190,7 +190,7 @@ def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
     assert (one.data.columns["domain"] == "amazon").all()
     assert (len(one.data), len(other.data), other.data.name) == (3, 3, "office/webcam")
     assert one.options == {"engine": "torch"}
-    with pytest.raises(UserError, match="unknown domain 'dslr'; did you mean amazon, webcam"):
+    with pytest.raises(UserError, match="unknown domain 'dslr'; there are amazon, webcam"):
         opened("net", "amazon", "dslr", data, {})
     with pytest.raises(UserError, match=r"must have a column domain \(or group\)"):
         opened("net", "amazon", "webcam", domain("x", SOURCE, 0).dataset, {})
@@ -198,10 +198,9 @@ def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
 
 def test_figures_of_a_row_are_those_of_scikit_learn_on_the_same_draws() -> None:
     """Without adaptation, at the strength that was chosen."""
+    from neocog.api.adapting.judged import outcomes
     from neocog.probe.choose import fit_best
     from neocog.probe.kinds import KINDS
-
-    from neocog.api.adapting.judged import outcomes
     from neocog.progress import Silent
 
     both, what = pair(), asked({"methods": ("S", "ST"), "splits": 2})

@@ -96,8 +96,6 @@ def adapt(
         **reading.options(columns, classes, consensus, quarantine),
         progress=told,
     )
-    for path, reason in found.skipped:
-        told.say(f"skipped {path}: {reason}")
     if as_json:
         out_json(found.to_json())
         return

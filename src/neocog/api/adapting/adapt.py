@@ -40,6 +40,9 @@ def adapt(
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
     places = opened(model, source, target, options.get("domains"), _of_features(options))
     found, places = _both(places, told)
+    skipped = tuple(gone for each in found for gone in each.skipped)
+    for path, reason in skipped:
+        told.say(f"skipped {path}: {reason}")
     pair = paired(*found)
     for note in pair.notes:
         told.say(note)
@@ -50,7 +53,7 @@ def adapt(
         drawn,
         what,
         tuple(outcomes(pair, adapted, drawn, what, told)),
-        tuple(gone for each in found for gone in each.skipped),
+        skipped,
         why,
     )
     if folder is not None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neocog.api.adapting.options import ADABN, Asked
 from neocog.api.adapting.pair import Domain, Pair
-from neocog.api.adapting.places import FEATURE_FILES, Place
-from neocog.api.embedding.features import opened
+from neocog.api.adapting.places import Place
+from neocog.api.embedding.features import opened, part_of
 from neocog.api.embedding.sources import ready
 from neocog.api.embedding.ways import Frozen
 from neocog.data.dataset import Dataset
 from neocog.data.preprocess import Preprocess
 from neocog.errors import Unreadable, UserError
+from neocog.inference.feature_files import is_features_file
 from neocog.inference.layer_features import gather
 from neocog.inference.network import Floats
 from neocog.progress import Progress
@@ -58,11 +60,12 @@ def _adapted(place: Place, seed: int, target: Domain, told: Progress) -> dict[st
     """The features of the target's pictures, in its order."""
     if place.data is None or not _is_network(place):
         raise NoNorms(f"{place.features} is no network whose batch norms could be adapted")
-    dataset = opened(place.data, told, place.options)
-    change = Adapting(dataset, seed, bool(place.options.get("layers")))
-    found = gather(
-        dataset.samples, ready(place.features, dataset, told, place.options, change).way, told, cached=True
-    )
+    options: Any = place.options
+    whole = opened(place.data, told, options)
+    dataset = part_of(whole, told, options)
+    change = Adapting(dataset, seed, bool(options.get("layers")))
+    way = ready(place.features, whole, told, options, change).way
+    found = gather(dataset.samples, way, told, cached=options.get("cache", True))
     rows = {found.hashes[i].tobytes(): i for i in range(len(found.hashes))}
     order = np.array([rows[content.tobytes()] for content in target.hashes])
     return {layer: x[order].astype(np.float32) for layer, x in found.features.items()}
@@ -112,5 +115,4 @@ class Adapting:
 
 
 def _is_network(place: Place) -> bool:
-    text = str(place.features)
-    return not text.endswith(FEATURE_FILES) and not text.startswith("classical:")
+    return not is_features_file(Path(place.features)) and not str(place.features).startswith("classical:")

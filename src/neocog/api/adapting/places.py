@@ -12,10 +12,10 @@ from neocog.data.dataset import Dataset
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError, unknown
+from neocog.inference.feature_files import is_features_file
 
 COLUMNS = ("domain", "group")
 """that tell domains of one data set apart: of Office-31, of a table (`group=COLUMN`)"""
-FEATURE_FILES = (".npz", ".parquet", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def opened(
 
 
 def _file(place: object) -> Place:
-    if not isinstance(place, str | Path) or Path(place).suffix not in FEATURE_FILES:
+    if not isinstance(place, str | Path) or not is_features_file(Path(place)):
         raise UserError(
-            f"MODEL may be left out only where both domains are files of features "
-            f"({', '.join(FEATURE_FILES)}), got {place}; name a model or a run"
+            f"MODEL may be left out only where both domains are files of features, as embed writes them, got {place}; "
+            "name a model or a run"
         )
     return Place(place, None, {})
 
