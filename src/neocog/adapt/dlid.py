@@ -36,7 +36,7 @@ def fit_dlid(domains: Domains, kind: Kind, seed: int) -> Mapped:
     together = np.concatenate([domains.source, domains.target])
     standard = learned_scale("standard", together)
     axes = principal(standard(together).astype(np.float64), DIMENSIONS)
-    spread = (standard(together) @ axes).std(axis=0)
+    spread = np.sqrt(np.square(standard(together) @ axes).mean())
 
     def inputs(x: Floats) -> Doubles:
         return np.asarray(standard(x) @ axes / spread)

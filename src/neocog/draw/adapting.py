@@ -18,8 +18,10 @@ class Cell:
 @dataclass(frozen=True)
 class Line:
     name: str
+    words: str
+    """what is done; may be empty"""
     title: str
-    """what the row is, in words, with its source"""
+    """what the row is, with its source"""
     cells: tuple[Cell, ...]
     first: bool = False
     """whether a group of rows begins here"""

@@ -39,10 +39,15 @@ class Outcome:
         return float(np.std(self.balanced, ddof=1)) if len(self.balanced) > 1 else None
 
     @property
+    def what(self) -> str:
+        """The method in words."""
+        return ADABN_WORDS if self.row.method == ADABN else METHODS[self.row.method].words
+
+    @property
     def words(self) -> str:
         """The method and its classifier."""
-        method = ADABN_WORDS if self.row.method == ADABN else METHODS[self.row.method].words
-        return f"{method}; {kind_of(self.row).words}"
+        kind = "its own linear SVM" if self.row.method == "mmdt" else kind_of(self.row).words
+        return f"{self.what}; {kind}"
 
     @property
     def origin(self) -> str:

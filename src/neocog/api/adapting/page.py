@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neocog.adapt.methods import METHODS
 from neocog.api.adapting.clouds import Cloud, Maps, clouds
 from neocog.api.adapting.judged import Outcome, fitted
 from neocog.api.adapting.options import ADABN
 from neocog.draw.adapting import AdaptPage, Cell, Line
 from neocog.draw.clouds import cloud
+from neocog.inference.layer_features import LAST
 
 if TYPE_CHECKING:
     from neocog.api.adapting.result import Adaptation
@@ -23,7 +23,7 @@ def page_of(found: Adaptation) -> AdaptPage:
         source=pair.source.name,
         target=pair.target.name,
         said=f"{100 * best.mean:.1f} % right in the target",
-        detail=f"{best.row.name} on {best.layer}{_compared(found)}",
+        detail=f"{best.row.name}{_on(best.layer)}{_compared(found)}",
         columns=found.layers,
         lines=_lines(found),
         plots=plots,
@@ -38,6 +38,10 @@ def page_of(found: Adaptation) -> AdaptPage:
         ),
         notes=found.notes(),
     )
+
+
+def _on(layer: str) -> str:
+    return "" if layer == LAST else f" on {layer}"
 
 
 def _compared(found: Adaptation) -> str:
@@ -56,8 +60,16 @@ def _lines(found: Adaptation) -> tuple[Line, ...]:
         across = [found.outcome(each.row.name, layer) for layer in found.layers]
         cells = tuple(Cell(str(one), one.mean == tops[one.layer]) for one in across)
         mine = each.row.method if each.row.method in ("S", "T", "ST") else "adapted"
-        title = f"{each.words} ({each.origin})"
-        lines.append(Line(each.row.name, title, cells, first=mine != group and bool(group)))
+        words = each.what if mine == "adapted" else ""
+        lines.append(
+            Line(
+                each.row.name,
+                words,
+                f"{each.words} ({each.origin})",
+                cells,
+                first=mine != group and bool(group),
+            )
+        )
         group = mine
     return tuple(lines)
 
@@ -75,9 +87,9 @@ def _plots(found: Adaptation) -> tuple[tuple[str, ...], str]:
         cloud(title, _points(each), found.pair.classes, names)
         for title, each in zip(titles, drawn, strict=False)
     )
-    after = f", and where {best.row.name} ({METHODS[best.row.method].words}) puts them" if best else ""
+    after = f", and where {best.row.name} ({best.what}) puts them" if best else ""
     return plots, (
-        f"Features of {layer} as they are{after}: t-SNE of their first 50 principal components, "
+        f"Features{_on(layer)} as they are{after}: t-SNE of their first 50 principal components, "
         f"{len(drawn[0].labels):,} pictures of the first draw. Neither axis means anything; near is alike."
     )
 
