@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from neocog.api.adapting.draws import splits
 from neocog.api.adapting.options import Asked, asked
 from neocog.api.adapting.pair import Pair, paired
-from neocog.api.adapting.places import opened
+from neocog.api.adapting.places import places_of
 from neocog.api.embedding.features import Embedded, Origin
 from neocog.data.dataset import Dataset
 from neocog.data.samples import as_samples
@@ -177,23 +177,23 @@ def test_a_model_may_be_left_out_for_files_of_features_only(tmp_path: Path) -> N
     with pytest.raises(
         UserError, match="MODEL may be left out only where both domains are files of features"
     ):
-        opened(None, tmp_path, files[1], None, {})
-    assert [place.features for place in opened(None, *files, None, {})] == files
+        places_of(None, tmp_path, files[1], None, {})
+    assert [place.features for place in places_of(None, *files, None, {})] == files
 
 
 def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
     data = domain("office", {"cat": 3, "dog": 3}, 0).dataset
     data = replace(data, columns={"domain": np.array(["amazon", "webcam"] * 3)})
-    one, other = opened("net", "amazon", "webcam", data, {"engine": "torch"})
+    one, other = places_of("net", "amazon", "webcam", data, {"engine": "torch"})
     assert isinstance(one.data, Dataset)
     assert isinstance(other.data, Dataset)
     assert (one.data.columns["domain"] == "amazon").all()
     assert (len(one.data), len(other.data), other.data.name) == (3, 3, "office/webcam")
     assert one.options == {"engine": "torch"}
     with pytest.raises(UserError, match="unknown domain 'dslr'; there are amazon, webcam"):
-        opened("net", "amazon", "dslr", data, {})
+        places_of("net", "amazon", "dslr", data, {})
     with pytest.raises(UserError, match=r"must have a column domain \(or group\)"):
-        opened("net", "amazon", "webcam", domain("x", SOURCE, 0).dataset, {})
+        places_of("net", "amazon", "webcam", domain("x", SOURCE, 0).dataset, {})
 
 
 def test_figures_of_a_row_are_those_of_scikit_learn_on_the_same_draws() -> None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from neocog.api.probing.result import Probe as Probe
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
+    from neocog.api.retrieval.found import Retrieval as Retrieval
+    from neocog.api.retrieval.retrieve import retrieve as retrieve
     from neocog.api.summary import ModelSummary as ModelSummary
     from neocog.api.summary import summary as summary
     from neocog.api.training.seeds import SeedRuns as SeedRuns
@@ -80,6 +82,8 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
+    "Retrieval": "api.retrieval.found",
+    "retrieve": "api.retrieval.retrieve",
     "SeedRuns": "api.training.seeds",
     "train_seeds": "api.training.seeds",
     "ModelSummary": "api.summary",

@@ -46,6 +46,9 @@ def adapt(
     ] = "",
     behind: Annotated[str, Option(help="the classifier behind a method, a kind that probe knows")] = "svm",
     layer: Annotated[str, Option(help="names of layers, joined by commas; the last one's features")] = "",
+    beside: Annotated[
+        str, Option(help="classical methods as further columns, as classical:surf-bow, joined by commas")
+    ] = "",
     pooling: Annotated[str, Option(help="of a layer's positions, as for embed", hidden=True)] = "mean",
     protocol: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
     weights: Annotated[Path | None, Option(help="a weight file for MODEL, as for embed", hidden=True)] = None,
@@ -81,6 +84,7 @@ def adapt(
         seed=seed,
         methods=[name.strip() for name in methods.split(",") if name.strip()],
         behind=behind,
+        beside=[name.strip() for name in beside.split(",") if name.strip()],
         layers=[name.strip() for name in layer.split(",") if name.strip()],
         pooling=pooling,
         protocol=protocol,

@@ -24,6 +24,7 @@ from neocog.cli import (
     predict,
     probe,
     reproduce,
+    retrieve,
     robustness,
     summary,
     train,
@@ -51,8 +52,9 @@ app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
 app.command("adapt")(adapt.adapt)
 app.command("predict")(predict.predict)
-app.command("probe")(probe.probe)
 app.command("embed")(embed.embed)
+app.command("probe")(probe.probe)
+app.command("retrieve")(retrieve.retrieve)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)

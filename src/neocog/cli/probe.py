@@ -104,40 +104,40 @@ def probe(
     as_json: loading.AsJson = False,
 ) -> None:
     """Fit classifiers to the features of a frozen network, and judge them on pictures held out."""
-    from neocog.api.probing.options import ProbeOptions
     from neocog.api.probing.probe import REPORT
     from neocog.api.probing.probe import probe as run_probe
 
-    options: ProbeOptions = {**reading.options(columns, classes, consensus, quarantine, split, fold)}
-    options |= {
-        "kinds": kinds or (),
-        "layers": layers or (),
-        "protocol": protocol,
-        "per_class": per_class,
-        "judged_per_class": judged_per_class,
-        "splits": splits,
-        "shots": reading.whole_numbers(shots, "shots") if shots else (),
-        "fewer": fewer,
-        "scale": scale,
-        "seed": seed,
-        "pooling": pooling,
-        "views": views,
-        "save": save,
-        "weights": weights,
-        "model": model,
-        "part": part,
-        "img_size": img_size,
-        "resize_mode": resize_mode,
-        "decoding": decoding,
-        "download": download,
-        "engine": engine,
-        "device": device,
-    }
-    if val_fraction is not None:
-        options["val_fraction"] = val_fraction
-    if folds is not None:
-        options["folds"] = folds
-    found = run_probe(source, data, output=output, progress=Console(), **options)
+    found = run_probe(
+        source,
+        data,
+        output=output,
+        kinds=kinds or (),
+        layers=layers or (),
+        protocol=protocol,
+        per_class=per_class,
+        judged_per_class=judged_per_class,
+        splits=splits,
+        shots=reading.whole_numbers(shots, "shots") if shots else (),
+        fewer=fewer,
+        val_fraction=val_fraction,
+        folds=folds,
+        scale=scale,
+        seed=seed,
+        pooling=pooling,
+        views=views,
+        save=save,
+        weights=weights,
+        model=model,
+        part=part,
+        img_size=img_size,
+        resize_mode=resize_mode,
+        decoding=decoding,
+        download=download,
+        engine=engine,
+        device=device,
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        progress=Console(),
+    )
     _print(found, as_json)
     if output and not as_json:
         out(f"report  {output / REPORT}")

@@ -11,13 +11,14 @@ from neocog.api.adapting.draws import splits
 from neocog.api.adapting.judged import outcomes
 from neocog.api.adapting.norms import with_adapted_norms
 from neocog.api.adapting.options import AdaptOptions, asked
-from neocog.api.adapting.pair import paired
-from neocog.api.adapting.places import Place, opened
+from neocog.api.adapting.pair import paired, with_column
+from neocog.api.adapting.places import Place, beside, places_of
 from neocog.api.adapting.result import FIGURES, Adaptation
-from neocog.api.embedding.features import Embedded, embedded
+from neocog.api.embedding.classical import is_classical
+from neocog.api.embedding.features import Embedded, embedded, opened
 from neocog.progress import Progress, Silent
 
-OWN = ("domains", "labels_per_class", "source_per_class", "splits", "seed", "methods", "behind")
+OWN = ("domains", "beside", "labels_per_class", "source_per_class", "splits", "seed", "methods", "behind")
 """options that are not about features"""
 
 
@@ -38,12 +39,15 @@ def adapt(
     """
     told, what = progress or Silent(), asked(options)
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
-    places = opened(model, source, target, options.get("domains"), _of_features(options))
+    places = places_of(model, source, target, options.get("domains"), _of_features(options))
     found, places = _both(places, told)
     skipped = tuple(gone for each in found for gone in each.skipped)
     for path, reason in skipped:
         told.say(f"skipped {path}: {reason}")
     pair = paired(*found)
+    for name in options.get("beside", ()):
+        further, _ = _both(beside(places, name), told)
+        pair = with_column(pair, name, *further)
     for note in pair.notes:
         told.say(note)
     drawn = splits(pair, what)
@@ -64,8 +68,12 @@ def adapt(
 def _both(
     places: tuple[Place, Place], told: Progress
 ) -> tuple[tuple[Embedded, Embedded], tuple[Place, Place]]:
-    """The features of both; decoded alike, as the source is, where a model would decode each in its own way."""
+    """The features of both, alike: decoded as the source is, a classical method's words learned from the source."""
     first, second = places
+    if is_classical(first.features) and first.data is not None:
+        second = replace(
+            second, options=second.options | {"learn_from": opened(first.data, told, first.options)}
+        )
     source = embedded(first.features, first.data, told, **first.options)
     target = embedded(second.features, second.data, told, **second.options)
     decoding = source.origin.preprocess.get("decoding")

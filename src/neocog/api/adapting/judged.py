@@ -68,6 +68,9 @@ def outcomes(
     with told.step("classifiers", len(layers) * len(asked.rows) * len(splits)) as advance:
         for layer in layers:
             for row in asked.rows:
+                if row.method == ADABN and (adapted is None or layer not in adapted.target.features):
+                    advance(len(splits))
+                    continue
                 found = []
                 for i, split in enumerate(splits):
                     where = adapted if row.method == ADABN and adapted else pair

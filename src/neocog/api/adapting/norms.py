@@ -49,7 +49,11 @@ def with_adapted_norms(
             raise UserError(str(why)) from why
         rest = tuple(row for row in asked.rows if row.method != ADABN)
         return replace(asked, rows=rest), None, (f"AdaBN is absent: {why}.",)
-    return asked, replace(pair, target=replace(pair.target, features=features)), ()
+    source = {layer: pair.source.features[layer] for layer in features}
+    adapted = replace(
+        pair, source=replace(pair.source, features=source), target=replace(pair.target, features=features)
+    )
+    return asked, adapted, ()
 
 
 class NoNorms(UserError):

@@ -59,6 +59,8 @@ class AdaptOptions(FeatureOptions, total=False):
     seed: int
     methods: Sequence[str]
     """of `adapt.methods.METHODS` and adabn; all if not given"""
+    beside: Sequence[str]
+    """classical methods, `classical:NAME`, each a further column of the table"""
     behind: str
     """of `probe.kinds.KINDS`, the classifier behind a method; svm if not given"""
 

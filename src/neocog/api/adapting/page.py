@@ -58,7 +58,9 @@ def _lines(found: Adaptation) -> tuple[Line, ...]:
     lines, group = [], ""
     for each in rows:
         across = [found.outcome(each.row.name, layer) for layer in found.layers]
-        cells = tuple(Cell(str(one), one.mean == tops[one.layer]) for one in across)
+        cells = tuple(
+            Cell(str(one), one.mean == tops[one.layer]) if one else Cell("\N{EN DASH}") for one in across
+        )
         mine = each.row.method if each.row.method in ("S", "T", "ST") else "adapted"
         words = each.what if mine == "adapted" else ""
         lines.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,23 @@ def paired(source: Embedded, target: Embedded) -> Pair:
         if names:
             notes.append(f"Left out of the {name}: {_listed(names)}, which the other domain lacks.")
     return Pair(one, other, classes, source.origin, (only[0], only[1]), tuple(notes))
+
+
+def with_column(pair: Pair, layer: str, source: Embedded, target: Embedded) -> Pair:
+    """The pair with further features of the same pictures; those that have none are left out, which is noted."""
+    notes, domains = list(pair.notes), []
+    for domain, found in ((pair.source, source), (pair.target, target)):
+        rows = {content.tobytes(): i for i, content in enumerate(found.hashes)}
+        kept = np.array([content.tobytes() in rows for content in domain.hashes])
+        if not kept.all():
+            notes.append(
+                f"{layer} makes nothing of {count(int((~kept).sum()), 'picture')} of {domain.name}: left out."
+            )
+        kept_domain = domain.select(kept)
+        order = [rows[content.tobytes()] for content in kept_domain.hashes]
+        (features,) = found.features.values()
+        domains.append(replace(kept_domain, features=kept_domain.features | {layer: features[order]}))
+    return replace(pair, source=domains[0], target=domains[1], notes=tuple(notes))
 
 
 def _common(source: Embedded, target: Embedded) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neocog.api.embedding.classical import is_classical
 from neocog.data.dataset import Dataset
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
@@ -16,6 +17,8 @@ from neocog.inference.feature_files import is_features_file
 
 COLUMNS = ("domain", "group")
 """that tell domains of one data set apart: of Office-31, of a table (`group=COLUMN`)"""
+OF_PICTURES = (*ReadingOptions.__annotations__, "part", "cache")
+"""options that any method heeds"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Place:
     """of `embedded`"""
 
 
-def opened(
+def places_of(
     model: str | Path | None, source: object, target: object, domains: object, options: dict[str, Any]
 ) -> tuple[Place, Place]:
     """Source and target. UserError where something is missing."""
@@ -43,6 +46,21 @@ def opened(
     if model is not None:
         return Place(model, source, options), Place(model, target, options)
     return _file(source), _file(target)
+
+
+def beside(places: tuple[Place, Place], method: str) -> tuple[Place, Place]:
+    """The same pictures by a classical method. UserError for another name, and where there are no pictures."""
+    if not is_classical(method):
+        raise UserError(f"what stands beside the network is a classical method, classical:NAME, got {method}")
+    if any(place.data is None for place in places):
+        raise UserError(f"{method} reads pictures, got files of features alone; give DATA of both domains")
+    source, target = (
+        Place(
+            method, place.data, {name: value for name, value in place.options.items() if name in OF_PICTURES}
+        )
+        for place in places
+    )
+    return source, target
 
 
 def _file(place: object) -> Place:

@@ -44,17 +44,18 @@ class Adaptation:
         """The highest mean; of equals the first."""
         return max(self.outcomes, key=lambda outcome: outcome.mean)
 
-    def outcome(self, row: str, layer: str | None = None) -> Outcome:
-        """By the row's name and the layer, the first if not given."""
+    def outcome(self, row: str, layer: str | None = None) -> Outcome | None:
+        """By the row's name and the layer, the first if not given; None where that row has no figure on the layer."""
         wanted = layer or self.layers[0]
-        return next(each for each in self.outcomes if each.row.name == row and each.layer == wanted)
+        mine = (each for each in self.outcomes if each.row.name == row and each.layer == wanted)
+        return next(mine, None)
 
     def table(self) -> Table:
         """Mean per-class accuracy in percent, with its standard deviation over the draws."""
         rows = [each.row.name for each in self.outcomes if each.layer == self.layers[0]]
         return Table(
             ("method", *self.layers),
-            tuple((name, *(str(self.outcome(name, layer)) for layer in self.layers)) for name in rows),
+            tuple((name, *(str(self.outcome(name, layer) or "-") for layer in self.layers)) for name in rows),
         )
 
     def notes(self) -> tuple[str, ...]:

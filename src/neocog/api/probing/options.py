@@ -8,6 +8,7 @@ from pathlib import Path
 
 from neocog.data.reading import ReadingOptions
 from neocog.errors import UserError, unknown
+from neocog.probe.choose import FOLDS
 from neocog.probe.kinds import GROUPS, KINDS
 from neocog.probe.protocols import PROTOCOLS, Protocol
 from neocog.probe.scale import SCALES
@@ -49,9 +50,9 @@ class ProbeOptions(FeatureOptions, total=False):
     """several numbers of pictures per class, for a curve: those of the smaller numbers are among the larger ones'"""
     fewer: bool
     """whether a class with fewer pictures than asked for trains with what it has"""
-    val_fraction: float
-    """share of each class that judges where the data have no part that does, and nothing per class was asked"""
-    folds: int
+    val_fraction: float | None
+    """share of each class that judges where the data have no part that does, and nothing per class was asked: 0.2"""
+    folds: int | None
     """of the cross-validation that chooses a strength; 5 if not given"""
     scale: str
     """of `probe.scale.SCALES`"""
@@ -96,9 +97,10 @@ def asked_for(options: ProbeOptions) -> Asked:
     scale = options.get("scale", "standard")
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
-    if not 0 < (share := options.get("val_fraction", 0.2)) < 1:
+    share, folds = options.get("val_fraction"), options.get("folds")
+    if share is not None and not 0 < share < 1:
         raise UserError(f"val_fraction must lie between 0 and 1, got {share}")
-    if (folds := options.get("folds", 5)) < 2:
+    if folds is not None and folds < 2:
         raise UserError(f"folds must be 2 or more, got {folds}")
     save = options.get("save")
     return Asked(
@@ -107,8 +109,8 @@ def asked_for(options: ProbeOptions) -> Asked:
         draw=draw,
         splits=draw.splits if draw else (options.get("splits") or 1),
         shots=shots,
-        val_fraction=share,
-        folds=folds,
+        val_fraction=0.2 if share is None else share,
+        folds=FOLDS if folds is None else folds,
         scale=scale,
         seed=options.get("seed", 0),
         save=None if save is None else Path(save).expanduser(),

@@ -115,10 +115,10 @@ class Probe:
         judge = _range([len(one.judge) for one in self.divided.divisions])
         train = _range([count for one in self.measured for count in one.trained])
         protocol, words = self.asked.protocol, self.divided.words
+        said = f"protocol {protocol.name} ({protocol.source}): {protocol.words}" if protocol else words
         views = "one view, center" if self.views == "center" else f"the views {self.views}, their mean"
         return (
-            *([f"Protocol {protocol.name} ({protocol.source}): {protocol.words}."] if protocol else []),
-            f"{words[0].upper()}{words[1:]}: {train} train, {judge} judge.",
+            f"{said[0].upper()}{said[1:]}: {train} train, {judge} judge.",
             f"What is to choose about a classifier is chosen {self.divided.choosing}.",
             f"Features of {views}; scale {self.asked.scale}: {SCALES[self.asked.scale]}.",
         )
