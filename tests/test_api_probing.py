@@ -116,6 +116,9 @@ def test_figures_do_not_depend_on_the_order_of_the_pictures(place: Path, tmp_pat
         told = [neocog.probe(path, **options, **more).to_json() for path in (place / "whole.npz", mixed)]
         for one in told:
             del one["seconds"]
+        two = [one.pop("two_best") for one in told]
+        assert two[0]["p"] == pytest.approx(two[1]["p"])  # sums in another order
+        assert two[0]["interval"] == pytest.approx(two[1]["interval"])
         assert told[0] == told[1]
 
 
@@ -141,7 +144,12 @@ def test_several_splits_have_a_mean_and_a_deviation(place: Path) -> None:
         assert row["balanced"] == pytest.approx(row["top1"])
     cell = f"{100 * found.best.mean('balanced'):.2f} ± {100 * np.std(found.best.balanced, ddof=1):.2f}"
     assert cell in str(found)
-    assert "corrected t-test" in str(found)
+    first, second = found.ranked
+    assert found.two_best is not None
+    gains = np.array(first.balanced) - np.array(second.balanced)
+    assert found.two_best.difference == pytest.approx(gains.mean())
+    assert found.two_best.interval[0] < gains.mean() < found.two_best.interval[1]
+    assert found.two_best.verdict in str(found)
 
 
 def test_shots_are_draws_of_each_other(place: Path, tmp_path: Path) -> None:
