@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import Lasso, LogisticRegression
@@ -13,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from neocog.classical.jarrett import layers
 from neocog.classical.jarrett.features import JARRETT_1, JARRETT_2, LAYERS, JarrettFeatures, Stage
 from neocog.classical.jarrett.filters import WAYS, gabor_wave
-from neocog.classical.jarrett.picture import grey, prepared, resized
+from neocog.classical.jarrett.picture import prepared
 from neocog.classical.jarrett.sparse import SPARSITY, predictive_sparse_decomposition, sparse_codes
 from neocog.errors import UserError
 from reference import jarrett as literal
@@ -53,24 +52,18 @@ def test_pooling_is_the_formula(average: bool) -> None:
 
 def test_light_and_contrast_leave_no_trace_in_a_prepared_picture() -> None:
     """A law: standardising takes away any a·x + b."""
-    picture = np.random.default_rng(4).integers(0, 100, (40, 30), np.uint8)
+    picture = np.random.default_rng(4).integers(0, 100, (32, 24), np.uint8)
     np.testing.assert_allclose(
         prepared(picture, 32), prepared(picture * np.uint8(2) + np.uint8(17), 32), atol=1e-4
     )
 
 
-@pytest.mark.parametrize(("height", "width", "side"), [(40, 60, 30), (20, 13, 37), (97, 31, 24)])
-def test_resizing_is_pillows_triangle_filter(height: int, width: int, side: int) -> None:
-    picture = np.random.default_rng(height).integers(0, 256, (height, width)).astype(np.float32)
-    ours = resized(picture, side)
-    pillow = Image.fromarray(picture).resize(ours.shape[::-1], Image.Resampling.BILINEAR)
-    assert max(ours.shape) == side
-    np.testing.assert_allclose(ours, np.asarray(pillow), atol=1e-3)
-
-
-def test_grey_is_pillows() -> None:
-    picture = np.random.default_rng(5).integers(0, 256, (7, 6, 3), np.uint8)
-    np.testing.assert_allclose(grey(picture), np.asarray(Image.fromarray(picture).convert("L")), atol=0.51)
+def test_the_shorter_side_is_filled_up_around_the_picture() -> None:
+    """A picture twice as wide as high: 24 rows less 8 in the middle of 40."""
+    found = prepared(np.random.default_rng(9).integers(0, 256, (24, 48), np.uint8), 48)[0]
+    assert found.shape == (40, 40)
+    assert np.flatnonzero(found.any(axis=1)).tolist() == list(range(12, 28))
+    assert found[12:28].all(axis=1).all()
 
 
 def test_the_paper_sizes_are_the_papers() -> None:
@@ -89,27 +82,30 @@ def test_the_paper_sizes_are_the_papers() -> None:
     assert len({tuple(np.flatnonzero(k.any(axis=(1, 2)))) for k in kernels}) > 200  # and not the same ones
 
 
-def test_two_stages_are_the_formulas_one_after_another() -> None:
+@pytest.mark.parametrize("name", LAYERS)
+def test_two_stages_are_the_formulas_one_after_another(name: str) -> None:
     pictures, _ = digits(3)
-    made = JarrettFeatures(SMALL, side=24, filters="random").fit(pictures)
+    made = JarrettFeatures(SMALL, name, side=24).fit(pictures)
     x = prepared(pictures[1], 24).astype(float)
     for stage, (kernels, gains) in zip(SMALL, made.banks_, strict=True):
-        x = np.abs(literal.filter_bank(x, kernels.astype(float), gains.astype(float)))
-        x = literal.normalise(x, literal.window(9, 2.25), None)
-        x = literal.pool(x, stage.pool, stage.step, average=True)
+        x = literal.filter_bank(x, kernels.astype(float), gains.astype(float))
+        x = np.abs(x) if name.startswith("R") else x
+        x = literal.normalise(x, literal.window(9, 2.25), None) if "N" in name else x
+        x = literal.pool(x, stage.pool, stage.step, average=name.endswith("PA"))
     np.testing.assert_allclose(made.transform(pictures[1:2])[0], x.ravel(), atol=1e-4)
 
 
 @pytest.mark.parametrize("way", sorted(WAYS))
 def test_filters_depend_on_the_seed_alone(way: str) -> None:
-    stages = (Stage(16, 5, 4, 4), Stage(4, 3, 2, 1, fan_in=3))
+    stages = (Stage(16, 5, 4, 4), Stage(4, 3, 2, 1, fan_in=3))[: 1 if way == "psd" else 2]  # which is slow
     pictures, _ = digits(40)
     made = JarrettFeatures(stages, filters=way, side=32)
     one, same, other = (clone(made).set_params(random_state=s).fit(pictures) for s in (0, 0, 1))
     for (a, b), (c, d) in zip(one.banks_, same.banks_, strict=True):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
-    assert not np.array_equal(one.banks_[1][0], other.banks_[1][0])
+    assert way == "gabor" or not np.array_equal(one.banks_[0][0], other.banks_[0][0])
+    assert not np.array_equal(one.banks_[-1][0], other.banks_[-1][0])
     if way != "psd":  # whose filters have the length that foretells the code
         lengths = np.linalg.norm(one.banks_[0][0].reshape(16, -1), axis=1)
         np.testing.assert_allclose(lengths, 1, atol=1e-5)
@@ -227,7 +223,7 @@ def test_wrong_settings_are_told(options: dict[str, object], said: str) -> None:
 def test_wrong_pictures_are_told() -> None:
     with pytest.raises(UserError, match="filters need a picture, got none"):
         JarrettFeatures().fit([])
-    with pytest.raises(UserError, match=r"got shape \(5, 5, 4\)"):
+    with pytest.raises(UserError, match=r"got uint8 \(5, 5, 4\)"):
         JarrettFeatures().fit([np.zeros((5, 5, 4), np.uint8)])
 
 

@@ -163,7 +163,7 @@ def dual(kernels: np.ndarray, y: np.ndarray, weights: np.ndarray, strength: floa
     total = 0.0
     kernel = np.tensordot(weights, kernels, 1)
     for name in [1] if y.max() == 1 else range(int(y.max()) + 1):
-        found = SVC(kernel="precomputed", C=strength, tol=1e-7).fit(kernel, y == name)
+        found = SVC(kernel="precomputed", C=strength, tol=1e-4).fit(kernel, y == name)
         pull = np.zeros(len(y))
         pull[found.support_] = found.dual_coef_[0]
         total += float(np.abs(pull).sum() - 0.5 * pull @ kernel @ pull)

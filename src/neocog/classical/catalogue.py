@@ -80,6 +80,34 @@ def fisher() -> Any:
     return FisherVector(DenseSift(step=4, bins=(4, 6, 8)), gaussians=64, components=64)
 
 
+def jarrett_1() -> Any:
+    from neocog.classical.jarrett.features import JARRETT_1, JarrettFeatures
+
+    return JarrettFeatures(JARRETT_1)
+
+
+def jarrett_2() -> Any:
+    from neocog.classical.jarrett.features import JARRETT_2, JarrettFeatures
+
+    return JarrettFeatures(JARRETT_2)
+
+
+def pixels() -> Any:
+    from neocog.classical.pixels import Pixels
+
+    return Pixels()
+
+
+def all_kinds() -> Any:
+    """Five of the kinds of features that Xiao et al. combine, on one scale: a linear machine sums their kernels."""
+    from sklearn.pipeline import FeatureUnion, make_pipeline
+
+    from neocog.classical.kernels.balanced import Balanced
+
+    kinds = ("gist", "hog", "lbp", "spatial-pyramid", "tiny")
+    return FeatureUnion([(name, make_pipeline(CLASSICAL[name].build(), Balanced())) for name in kinds])
+
+
 CLASSICAL: dict[str, Entry] = {
     "tiny": Entry("32x32 pixels in colour", "Torralba et al. 2008", tiny, None, grey=False),
     "hog": Entry("histograms of oriented gradients", "Dalal and Triggs 2005", hog, None, grey=False),
@@ -103,5 +131,19 @@ CLASSICAL: dict[str, Entry] = {
     ),
     "fisher": Entry(
         "SIFT on a grid, gradients by 64 Gaussians", "Perronnin et al. 2010", fisher, 300, grey=True
+    ),
+    "jarrett-1": Entry(
+        "64 random filters, rectified, normalised, pooled", "Jarrett et al. 2009", jarrett_1, 151, grey=True
+    ),
+    "jarrett-2": Entry(
+        "the same, then 256 filters on 16 maps each", "Jarrett et al. 2009", jarrett_2, 151, grey=True
+    ),
+    "pixels": Entry("28x28 pixels in grey", "LeCun et al. 1998", pixels, None, grey=True),
+    "all": Entry(
+        "gist, hog, lbp, spatial-pyramid and tiny side by side",
+        "Xiao et al. 2010",
+        all_kinds,
+        None,
+        grey=False,
     ),
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
-from neocog.classical.pictures import Floats
 
-
-def histogram_intersection(x: Floats, y: Floats) -> Floats:
+def histogram_intersection(
+    x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]
+) -> NDArray[np.floating[Any]]:
     """(n, d), (m, d) -> (n, m) sums of the smaller of both (Swain and Ballard 1991); for `SVC(kernel=...)`.
 
     On rows of `BagOfWords` with several levels it is the pyramid match kernel.

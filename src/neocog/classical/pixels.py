@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
+from neocog.classical.pictures import Floats, Picture, grey, resized
+from neocog.classical.transformer import PictureTransformer
 from neocog.errors import UserError
 
 Kernel = Literal["linear", "poly", "rbf"]
@@ -40,30 +41,17 @@ def flatten(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
     return np.asarray(pixels, np.float32).reshape(len(pixels), -1) / np.float32(255)
 
 
-class Pixels(BaseEstimator, TransformerMixin):  # type: ignore[misc]
-    """Pictures of one size as rows of pixels of 0..1, float32: the features that the machines above see."""
+class Pixels(PictureTransformer):
+    """Pictures -> (n, side²): grey pixels of 0..1, brought to side x side; MNIST's are left as they are."""
 
-    def fit(self, X: Sequence[NDArray[np.uint8]], y: object = None) -> Pixels:
-        self.shape_ = _shape(X)
-        return self
+    def __init__(self, side: int = 28):
+        self.side = side
 
-    def transform(self, X: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        for i, picture in enumerate(X):
-            if np.shape(picture) != self.shape_:
-                raise UserError(
-                    f"pixels compares pictures of one size, {self.shape_}; picture {i} is {np.shape(picture)}: "
-                    "resize them, or use tiny, which does"
-                )
-        return flatten(np.asarray(X))
+    def describe(self, picture: Picture) -> Floats:
+        return grey(resized(picture, self.side, self.side)).ravel()
 
 
-def _shape(X: Sequence[NDArray[np.uint8]]) -> tuple[int, ...]:
-    if not len(X):
-        raise UserError("pixels needs a picture to learn their size from, got none")
-    return np.shape(X[0])
-
-
-class Deslant(BaseEstimator, TransformerMixin):  # type: ignore[misc]
+class Deslant(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Digits straightened: rows are shifted until the principal axis is vertical (LeCun et al. 1998, section III.A).
 
     The axis is that of the second moments of the foreground, pixels of at least `threshold`, each counted as one.

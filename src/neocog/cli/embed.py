@@ -12,7 +12,9 @@ from neocog.cli.console import Console, out, out_json
 
 
 def embed(
-    source: Annotated[str, Argument(help="a model's name, or the folder of a run", metavar="MODEL|RUN")],
+    source: Annotated[
+        str, Argument(help="a model's name, the folder of a run, or classical:NAME", metavar="MODEL|RUN")
+    ],
     data: reading.Data,
     output: Annotated[
         Path, Option("-o", "--output", help="the file: .npz, .parquet or .safetensors", metavar="FILE")
@@ -44,6 +46,10 @@ def embed(
     download: loading.Download = False,
     quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
+    learn_from: Annotated[
+        str | None,
+        Option(help="for classical:NAME, pictures to learn its words from", metavar="DATA", hidden=True),
+    ] = None,
     columns: Annotated[str, Option(help="a table's columns by role: path=..,label=..", hidden=True)] = "",
     fold: reading.Fold = None,
     classes: reading.Classes = None,
@@ -73,6 +79,7 @@ def embed(
         model=model,
         download=download,
         strict=strict,
+        learn_from=learn_from,
         decoding=decoding,
         engine=engine,
         device=device,

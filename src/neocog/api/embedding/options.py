@@ -35,6 +35,8 @@ class EmbedOptions(ReadingOptions, total=False):
     """train, val or test where the data have such parts; all of them if not given"""
     dtype: str
     """`float32` if not given; `float16` rounds to three digits and halves files and cache"""
+    learn_from: object
+    """data whose pictures a classical method learns its words from; the data's own training part if not given"""
     strict: bool
     """an unreadable picture is an error instead of being skipped"""
 

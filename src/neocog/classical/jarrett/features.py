@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from neocog.classical.jarrett.filters import WAYS, Floats
 from neocog.classical.jarrett.layers import WINDOW, Maps, filter_bank, normalise, pool
 from neocog.classical.jarrett.picture import prepared
+from neocog.classical.pictures import Picture, Pictures, described
+from neocog.classical.sampling import single_thread
+from neocog.classical.transformer import takes_pictures
 from neocog.errors import UserError, unknown
 
 LAYERS = ("R-N-PA", "R-PA", "N-PM", "N-PA", "PA")
@@ -42,7 +44,7 @@ SIDE = 151
 SHARED = 16  # learned filters that read the same maps: what is learned together needs the same input
 
 
-class JarrettFeatures(BaseEstimator, TransformerMixin):  # type: ignore[misc]
+class JarrettFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """F_CSG, rectification, local contrast normalisation and pooling, once or twice (Jarrett et al. 2009).
 
     `fit(X)` sets the filters, `transform(X)` gives (n, maps * rows * columns) float32; X are uint8 pictures of any
@@ -70,8 +72,13 @@ class JarrettFeatures(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         self.side = side
         self.random_state = random_state
 
-    def fit(self, X: Sequence[NDArray[np.uint8]], y: object = None) -> JarrettFeatures:
+    def fit(self, X: Pictures, y: object = None) -> JarrettFeatures:
         self._check(X)
+        with single_thread():
+            self._learn(X)
+        return self
+
+    def _learn(self, X: Pictures) -> None:
         draw = check_random_state(self.random_state)
         learned = any(WAYS[self._way(i)].learned for i in range(len(self.stages)))
         chosen = draw.permutation(len(X))[: LEARNED_FROM if learned else 1]
@@ -82,19 +89,20 @@ class JarrettFeatures(BaseEstimator, TransformerMixin):  # type: ignore[misc]
                 maps = [self._stage(i - 1, m) for m in maps]
             self._check_room(stage, maps[0])
             self.banks_.append(_bank(maps, stage, self._way(i), draw))
-        last = self._stage(len(self.stages) - 1, maps[0])
-        self.shape_ = last.shape
-        return self
+        self.shape_ = self._stage(len(self.stages) - 1, maps[0]).shape
 
-    def transform(self, X: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def transform(self, X: Pictures) -> NDArray[np.float32]:
         check_is_fitted(self)
-        out = np.empty((len(X), int(np.prod(self.shape_))), np.float32)
-        for i, picture in enumerate(X):
-            maps = prepared(picture, self.side)
-            for stage in range(len(self.stages)):
-                maps = self._stage(stage, maps)
-            out[i] = maps.ravel()
-        return out
+        return described(X, self._describe)
+
+    def __sklearn_tags__(self) -> Any:
+        return takes_pictures(super().__sklearn_tags__())
+
+    def _describe(self, picture: Picture) -> NDArray[np.float32]:
+        maps = prepared(picture, self.side)
+        for stage in range(len(self.stages)):
+            maps = self._stage(stage, maps)
+        return maps.ravel()
 
     def _way(self, stage: int) -> str:
         return "templates" if stage and self.filters == "gabor" else self.filters
@@ -108,7 +116,7 @@ class JarrettFeatures(BaseEstimator, TransformerMixin):  # type: ignore[misc]
             maps = normalise(maps)
         return pool(maps, stage.pool, stage.step, average="PA" in parts)
 
-    def _check(self, X: Sequence[NDArray[np.uint8]]) -> None:
+    def _check(self, X: Pictures) -> None:
         if not len(X):
             raise UserError("filters need a picture, got none")
         if self.layers not in LAYERS:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import additive_chi2_kernel
 
+from neocog.classical.histogram_kernels import histogram_intersection
 from neocog.errors import UserError
 
 Floats = NDArray[np.float64]
@@ -53,8 +54,7 @@ def linear(a: Floats, b: Floats) -> Floats:
 
 
 def intersection(a: Floats, b: Floats) -> Floats:
-    """Σ min(x, y), which is half of Σx + Σy - Σ|x - y|."""
-    return np.asarray((a.sum(axis=1)[:, None] + b.sum(axis=1) - cdist(a, b, "cityblock")) / 2)
+    return np.asarray(histogram_intersection(a, b), np.float64)
 
 
 KERNELS: dict[str, Callable[[Floats, Floats], Floats]] = {

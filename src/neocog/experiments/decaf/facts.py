@@ -10,18 +10,10 @@ from neocog.experiments.published.decaf import figures
 
 # table, data, classes, training pictures of a class, test pictures, splits, measure
 PROTOCOLS = (
-    ("caltech", "Caltech-101", "101 and background", "30", "all others", "5 at random", "mean of classes"),
-    (
-        "office",
-        "Office: Amazon, Webcam",
-        "31",
-        "20 of Amazon, 3 of Webcam",
-        "the other Webcam",
-        "5",
-        "all pictures",
-    ),
-    ("birds", "CUB-200-2011", "200", "about 30, 5,994 in all", "5,794", "published", "all pictures"),
-    ("scenes", "SUN-397", "397", "50", "50 of a class", "5", "all pictures"),
+    ("caltech", "Caltech-101", "101 and background", "30", "all others", "5", "mean of classes"),
+    ("office", "Office", "31", "20 Amazon, 3 Webcam", "the other Webcam", "5", "all pictures"),
+    ("birds", "CUB-200-2011", "200", "5,994 in all", "5,794 in all", "1", "all pictures"),
+    ("scenes", "SUN-397", "397", "50", "50 a class", "5", "all pictures"),
 )
 REMARKS = (
     "The network: AlexNet of 2012, trained by DeCAF's authors on ImageNet's 1,000 classes (42.9 % top-1 error on the "
@@ -55,8 +47,8 @@ def behind() -> Facts:
         "table",
         "data",
         "classes",
-        "trained on, of a class",
-        "judged on",
+        "train, a class",
+        "test",
         "splits",
         "accuracy of",
         "cells",
