@@ -372,6 +372,22 @@ def test_one_class_is_no_task(tmp_path: Path) -> None:
         neocog.probe(path)
 
 
+def test_pictures_of_several_classes_are_refused(tmp_path: Path) -> None:
+    path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:50]}, np.full(50, -1))
+    several = tmp_path / "several.npz"
+    with np.load(path) as held:
+        np.savez(several, **held, targets=np.eye(10, dtype=bool)[LABELS[:50]])
+    with pytest.raises(UserError, match="one class for each picture"):
+        neocog.probe(several)
+
+
+def test_pictures_without_a_label_are_left_out(tmp_path: Path) -> None:
+    labels = np.where(np.arange(200) % 4 == 0, -1, LABELS[:200])
+    path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:200]}, labels)
+    (division,) = neocog.probe(path, kinds=["ncm"]).divided.divisions
+    assert len(division.train) + len(division.judge) == 150
+
+
 def test_the_verb_is_called_like_its_folder_and_both_are_there() -> None:
     code = (
         "from neocog.probe.kinds import KINDS; import neocog; from neocog import probe; "
