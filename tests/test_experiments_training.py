@@ -470,4 +470,4 @@ def test_wrong_requests_from_python(arguments: tuple[str, ...], error: str) -> N
 
 def test_the_list_has_every_experiment(tmp_path: Path) -> None:
     listed = json.loads(command("--json", cwd=tmp_path).stdout)
-    assert [row["experiment"] for row in listed] == ["tables", "ilsvrc", *STUDIES]
+    assert [row["experiment"] for row in listed] == ["tables", "ilsvrc", "decaf", *STUDIES]

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 LEGEND = """Each cell: as printed, a sign, and what it comes to here.
   =  the same                             ✗  misprint: the lecture is wrong, the reason stands below
   ≈  the same after the rounding below    ≠  mismatch: ours is neither the printed nor the right value"""
-DISPUTED = "  ?  contested: another figure has as good a claim to the cell, the reason stands below"
+RARE = {
+    Verdict.CONTESTED: "  ?  contested: another figure has as good a claim to the cell, the reason stands below",
+    Verdict.UNREAD: "  ·  unread: the figure is the lecture's alone, its source could not be read",
+}
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,11 @@ class Reproduction:
     @property
     def counts(self) -> dict[str, int]:
         found = Counter(judgement.verdict for judgement in self.judgements)
-        return {v.value: found[v] for v in Verdict if v is not Verdict.CONTESTED or found[v]}
+        return {v.value: found[v] for v in Verdict if v not in RARE or found[v]}
 
     @property
     def legend(self) -> str:
-        return f"{LEGEND}\n{DISPUTED}" if "contested" in self.counts else LEGEND
+        return "\n".join([LEGEND, *(words for verdict, words in RARE.items() if verdict in self.counts)])
 
     def to_json(self) -> dict[str, Any]:
         return {

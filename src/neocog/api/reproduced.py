@@ -15,7 +15,7 @@ from neocog.draw.table import Table
 from neocog.experiments.claims import NUMBER, Claim, Facts, Judgement, Sheet, Verdict
 
 PAGE = 108  # columns of a terminal
-SIGNS = {Verdict.MISPRINT: "✗", Verdict.MISMATCH: "≠", Verdict.CONTESTED: "?"}
+SIGNS = {Verdict.MISPRINT: "✗", Verdict.MISMATCH: "≠", Verdict.CONTESTED: "?", Verdict.UNREAD: "·"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ class Compared:
             lines.append(f"misprint, {claims[0].column}: {cells}. Why: {reason}.")
         disputed = [j for j in self.judgements if j.verdict is Verdict.CONTESTED]
         lines += [_dispute(judgement) for judgement in disputed]
+        alone = [j.claim for j in self.judgements if j.verdict is Verdict.UNREAD]
+        for reason, claims in _grouped(alone, [c.unread for c in alone]):
+            lines.append(f"unread, {', '.join(map(_place, claims))}: {reason}.")
         noted = [j.claim for j in self.judgements if j.claim.note]
         for note, claims in _grouped(noted, [c.note for c in noted]):
             lines.append(f"note, {' and '.join(map(_place, claims))}: {note}.")
@@ -120,10 +123,11 @@ class Known:
 def counted(judgements: Sequence[Judgement]) -> str:
     """How many cells, and what became of them."""
     found = Counter(judgement.verdict for judgement in judgements)
-    contested = f"{found[Verdict.CONTESTED]} contested, " if found[Verdict.CONTESTED] else ""
+    rare = (Verdict.CONTESTED, Verdict.UNREAD)
+    rest = "".join(f"{found[verdict]} {verdict.value}, " for verdict in rare if found[verdict])
     return (
         f"{_plural(len(judgements), 'cell')}: {found[Verdict.MATCH]} match, "
-        f"{_plural(found[Verdict.MISPRINT], 'misprint')}, {contested}"
+        f"{_plural(found[Verdict.MISPRINT], 'misprint')}, {rest}"
         f"{_plural(found[Verdict.MISMATCH], 'mismatch', 'mismatches')}"
     )
 
@@ -154,6 +158,8 @@ def _shown(judgement: Judgement) -> str:
 def _complaint(judgement: Judgement) -> str:
     claim = judgement.claim
     ours = f"{claim.printed} is printed, ours is {_shown(judgement)}"
+    if claim.unread:
+        return f"{ours}; marked as not to be read anywhere else"
     if claim.contested:
         return f"{ours}; marked as contested by {claim.otherwise}, because {claim.contested}"
     if not claim.erratum:
@@ -225,4 +231,5 @@ def _to_json(judgement: Judgement) -> dict[str, Any]:
         "rounding": claim.rounding.rule,
         "unit": float(claim.rounding.unit),
         **({"contested": claim.contested, "otherwise": claim.otherwise} if claim.contested else {}),
+        **({"unread": claim.unread} if claim.unread else {}),
     }

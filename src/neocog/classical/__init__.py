@@ -1,1 +1,1 @@
-"""What there was before the networks: classifiers on pixels."""
+"""What there was before the networks: classifiers on pixels, descriptors of pictures, encodings of them."""

@@ -9,6 +9,7 @@ from io import TextIOWrapper
 import typer
 
 from neocog.cli import (
+    adapt,
     bench,
     calibrate,
     compare,
@@ -17,10 +18,13 @@ from neocog.cli import (
     data_split,
     data_stats,
     doctor,
+    embed,
     evaluate,
     models,
     predict,
+    probe,
     reproduce,
+    retrieve,
     robustness,
     summary,
     train,
@@ -46,7 +50,11 @@ app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
+app.command("adapt")(adapt.adapt)
 app.command("predict")(predict.predict)
+app.command("embed")(embed.embed)
+app.command("probe")(probe.probe)
+app.command("retrieve")(retrieve.retrieve)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)

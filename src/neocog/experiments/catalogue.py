@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from neocog.experiments.claims import Experiment
+from neocog.experiments.decaf import cells as decaf_cells
+from neocog.experiments.decaf.facts import facts as decaf_facts
 from neocog.experiments.ilsvrc import cells, facts, page
 from neocog.experiments.tables import tables
 from neocog.experiments.training.catalogue import STUDIES as STUDIES
@@ -18,5 +20,10 @@ EXPERIMENTS = {
         facts.facts,
         page.plots,
         page.PREFACE,
+    ),
+    "decaf": Experiment(
+        "features of a trained network on four tasks, beside what the sources published",
+        decaf_cells.sheets,
+        decaf_facts,
     ),
 }

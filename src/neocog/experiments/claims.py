@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     """the lecture is wrong, for a reason that is known"""
     CONTESTED = "contested"
     """as printed it is right or cannot be checked, but another figure has as good a claim to the cell"""
+    UNREAD = "unread"
+    """the figure is the lecture's alone: its source could not be read"""
     MISMATCH = "mismatch"
     """recomputed, it is neither what is printed nor what was said to be right"""
 
@@ -93,12 +95,16 @@ class Claim:
     otherwise: str = ""
     other: Callable[[], Value | None] | None = None
     """recomputes the other figure"""
+    unread: str = ""
+    """why there is nothing to compare with; empty where there is"""
 
     def judge(self) -> Judgement:
         """Recompute and compare. An erratum that is none, since ours is what is printed, is a mismatch."""
         value = self.ours()
         if self.contested:
             return self._weigh(value)
+        if self.unread:  # a mark on what has been read is wrong
+            return Judgement(self, value, Verdict.UNREAD if value is None else Verdict.MISMATCH)
         right = value is not None and self.rounding.agrees(value, self.printed)
         mended = value is not None and self.rounding.agrees(value, self.corrected)
         if not self.erratum:

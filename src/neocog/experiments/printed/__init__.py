@@ -3,6 +3,7 @@
 Lines that begin with # say what it is (title, where, source, remark); then a line for each cell. `rounding` and `unit`
 say how an exact number became the printed one, `corrected` and `erratum` what should stand there and why. Where a table
 has the columns, `contested` says why another figure, `otherwise`, could as well stand there; `other` names its place.
+`unread` says why a figure has nothing beside it.
 """
 
 from __future__ import annotations
@@ -59,4 +60,5 @@ def _claim(name: str, head: Mapping[str, str], cell: Mapping[str, str], cells: C
         contested=cell.get("contested", ""),
         otherwise=cell.get("otherwise", ""),
         other=lambda: cells().get((place[0], cell.get("other", ""))),
+        unread=cell.get("unread", ""),
     )

@@ -1,0 +1,47 @@
+"""Local descriptors drawn from many pictures, for what is learned without labels: words, Gaussians."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from neocog.classical.pictures import Floats, Pictures, checked
+from neocog.classical.transformer import Extractor
+from neocog.errors import UserError
+
+
+def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, seed: int) -> Floats:
+    """About `most` descriptors (n, d) at most, as many of each picture as of any other, as far as it has them.
+
+    UserError where fewer than `needed` different ones are found. Memory: that of the sample and of one picture.
+    """
+    if not len(pictures):
+        raise UserError("there must be at least one picture to learn from, got none")
+    quota = -(-most // len(pictures))
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for index, picture in enumerate(pictures):
+        try:
+            found = extractor.extract(checked(picture)).descriptors
+        except UserError as error:
+            raise UserError(f"picture {index}: {error}") from None
+        drawn.append(found[rng.permutation(len(found))[:quota]] if len(found) > quota else found)
+    sample = np.concatenate(drawn)
+    different = len(np.unique(sample, axis=0)) if len(sample) else 0
+    if different < needed:
+        raise UserError(
+            f"{needed} must be found at least, got {different} different descriptors in {len(pictures)} pictures; "
+            "give more or larger pictures, or ask for fewer words or Gaussians"
+        )
+    return sample
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """One thread for BLAS and OpenMP: sums in another order on another number of threads would give other words."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield

@@ -1,0 +1,1 @@
+"""The lecture's four tables of features from a trained network, beside what their sources published."""
