@@ -43,7 +43,7 @@ def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, se
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """One thread for BLAS and OpenMP: sums in another order on another number of threads would give other words."""
+    """One thread for BLAS and OpenMP: on how many a sum is made may decide its last digit, and so the words."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
