@@ -19,8 +19,10 @@ from sklearn.metrics.pairwise import cosine_distances
 import door
 import neocog
 from judged import CLASSES, DIGITS, encoded, make_run, middles, module, picture, save_digits
+from neocog.api.retrieval.retrieve import among_themselves
 from neocog.data.quarantine import read_list
 from neocog.errors import UserError
+from neocog.progress import Silent
 from pages import Page, section
 
 NUMBERS = range(300, 420)
@@ -259,3 +261,54 @@ def test_an_unreadable_query_is_skipped_and_said(place: Path) -> None:
     assert [one["path"] for one in told["queries"]] == ["query.png"]
     assert [one["path"] for one in told["skipped_queries"]] == ["broken.png"]
     assert "skipped broken.png: " in done.stderr
+
+
+def test_features_from_a_file_are_those_of_the_run(place: Path) -> None:
+    door.neocog("embed", "run", "digits", "-o", "digits.npz", cwd=place)
+    told = json.loads(door.neocog("retrieve", "digits.npz", "-k", 5, "--json", cwd=place).stdout)
+    assert told["figures"] == found(place)["figures"]
+    query = ("query.png", "-k", 4, "--json")
+    wanted = json.loads(door.neocog("retrieve", "run", "digits", *query, cwd=place).stdout)["queries"]
+    done = door.neocog("retrieve", "digits.npz", "digits", *query, "--by", "run", cwd=place)
+    assert json.loads(done.stdout)["queries"] == wanted
+    make_run(place / "other", seed=1)
+    said = door.refused("retrieve", "digits.npz", "digits", *query, "--by", "other", cwd=place)
+    assert "got other weights of lenet5_modern (the run other)" in said
+    assert "name the network with --by" in said
+    said = door.refused("retrieve", "run", "digits", *query, "--by", "run", cwd=place)
+    assert said.startswith("by is for features from a file, run embeds the queries itself")
+
+
+def test_one_layer_is_looked_at(place: Path) -> None:
+    layers = ("--layer", "fc4", "--layer", "conv3")
+    door.neocog("embed", "run", "digits", *layers, "-o", "two.safetensors", cwd=place)
+    said = door.refused("retrieve", "two.safetensors", cwd=place)
+    assert said == "retrieve looks at one layer, got fc4, conv3; choose one of them with --layer"
+    told = json.loads(
+        door.neocog("retrieve", "two.safetensors", "--layer", "conv3", "-k", 3, "--json", cwd=place).stdout
+    )
+    direct = door.neocog("retrieve", "run", "digits", "--layer", "conv3", "-k", 3, "--json", cwd=place)
+    assert told["figures"] == json.loads(direct.stdout)["figures"]
+    assert (told["layer"], told["features"]) == ("conv3", 120)
+
+
+def test_features_that_are_no_numbers_are_told(place: Path) -> None:
+    report = neocog.retrieve(place / "run", place / "digits", k=3)
+    report.index.features[7, 3] = np.nan
+    with pytest.raises(UserError, match="those of row 7 are not"):
+        among_themselves(report.index, report.asked, Silent())
+
+
+def test_pictures_of_several_classes_have_neighbours_and_no_figures(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(
+        "path,label\n" + "".join(f"{n}.png,{'a|b' if n % 2 else 'a'}\n" for n in range(12))
+    )
+    for n in range(12):
+        (tmp_path / f"{n}.png").write_bytes(encoded(n))
+    done = door.neocog("retrieve", place / "run", "list.csv", "0.png", "-k", 2, "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    for one in told["queries"][0]["neighbours"]:
+        assert one["label"] == ("a + b" if int(Path(one["path"]).stem) % 2 else "a")
+    assert told["notes"][-1].startswith("Pictures may show several classes")
+    said = door.refused("retrieve", place / "run", "list.csv", "-k", 2, "--mislabels", cwd=tmp_path)
+    assert "each picture has one class" in said
