@@ -70,7 +70,7 @@ def _squared(rows: Doubles, labels: Indices) -> Doubles:
     apart = _from_means(rows, labels)
     lengths = np.einsum("ij,ij->i", apart, apart)
     if not lengths.any():
-        return lengths
+        return np.zeros(len(rows))
     n, d = apart.shape
     values, vectors = np.linalg.eigh(apart.T @ apart)
     shrinkage = _shrinkage(values, lengths)
