@@ -46,6 +46,7 @@ CASES = {
     "resnet18 224": Case("resnet18", 224, 32, 8, "ratio >= 1.6", "reference_steps.py"),
     "resnet18 32": Case("resnet18", 32, 128, 8, "ratio >= 1.2", "reference_steps.py"),
     "lenet5 32": Case("lenet5_modern", 32, 64, 600, "ratio >= 1.5", "fit_lenet_keras.py"),
+    "lenet5 32 batch 32": Case("lenet5_modern", 32, 32, 600, "ratio >= 1.5", "fit_lenet_keras.py"),
 }
 
 

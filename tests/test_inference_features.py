@@ -9,7 +9,7 @@ from PIL import Image
 
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Arrays, Files
-from neocog.inference import features as under_test
+from neocog.inference import feature_cache
 from neocog.inference.features import Features, extract
 from neocog.inference.network import Network
 from neocog.progress import Advance, Silent
@@ -189,7 +189,7 @@ def test_what_was_computed_before_the_network_failed_is_kept() -> None:
 
 
 def test_a_long_job_is_saved_on_its_way(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "SHARD", 16)
+    monkeypatch.setattr(feature_cache, "SHARD", 16)
     seen: list[int] = []
 
     class Watching(Silent):

@@ -1,6 +1,8 @@
 """neocog trains, explains and serves image classifiers. Names are loaded when they are first used."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from neocog.api.data.split import split_data as split_data
     from neocog.api.data.stats import data_stats as data_stats
     from neocog.api.doctor import doctor as doctor
+    from neocog.api.embedding.embed import Embedding as Embedding
+    from neocog.api.embedding.embed import embed as embed
+    from neocog.api.embedding.files import read_features as read_features
     from neocog.api.estimators import ImageClassifier as ImageClassifier
     from neocog.api.estimators import ImageEmbedder as ImageEmbedder
     from neocog.api.evaluating.calibrate import calibrate as calibrate
@@ -30,8 +35,12 @@ if TYPE_CHECKING:
     from neocog.api.listing import model_card as model_card
     from neocog.api.listing import models_table as models_table
     from neocog.api.predict import predict as predict
+    from neocog.api.probing.probe import probe as probe
+    from neocog.api.probing.result import Probe as Probe
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
+    from neocog.api.retrieval.found import Retrieval as Retrieval
+    from neocog.api.retrieval.retrieve import retrieve as retrieve
     from neocog.api.summary import ModelSummary as ModelSummary
     from neocog.api.summary import summary as summary
     from neocog.api.training.seeds import SeedRuns as SeedRuns
@@ -59,6 +68,9 @@ _PLACES = {
     "show_data": "api.data.show",
     "data_stats": "api.data.stats",
     "doctor": "api.doctor",
+    "Embedding": "api.embedding.embed",
+    "embed": "api.embedding.embed",
+    "read_features": "api.embedding.files",
     "ImageClassifier": "api.estimators",
     "ImageEmbedder": "api.estimators",
     "create_model": "api.listing",
@@ -66,6 +78,8 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
+    "Retrieval": "api.retrieval.found",
+    "retrieve": "api.retrieval.retrieve",
     "SeedRuns": "api.training.seeds",
     "train_seeds": "api.training.seeds",
     "ModelSummary": "api.summary",
@@ -73,6 +87,8 @@ _PLACES = {
     "receptive_fields": "analysis.receptive_field",
     "summarize": "analysis.table",
     "trace": "analysis.trace",
+    "probe": "api.probing.probe",
+    "Probe": "api.probing.result",
     "Reproduction": "api.reproduce",
     "reproduce": "api.reproduce",
     "Run": "api.training.train",
@@ -105,6 +121,18 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(f"neocog.{_PLACES[name]}"), name)
     globals()[name] = value
     return value
+
+
+class _Names(ModuleType):
+    """A verb may be called like a folder of neocog, as `probe` is. Whoever imports from the folder makes Python set it
+    here under its name, which would hide the verb."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _PLACES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Names
 
 
 def __dir__() -> list[str]:

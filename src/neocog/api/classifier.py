@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api import names
+from neocog.api.embedding.ways import Asked, asked_of, of_loaded, way_of
 from neocog.api.evaluating.answering import Member
 from neocog.api.evaluating.options import JudgingOptions
 from neocog.api.evaluating.scored import Scored
@@ -34,7 +35,7 @@ from neocog.data.source import list_pictures
 from neocog.errors import UserError
 from neocog.evaluation.conformal import threshold as conformal_threshold
 from neocog.inference.engines import Chosen, choose
-from neocog.inference.features import extract
+from neocog.inference.layer_features import CENTER, gather, last_layer
 from neocog.inference.network import Floats
 from neocog.inference.stream import stream
 from neocog.progress import Progress, Silent
@@ -130,14 +131,31 @@ class Classifier:
         features, chosen = self.embed(pictures), self.loaded.head
         return chosen.probabilities(features)
 
-    def embed(self, pictures: object, progress: Progress | None = None) -> Floats:
-        """The features (n, d) that the last layer reads, cached by content; raises where a picture cannot be read."""
+    def embed(
+        self,
+        pictures: object,
+        progress: Progress | None = None,
+        *,
+        layer: str | None = None,
+        pooling: str = "mean",
+        protocol: str = CENTER,
+    ) -> Floats:
+        """The features (n, d) of a `layer`, or those that the last layer reads; raises where one cannot be read.
+
+        `layer`, `pooling` and `protocol` are those of `neocog embed`. Kept by content.
+        """
         samples = _samples(pictures)
-        found = extract(samples, self.loaded.network, self.engine.engine, progress or Silent())
+        asked = asked_of(layer or (), pooling, protocol)
+        if asked == Asked():
+            way = last_layer(self.loaded.network, self.engine.engine)
+        else:
+            way, _, _ = way_of(of_loaded(self.loaded), asked, self.engine_name, self.device)
+        found = gather(samples, way, progress or Silent())
         if found.skipped:
             index, reason = found.skipped[0]
             raise UserError(f"{samples.name(index)} cannot be read: {reason}")
-        return found.matrix
+        (matrix,) = found.features.values()
+        return matrix
 
     def evaluate(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from neocog.api import names
-from neocog.api.networks import Backbone, backbone_of
+from neocog.api.embedding.ways import Asked, asked_of, of_backbone, way_of
+from neocog.api.networks import backbone_of
 from neocog.data.samples import as_samples
 from neocog.errors import UserError
-from neocog.inference.engines import Engine, choose
-from neocog.inference.features import extract
+from neocog.inference.layer_features import CENTER, Way, gather
 from neocog.inference.network import Floats, Head
 from neocog.probe.logistic import fit_logistic
 from neocog.progress import Silent
@@ -48,11 +49,12 @@ class _Frozen(BaseEstimator):  # type: ignore[misc]
         samples = as_samples(self._pixels(checked(X)) if is_numeric(X) else as_list(X))
         if not len(samples):
             raise UserError("X must hold a picture, got 0 pictures")
-        found = extract(samples, self._backbone.network, self._engine, Silent())
+        found = gather(samples, self._way, Silent(), cached=self._keeps)
         if found.skipped:
             index, reason = found.skipped[0]
             raise UserError(f"picture {samples.name(index)} cannot be read: {reason}")
-        return found.matrix
+        (matrix,) = found.features.values()
+        return matrix
 
     def _pixels(self, X: NDArray[Any]) -> NDArray[np.uint8]:
         """Arrays other than uint8 from the range seen in `fit` to 0..255."""
@@ -70,13 +72,28 @@ class _Frozen(BaseEstimator):  # type: ignore[misc]
     def _find_network(self) -> None:
         reference = names.parse(self.model)
         preprocess = names.resized(names.default_preprocess(reference), self.img_size, self.resize_mode)
-        self._backbone: Backbone = backbone_of(reference, preprocess, None)
-        self._engine: Engine = choose(self._backbone.network, None, self.engine).engine
+        frozen = of_backbone(backbone_of(reference, preprocess, self._weights))
+        self._way: Way = way_of(frozen, self._asked, self.engine)[0]
+
+    @property
+    def _asked(self) -> Asked:
+        """Which features: what the last layer reads."""
+        return Asked()
+
+    @property
+    def _weights(self) -> Path | None:
+        """A file of weights in place of published ones."""
+        return None
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether features are kept for the next time."""
+        return True
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the engine and the network, which are found again by name after unpickling."""
+        """Without the network and its engine, which are found again by name after unpickling."""
         state = dict(super().__getstate__())
-        return {key: value for key, value in state.items() if key not in ("_backbone", "_engine")}
+        return {key: value for key, value in state.items() if key != "_way"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -95,8 +112,9 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
     """Pictures -> features (n, d) of a frozen pretrained network; a scikit-learn transformer.
 
     `X` is a list of paths or PIL pictures, or an array (n, height, width[, channels]): uint8 as it is, other numbers
-    are mapped to 0..255 from the range seen in `fit`. Features are cached by content.
-    `model` as for `neocog train -m`; `img_size`, `resize_mode` and `engine` as there.
+    are mapped to 0..255 from the range seen in `fit`. `model` as for `neocog train -m`, `img_size`, `resize_mode` and
+    `engine` as there; `layer`, `pooling` and `weights` as for `neocog embed`, without a layer what the last one reads.
+    With `cache` features are kept by content.
     """
 
     def __init__(
@@ -105,11 +123,19 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
         img_size: int | None = None,
         resize_mode: str | None = None,
         engine: str = "auto",
+        weights: str | Path | None = None,
+        layer: str | None = None,
+        pooling: str = "mean",
+        cache: bool = True,
     ):
         self.model = model
         self.img_size = img_size
         self.resize_mode = resize_mode
         self.engine = engine
+        self.weights = weights
+        self.layer = layer
+        self.pooling = pooling
+        self.cache = cache
 
     def fit(self, X: object, y: object = None) -> ImageEmbedder:
         """Set the network up; nothing is learned from `X`."""
@@ -124,6 +150,18 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+    @property
+    def _asked(self) -> Asked:
+        return asked_of(self.layer or (), self.pooling, CENTER)
+
+    @property
+    def _weights(self) -> Path | None:
+        return None if self.weights is None else Path(self.weights).expanduser()
+
+    @property
+    def _keeps(self) -> bool:
+        return self.cache
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         check_is_fitted(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ class Backbone:
     head_added: bool
     license: str
     source: str
+    whole: Callable[[], nn.Module]
+    """the network with the last layer that it came with, fresh at each call"""
 
 
 def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
@@ -159,7 +162,8 @@ def backbone_of(reference: names.Reference, preprocess: Preprocess, weights: Pat
         build = _lazy(reference, preprocess, tensors, head)
         version = names.code_version(str(reference), "")
         network = Network(str(reference), preprocess, digest(kept), build, version)
-        return Backbone(network, kept, head, False, entry.license, entry.source)
+        whole = partial(_built, reference, preprocess, tensors)
+        return Backbone(network, kept, head, False, entry.license, entry.source, whole)
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -189,7 +193,9 @@ def backbone_from(
     network = Network(
         str(reference), preprocess, digest(kept), lambda: without_head(_copy(net), head, mirrored), version
     )
-    return Backbone(network, kept, head or "classifier", head is None, "as its source says", source)
+    return Backbone(
+        network, kept, head or "classifier", head is None, "as its source says", source, lambda: _copy(net)
+    )
 
 
 def _version(code: str, mirrored: bool) -> str:
@@ -203,11 +209,15 @@ def _lazy(
     def build() -> nn.Module:
         from neocog.models.head import without_head
 
-        net = names.build_module(reference, preprocess.channels)
-        load_tensors(net, tensors)
-        return without_head(net, head)
+        return without_head(_built(reference, preprocess, tensors), head)
 
     return build
+
+
+def _built(reference: names.Reference, preprocess: Preprocess, tensors: Tensors) -> nn.Module:
+    net = names.build_module(reference, preprocess.channels)
+    load_tensors(net, tensors)
+    return net
 
 
 def _published_classifier(given: str) -> Loaded:

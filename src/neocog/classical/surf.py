@@ -61,14 +61,24 @@ def orientations(table: Doubles, blobs: Blobs) -> Doubles:
     steps = np.column_stack([down[disc], over[disc]])  # 113 samples
     where = blobs.places[:, None] + blobs.scales[:, None, None] * steps
     rise = haar(table, where, 2 * blobs.scales) * np.exp(-(steps**2).sum(axis=1) / (2 * SPREAD**2))[:, None]
-    angle = np.arctan2(rise[..., 1], rise[..., 0])
-    best = np.zeros((len(rise), 2))
-    for first in range(angle.shape[1]):  # one window of every blob at a time, to bound memory
-        inside = (angle - angle[:, first, None]) % (2 * pi) < WINDOW
-        total = np.einsum("ns,nsd->nd", inside, rise)
-        longer = np.hypot(*total.T) > np.hypot(*best.T)
-        best[longer] = total[longer]
+    best = longest_sum(rise)
     return np.arctan2(best[:, 1], best[:, 0])
+
+
+def longest_sum(rise: Doubles) -> Doubles:
+    """(n, 2): of (n, samples, 2) responses the longest sum of those within a window of angles.
+
+    Samples in order of their angles, twice around, so that a window is a run of them.
+    """
+    angle = np.arctan2(rise[..., 1], rise[..., 0])
+    order = angle.argsort(axis=1)
+    once, turned = np.take_along_axis(angle, order, 1), np.take_along_axis(rise, order[..., None], 1)
+    twice = np.concatenate([once, once + 2 * pi], axis=1)
+    sums = np.pad(np.concatenate([turned, turned], axis=1).cumsum(axis=1), ((0, 0), (1, 0), (0, 0)))
+    end = np.array([np.searchsorted(row, row[: once.shape[1]] + WINDOW) for row in twice], int)
+    totals = np.take_along_axis(sums, end.reshape(*once.shape, 1), 1) - sums[:, : once.shape[1]]
+    longest = np.hypot(totals[..., 0], totals[..., 1]).argmax(axis=1)
+    return np.asarray(totals[np.arange(len(totals)), longest])
 
 
 def describe(table: Doubles, blobs: Blobs, angles: Doubles) -> Floats:

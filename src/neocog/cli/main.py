@@ -17,10 +17,13 @@ from neocog.cli import (
     data_split,
     data_stats,
     doctor,
+    embed,
     evaluate,
     models,
     predict,
+    probe,
     reproduce,
+    retrieve,
     robustness,
     summary,
     train,
@@ -47,6 +50,9 @@ app.command("compare")(compare.compare)
 app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
 app.command("predict")(predict.predict)
+app.command("embed")(embed.embed)
+app.command("probe")(probe.probe)
+app.command("retrieve")(retrieve.retrieve)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)

@@ -23,6 +23,8 @@ STYLE = style(
         for i, kind in enumerate(KINDS)
     ),
 )
+Marks = Sequence[tuple[float, str]]
+"""places on the horizontal axis with what stands there"""
 DASHES = ("", "6 3", "2 3")  # from the tenth line on the colours come again, dashed
 
 
@@ -34,8 +36,10 @@ class Trend:
     points: tuple[tuple[float, float, float, float], ...]
 
 
-def trends(title: str, across: str, lines: Sequence[Trend], whole: bool = False) -> str:
+def trends(title: str, across: str, lines: Sequence[Trend], whole: bool = False, marks: Marks = ()) -> str:
     """The lines in one plot, the band of each from low to high; `across` names the horizontal axis.
+
+    `marks` stand below it in place of round numbers.
 
     The vertical axis holds all lines, and bands as far as half of that beyond them, or `whole` bands. Values that are
     not finite are left out. Labels are escaped.
@@ -44,7 +48,8 @@ def trends(title: str, across: str, lines: Sequence[Trend], whole: bool = False)
     drawn = [line for line in drawn if line.points]
     box = _Box.of(drawn, whole)
     height = TOP + PLOT + BELOW + LINE * len(drawn) + 6
-    body = "".join(_grid(value, box) for value in box.rows) + "".join(_column(x, box) for x in box.columns)
+    below = marks or [(x, f"{x:g}") for x in box.columns]
+    body = "".join(_grid(value, box) for value in box.rows) + "".join(_column(*mark, box) for mark in below)
     body += "".join(_band(i, line, box) for i, line in enumerate(drawn))
     body += "".join(_line(i, line, box) for i, line in enumerate(drawn))
     body += "".join(_entry(i, line) for i, line in enumerate(drawn))
@@ -94,8 +99,8 @@ def _grid(value: float, box: _Box) -> str:
     )
 
 
-def _column(value: float, box: _Box) -> str:
-    return f'<text x="{box.x(value):.1f}" y="{TOP + PLOT + 16:g}" text-anchor="middle">{value:g}</text>'
+def _column(value: float, text: str, box: _Box) -> str:
+    return f'<text x="{box.x(value):.1f}" y="{TOP + PLOT + 16:g}" text-anchor="middle">{safe(text)}</text>'
 
 
 def _band(i: int, line: Trend, box: _Box) -> str:

@@ -114,7 +114,12 @@ def _pairs(net: nn.Module, probe: Tensor) -> list[tuple[str, str]]:
 
 
 def _foldable(module: nn.Module) -> bool:
-    """A convolution whose weight is a plain parameter (not weight-normed), or a norm that keeps statistics."""
+    """A convolution whose weight is a plain parameter (not weight-normed), or a norm that keeps statistics.
+
+    None that has a hook, which reads what the layer itself gives.
+    """
+    if module._forward_hooks:
+        return False
     if isinstance(module, nn.Conv2d):
         return "weight" in dict(module.named_parameters(recurse=False))
     return type(module) is nn.BatchNorm2d and module.running_mean is not None

@@ -129,7 +129,7 @@ class ViT(Headed):
         grid = (x.shape[2], x.shape[3])
         x = x.flatten(2).transpose(1, 2)  # batch, patches, dim
         if self.cls_token is not None:
-            x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)  # batch, tokens, dim
+            x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)  # batch, tokens, dim
         if self.choices.positions != "none":
             x = x + self.positions(grid).to(x)
         tokens: Tensor = self.norm(self.blocks(self.pos_drop(x)))

@@ -111,7 +111,7 @@ def _trained(given: Mapping[str, Any], digits: bool) -> bool:
 
 def lower_blocks(plan: Plan) -> tuple[str, ...]:
     """Patterns of the parameters below the upper third of the network's blocks."""
-    from neocog.api.training.by_gradient import fresh
+    from neocog.api.training.beginning import fresh
     from neocog.training.optimizers.groups import layer_blocks
 
     net, head, _ = fresh(plan, plan.loop_recipe)

@@ -1,0 +1,1 @@
+"""Features of pictures: of any layer of any network, kept, written and read."""

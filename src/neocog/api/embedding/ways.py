@@ -1,0 +1,141 @@
+"""A trained or frozen network becomes a way from pictures to the features of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from neocog.api.networks import Backbone, Loaded, published_module, rebuild
+from neocog.errors import UserError
+from neocog.inference.engines import TOLERANCE, Chosen, choose, difference
+from neocog.inference.layer_features import CENTER, Way, last_layer, layer_key, seen, split
+from neocog.inference.network import Network
+from neocog.weights.digest import digest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neocog.inference.tapping import Tap, Tapping
+
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A network with its weights, whose layers can be read."""
+
+    network: Network
+    """up to what the last layer reads"""
+    whole: Callable[[], nn.Module]
+    """with the last layer, fresh at each call"""
+    head: str
+    """name of the last layer; empty where the network knows it itself, or has none"""
+    source: str
+    """where the weights come from, in words"""
+    mirrored: bool = False
+    """whether features are the mean over a picture and its mirror image"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which features are wanted."""
+
+    layers: tuple[str, ...] = ()
+    """none: what the last layer reads"""
+    pooling: str = MEAN
+    protocol: str = CENTER
+
+
+def of_backbone(backbone: Backbone) -> Frozen:
+    head = "" if backbone.head_added else backbone.head
+    return Frozen(backbone.network, backbone.whole, head, backbone.source)
+
+
+def of_loaded(loaded: Loaded) -> Frozen:
+    """A run's network, or a published one."""
+    bundle, network = loaded.bundle, loaded.network
+    if bundle is None:
+        return Frozen(network, lambda: published_module(network.name), "", "published weights")
+
+    def whole() -> nn.Module:
+        net = rebuild(bundle, loaded.model)
+        return net.get_submodule("backbone") if bundle.card.head_added else net
+
+    head = "" if bundle.card.head_added else bundle.card.head
+    return Frozen(network, whole, head, f"the run {loaded.folder}", bundle.card.mirrored)
+
+
+def way_of(
+    frozen: Frozen, asked: Asked, engine: str = "auto", device: str = "auto"
+) -> tuple[Way, Chosen, Network]:
+    """The way to the features, the engine that goes it, and the network whose digest says whose they are."""
+    if not asked.layers:
+        if asked.pooling != MEAN:
+            raise UserError(
+                f"pooling is for layers, the network itself pools what its last one reads, got {asked.pooling}; "
+                "name a layer"
+            )
+        chosen = choose(frozen.network, None, engine, device)
+        return last_layer(frozen.network, chosen.engine, asked.protocol), chosen, frozen.network
+    return _layers_way(frozen, asked, engine, device)
+
+
+def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> tuple[Way, Chosen, Network]:
+    from neocog.inference.tapping import Tapping
+
+    net = frozen.whole()
+    taps = _taps(net, frozen.network.name, asked)
+    preprocess = frozen.network.preprocess
+    tapping = Tapping(frozen.whole, taps, (preprocess.channels, *preprocess.size), frozen.mirrored)
+    own = [_digested(frozen, net, tap) for tap in taps]
+    deepest = next((one for one in own if one.digest != frozen.network.digest), frozen.network)
+    said = ", ".join(f"{tap.module} {tap.pooling}" for tap in taps)
+    network = replace(deepest, backbone=tapping.module, source=f"{deepest.source}; {said}")
+    chosen = _chosen(network, tapping, engine, device)
+    prepare, infer, batch = seen(preprocess, chosen.engine, asked.protocol)
+    keys = tuple(
+        f"{layer_key(one, (tap.module, tap.pooling, asked.protocol))[:24]}-{chosen.engine.name}"
+        for one, tap in zip(own, taps, strict=True)
+    )
+    way = Way(tuple(tap.key for tap in taps), prepare, infer, keys, lambda: tapping.widths, batch)
+    return way, chosen, deepest
+
+
+def _taps(net: nn.Module, model: str, asked: Asked) -> tuple[Tap, ...]:
+    from neocog.inference.tapping import Tap, demand_pooling
+    from neocog.models.layer_names import find_layer
+
+    demand_pooling(asked.pooling)
+    places = {layer: find_layer(net, model, layer) for layer in asked.layers}
+    return tuple(
+        Tap(layer, place.module, "flat" if place.flat else asked.pooling) for layer, place in places.items()
+    )
+
+
+def _digested(frozen: Frozen, net: nn.Module, tap: Tap) -> Network:
+    """The network whose digest covers all that the layer depends on: the last layer, too, where that is part of it."""
+    head = frozen.head or str(getattr(net, "head_at", ""))
+    if not head or not f"{head}.".startswith(f"{tap.module}."):
+        return frozen.network
+    state = {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
+    return replace(frozen.network, digest=digest(state))
+
+
+def _chosen(network: Network, tapping: Tapping, engine: str, device: str) -> Chosen:
+    """The engine that agrees with torch about each layer by itself: a small one may lie beside a large one."""
+    chosen = choose(network, None, engine, device)
+    if chosen.compared is None or len(tapping.taps) == 1:
+        return chosen
+    layers = zip(*(split(one, lambda: tapping.widths) for one in chosen.compared), strict=True)
+    off = max(difference(reference, given, None) for reference, given in layers)
+    if off <= TOLERANCE:
+        return chosen
+    why = f"OpenVINO differs from torch by {off:.1e} in one of the layers, above {TOLERANCE:.0e}"
+    return replace(choose(network, None, "torch", "cpu"), why=why)
+
+
+def asked_of(layers: str | Sequence[str], pooling: str, protocol: str) -> Asked:
+    """One layer or several, each once, in the order given."""
+    several = [layers] if isinstance(layers, str) else layers
+    return Asked(tuple(dict.fromkeys(several)), pooling, protocol)

@@ -1,0 +1,1 @@
+"""The verb `probe`: classifiers on the features of a frozen network."""

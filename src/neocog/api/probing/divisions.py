@@ -1,0 +1,201 @@
+"""Which pictures train, which judge, and how a strength is chosen among those that train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.probing.options import Asked
+from neocog.data.dataset import Dataset
+from neocog.data.reading import Reading
+from neocog.data.samples import Joined
+from neocog.data.source import open_dataset
+from neocog.data.split import grouped, stratified
+from neocog.errors import UserError
+from neocog.probe.choose import last_of_each_class
+from neocog.probe.protocols import Protocol
+from neocog.probe.splits import Division, Rows, drawn
+
+PUBLISHED = "published split {}"
+"""the column that says of each picture where the data set's own split of that number has it"""
+
+
+@dataclass(frozen=True, eq=False)
+class Divided:
+    """The divisions, and within each how a strength is chosen."""
+
+    divisions: tuple[Division, ...]
+    words: str
+    """how they were made"""
+    folds: int
+    validation: int | None = None
+    """rows of each class that choose; None for cross-validation"""
+    chooses: NDArray[np.bool_] | None = None
+    """(n,), rows of a part that chooses"""
+
+    def folds_of(self, train: Rows, labels: NDArray[np.int64]) -> int | NDArray[np.int64]:
+        """How many folds, or the fold of each of the rows `train`, -1 for one that always trains."""
+        if self.chooses is not None:
+            return np.where(self.chooses[train], 0, -1)
+        return self.folds if self.validation is None else last_of_each_class(labels[train], self.validation)
+
+    @property
+    def choosing(self) -> str:
+        """How a strength is chosen, in words."""
+        if self.chooses is not None:
+            return "on the part val, which then trains, too"
+        if self.validation is not None:
+            return f"on {self.validation} of the training pictures of each class, which then train, too"
+        return f"by cross-validation in the training pictures, {self.folds} folds"
+
+
+def divided(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked) -> Divided:
+    """The divisions of `dataset` with content `hashes` (n, 32), of which each picture has a label."""
+    protocol = asked.protocol
+    made = Divided((), "", asked.folds, protocol.validation if protocol else None)
+    if protocol:
+        _demand_data(dataset, protocol)
+    if PUBLISHED.format(1) in dataset.columns:
+        return replace(made, divisions=_published(dataset, hashes), words="the published splits")
+    if protocol and protocol.sizes:
+        return _fixed_parts(dataset, hashes, protocol, made)
+    judges = _judging_part(dataset)
+    if asked.draw:
+        return replace(
+            made,
+            divisions=_drawn(dataset, hashes, asked, judges),
+            words=_draw_in_words(asked, judges),
+        )
+    if judges:
+        trains = dataset.parts == _training_part(dataset)
+        division = Division(_ordered(trains, hashes), np.flatnonzero(dataset.parts == judges))
+        if asked.splits > 1:
+            raise UserError(
+                f"the data have a part {judges} that judges, so there is one split, got {asked.splits}; "
+                "with --per-class several are drawn"
+            )
+        return replace(made, divisions=(division,), words=f"the part {judges} judges")
+    return replace(
+        made,
+        divisions=tuple(_share(dataset, hashes, asked, split) for split in range(asked.splits)),
+        words=f"{asked.val_fraction:.0%} of each class judges",
+    )
+
+
+def with_published_splits(data: object, reading: Reading, count: int) -> Dataset | None:
+    """The pictures of the first `count` published splits, each once, with a column for each split; None where the
+    data set lies without them."""
+    opened = [open_dataset(data, replace(reading, published_split=k)) for k in range(1, count + 1)]
+    if not (opened[0].parts != "").any():
+        return None
+    joined = Joined([one.samples for one in opened])
+    names = [joined.name(i) for i in range(len(joined))]
+    _, first, place = np.unique(names, return_index=True, return_inverse=True)
+    columns = {}
+    start = 0
+    for k, one in enumerate(opened, 1):
+        parts = np.full(len(first), "", "<U5")
+        parts[place[start : start + len(one)]] = one.parts
+        columns[PUBLISHED.format(k)] = parts
+        start += len(one)
+    whole = replace(
+        opened[0],
+        samples=joined,
+        labels=np.concatenate([one.labels for one in opened]),
+        parts=np.full(len(joined), ""),
+        columns={},
+    ).select(first)
+    return replace(whole, columns=columns)
+
+
+def _published(dataset: Dataset, hashes: NDArray[np.uint8]) -> tuple[Division, ...]:
+    columns = [parts for name, parts in dataset.columns.items() if name.startswith(PUBLISHED.format(""))]
+    return tuple(
+        Division(_ordered(parts == "train", hashes), np.flatnonzero(parts == "test")) for parts in columns
+    )
+
+
+def _fixed_parts(dataset: Dataset, hashes: NDArray[np.uint8], protocol: Protocol, made: Divided) -> Divided:
+    assert protocol.sizes
+    counts = {part: int((dataset.parts == part).sum()) for part in ("train", "val", "test")}
+    if (counts["train"], counts["val"]) != protocol.sizes or not counts["test"]:
+        train, val = protocol.sizes
+        raise UserError(
+            f"{protocol.name} needs data with {train} pictures in a part train, {val} in val, and a part test, got "
+            f"{', '.join(f'{n:,} in {part}' for part, n in counts.items())}; name the parts by folders or a manifest"
+        )
+    judges = dataset.parts == "test"
+    division = Division(_ordered(dataset.parts != "test", hashes), np.flatnonzero(judges))
+    return replace(made, divisions=(division,), words="the part test judges", chooses=dataset.parts == "val")
+
+
+def _drawn(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, judges: str) -> tuple[Division, ...]:
+    """From the part that trains, where another judges; else from all."""
+    assert asked.draw
+    if not judges:
+        return drawn(dataset.labels, hashes, dataset.classes, asked.draw)
+    rows = np.flatnonzero(np.isin(dataset.parts, (_training_part(dataset), judges)))
+    found = drawn(
+        dataset.labels[rows], hashes[rows], dataset.classes, asked.draw, dataset.parts[rows] == judges
+    )
+    return tuple(Division(rows[one.train], rows[one.judge]) for one in found)
+
+
+def _draw_in_words(asked: Asked, judges: str) -> str:
+    draw = asked.draw
+    assert draw
+    count = "up to " * draw.fewer + f"{draw.per_class:,}"
+    others = f"up to {draw.most:,} of each class" if draw.most else "all"
+    where = f"of the part {judges}" if judges else "of the others"
+    return f"{count} pictures of each class train, {others} {where} judge, {draw.splits} random splits"
+
+
+def _share(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, split: int) -> Division:
+    """A share of each class is held out; a group stays on one side."""
+    groups, seed = dataset.columns.get("group"), asked.seed + split
+    if groups is None:
+        held = stratified(dataset.labels, hashes, asked.val_fraction, seed)
+    else:
+        held = grouped(dataset.labels, hashes, np.asarray(groups).astype(str), asked.val_fraction, seed)
+    if not held.any():
+        raise UserError("there must be a picture left to judge by; give each class two pictures or more")
+    return Division(_ordered(~held, hashes), np.flatnonzero(held))
+
+
+def _ordered(chosen: NDArray[np.bool_], hashes: NDArray[np.uint8]) -> Rows:
+    """The chosen rows by their contents, so that their order in the data plays no part."""
+    rows = np.flatnonzero(chosen)
+    words = np.ascontiguousarray(hashes[rows]).view(">u8")
+    return rows[np.lexsort(words.T[::-1])]
+
+
+def _training_part(dataset: Dataset) -> str:
+    return "train" if (dataset.parts == "train").any() else ""
+
+
+def _judging_part(dataset: Dataset) -> str:
+    """val, else test; empty where the data have neither. UserError where they have nothing else."""
+    there = next((part for part in ("val", "test") if (dataset.parts == part).any()), "")
+    if there and not (dataset.parts == _training_part(dataset)).any():
+        if len(only := np.unique(dataset.parts)) > 1:
+            raise UserError(
+                f"{dataset.name} has parts {' and '.join(only)}, none to train on; choose one with --part"
+            )
+        return ""
+    return there
+
+
+def _demand_data(dataset: Dataset, protocol: Protocol) -> None:
+    """UserError where the data are known not to be those of the protocol."""
+    if not protocol.data:
+        return
+    kind, _, domain = dataset.name.partition("/")
+    if protocol.data == "office-31" and kind == protocol.data and "domain" in dataset.columns:
+        domains = np.unique(dataset.columns["domain"]).tolist()
+        if len(domains) > 1:
+            raise UserError(
+                f"{protocol.name} is for one domain at a time, got {', '.join(domains)}; give the folder of "
+                "one, or see neocog adapt for one domain to another"
+            )

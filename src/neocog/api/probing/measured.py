@@ -1,0 +1,141 @@
+"""A classifier of one kind on one layer's features, over all divisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog import runtime
+from neocog.api.probing.divisions import Divided
+from neocog.api.probing.options import Asked
+from neocog.evaluation.intervals import Interval, wilson
+from neocog.evaluation.metrics import by_class, confusion_matrix
+from neocog.evaluation.paired import Right
+from neocog.inference.network import Floats
+from neocog.probe.choose import Chosen, fit_best
+from neocog.probe.kinds import KINDS
+from neocog.probe.logistic import single_thread
+from neocog.probe.splits import first_of_each
+from neocog.progress import Progress
+
+Labels = NDArray[np.int64]
+LAST = "features"  # the layer's name where none was asked for: what the last one reads
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """How well a kind of classifier does on a layer's features: a figure for each split."""
+
+    kind: str
+    layer: str
+    shots: int | None
+    """pictures of each class that trained, where a curve was asked for"""
+    balanced: tuple[float, ...]
+    """mean per-class accuracy"""
+    top1: tuple[float, ...]
+    strengths: tuple[float, ...]
+    trained: tuple[int, ...]
+    """pictures"""
+    right: tuple[Right, ...]
+    """of each split, whether each judging picture is named rightly"""
+    first: Chosen
+    """the classifier of the first split"""
+
+    @property
+    def name(self) -> str:
+        where = "" if self.layer == LAST else f" on {self.layer}"
+        return self.kind + where + (f", {self.shots:,} per class" if self.shots else "")
+
+    def figures(self, name: str) -> tuple[float, ...]:
+        return self.balanced if name == "balanced" else self.top1
+
+    def mean(self, name: str) -> float:
+        return float(np.mean(self.figures(name)))
+
+    def deviation(self, name: str) -> float | None:
+        """Sample standard deviation over the splits; None for a single one."""
+        figures = self.figures(name)
+        return float(np.std(figures, ddof=1)) if len(figures) > 1 else None
+
+    @property
+    def top1_interval(self) -> Interval | None:
+        """95 %, Wilson's; None where there are several splits, which share pictures."""
+        return wilson(int(self.right[0].sum()), len(self.right[0])) if len(self.right) == 1 else None
+
+
+def measure(
+    features: dict[str, Floats], labels: Labels, classes: int, divided: Divided, asked: Asked, told: Progress
+) -> Iterator[Measured]:
+    """Every kind on every layer with every number of pictures per class, in the order of layers, kinds, numbers.
+
+    Each processor core fits classifiers of its own, so that none waits for another's.
+    """
+    todo = list(product(features, asked.kinds, asked.shots or (None,)))
+    splits = range(len(divided.divisions))
+
+    def run(job: tuple[str, str, int | None], split: int) -> _Run:
+        layer, kind, shots = job
+        return _run(kind, features[layer], labels, classes, (divided, shots, split), asked)
+
+    pool = ThreadPoolExecutor(runtime.threads())
+    with single_thread(), told.step("classifiers", len(todo) * len(splits)) as advance:
+        try:
+            runs = pool.map(lambda pair: run(*pair), product(todo, splits))
+            for layer, kind, shots in todo:
+                those = []
+                for one in islice(runs, len(splits)):
+                    those.append(one)
+                    advance(1)
+                yield _measured((kind, layer, shots), those)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _measured(what: tuple[str, str, int | None], runs: Sequence[_Run]) -> Measured:
+    return Measured(
+        *what,
+        balanced=tuple(run.balanced for run in runs),
+        top1=tuple(float(run.right.mean()) for run in runs),
+        strengths=tuple(run.chosen.strength for run in runs),
+        trained=tuple(run.trained for run in runs),
+        right=tuple(run.right for run in runs),
+        first=runs[0].chosen,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    chosen: Chosen
+    balanced: float
+    right: Right
+    trained: int
+
+
+def _run(
+    kind: str,
+    features: Floats,
+    labels: Labels,
+    classes: int,
+    where: tuple[Divided, int | None, int],
+    asked: Asked,
+) -> _Run:
+    divided, shots, split = where
+    division = divided.divisions[split]
+    train = division.train if shots is None else first_of_each(division.train, labels, shots)
+    chosen = fit_best(
+        KINDS[kind],
+        features[train],
+        labels[train],
+        classes,
+        asked.seed + split,
+        folds=divided.folds_of(train, labels),
+        scale=asked.scale,
+    )
+    truth = labels[division.judge]
+    said = chosen.fitted.predict(features[division.judge])
+    return _Run(chosen, by_class(confusion_matrix(said, truth, classes))[0], said == truth, len(train))

@@ -1,0 +1,164 @@
+"""What may be asked of a probe, checked once at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from neocog.data.reading import ReadingOptions
+from neocog.errors import UserError, unknown
+from neocog.probe.choose import FOLDS
+from neocog.probe.kinds import GROUPS, KINDS
+from neocog.probe.protocols import PROTOCOLS, Protocol
+from neocog.probe.scale import SCALES
+from neocog.probe.splits import Draw
+
+
+class FeatureOptions(ReadingOptions, total=False):
+    """What is said of the features; `embed` explains each."""
+
+    layers: Sequence[str]
+    """names of layers; `all` for every stage of the network; the last layer's features if not given"""
+    pooling: str
+    weights: str | Path | None
+    img_size: int | None
+    resize_mode: str | None
+    decoding: str | None
+    model: str | None
+    download: bool
+    engine: str
+    device: str
+    cache: bool
+    part: str | None
+
+
+class ProbeOptions(FeatureOptions, total=False):
+    """What may be asked of a probe."""
+
+    kinds: Sequence[str]
+    """of `probe.kinds.KINDS`, or of its `GROUPS`: usual if not given, decaf, all"""
+    protocol: str | None
+    """of `probe.protocols.PROTOCOLS`: what a paper does; nothing else about splits may be asked then, but the seed"""
+    per_class: int | None
+    """pictures of each class that train, drawn anew for each split; the others judge"""
+    judged_per_class: int | None
+    """pictures of each class that judge, at most"""
+    splits: int | None
+    """how often is drawn: 5 times where `per_class` or `shots` is given, else once"""
+    shots: Sequence[int]
+    """several numbers of pictures per class, for a curve: those of the smaller numbers are among the larger ones'"""
+    fewer: bool
+    """whether a class with fewer pictures than asked for trains with what it has"""
+    val_fraction: float | None
+    """share of each class that judges where the data have no part that does, and nothing per class was asked: 0.2"""
+    folds: int | None
+    """of the cross-validation that chooses a strength; 5 if not given"""
+    scale: str
+    """of `probe.scale.SCALES`"""
+    views: str
+    """views of a picture whose features are averaged: center (if not given), flip, 10-crop, ..."""
+    seed: int
+    save: str | Path | None
+    """folder for the best linear classifier on the last layer's features, as a run that predicts"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was asked, with what follows from it."""
+
+    kinds: tuple[str, ...]
+    protocol: Protocol | None
+    draw: Draw | None
+    """None where the parts of the data divide it, or a share of it judges"""
+    splits: int
+    shots: tuple[int, ...]
+    """in ascending order; empty where no curve was asked for"""
+    val_fraction: float
+    folds: int
+    scale: str
+    seed: int
+    save: Path | None
+
+    @property
+    def figure(self) -> str:
+        """What is compared: balanced, the mean per-class accuracy, or top1."""
+        return self.protocol.figure if self.protocol else "balanced"
+
+
+OF_SPLITS = ("per_class", "judged_per_class", "splits", "shots", "val_fraction", "folds")
+
+
+def asked_for(options: ProbeOptions) -> Asked:
+    """The options as one checked whole; UserError in words where they do not go together."""
+    protocol = _protocol(options)
+    shots = tuple(sorted(set(options.get("shots", ()))))
+    draw = _draw(options, protocol, shots)
+    scale = options.get("scale", "standard")
+    if scale not in SCALES:
+        raise unknown("scale", scale, SCALES)
+    share, folds = options.get("val_fraction"), options.get("folds")
+    if share is not None and not 0 < share < 1:
+        raise UserError(f"val_fraction must lie between 0 and 1, got {share}")
+    if folds is not None and folds < 2:
+        raise UserError(f"folds must be 2 or more, got {folds}")
+    save = options.get("save")
+    return Asked(
+        kinds=_kinds(options.get("kinds") or (protocol.kinds if protocol else ("usual",))),
+        protocol=protocol,
+        draw=draw,
+        splits=draw.splits if draw else (options.get("splits") or 1),
+        shots=shots,
+        val_fraction=0.2 if share is None else share,
+        folds=FOLDS if folds is None else folds,
+        scale=scale,
+        seed=options.get("seed", 0),
+        save=None if save is None else Path(save).expanduser(),
+    )
+
+
+def _protocol(options: ProbeOptions) -> Protocol | None:
+    name = options.get("protocol")
+    if name is None:
+        return None
+    if name not in PROTOCOLS:
+        raise unknown("protocol", name, PROTOCOLS)
+    if given := [key for key in OF_SPLITS if options.get(key)]:
+        raise UserError(f"the protocol {name} says how pictures are divided; leave {' and '.join(given)} out")
+    return PROTOCOLS[name]
+
+
+def _draw(options: ProbeOptions, protocol: Protocol | None, shots: tuple[int, ...]) -> Draw | None:
+    count, splits = options.get("per_class"), options.get("splits")
+    if splits is not None and splits < 1:
+        raise UserError(f"splits must be 1 or more, got {splits}")
+    if shots and count is not None:
+        raise UserError("give per_class or shots, not both: shots are several numbers per class")
+    if protocol:
+        count, splits = protocol.per_class, protocol.splits
+    most = protocol.most if protocol else options.get("judged_per_class")
+    if shots:
+        count = shots[-1]
+        if shots[0] < 1:
+            raise UserError(f"shots must be 1 or more, got {shots[0]}")
+    if count is None:
+        if most is not None:
+            raise UserError("judged_per_class goes with per_class or shots, got neither")
+        return None
+    return Draw(
+        per_class=count,
+        splits=splits or 5,
+        most=most,
+        seed=options.get("seed", 0),
+        fewer=options.get("fewer", False),
+    )
+
+
+def _kinds(given: Sequence[str]) -> tuple[str, ...]:
+    """The kinds named, groups spelled out, each once."""
+    found: dict[str, None] = {}
+    for name in given:
+        if name not in KINDS and name not in GROUPS:
+            raise unknown("kind of classifier", name, [*KINDS, *GROUPS])
+        found |= dict.fromkeys(GROUPS.get(name, (name,)))
+    return tuple(found)

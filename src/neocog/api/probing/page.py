@@ -1,0 +1,117 @@
+"""The page of a probe, filled from its result."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+from math import log2
+
+from neocog.api.probing.measured import Measured
+from neocog.api.probing.result import WORDS, Probe
+from neocog.api.probing.tables import both_figures, grid_of, in_percent, strengths_in_words
+from neocog.draw.probing import Cell, Line, ProbePage
+from neocog.draw.trends import Trend, trends
+from neocog.evaluation.paired import ALPHA
+
+
+def page_of(result: Probe) -> ProbePage:
+    """Everything about `result`."""
+    best, two = result.best, result.two_best
+    columns, lines = _table(result)
+    equal = two is not None and two.p >= ALPHA
+    return ProbePage(
+        name=result.data,
+        model=result.model,
+        said=f"{best.name} is " + ("ahead" if equal else "best" if two else "fitted"),
+        detail=f"{in_percent(best, result.figure)} % {WORDS[result.figure]}",
+        heading=result.heading,
+        columns=columns,
+        lines=lines,
+        verdict=two.verdict if two else "",
+        how=result.how,
+        chosen=tuple((one.name, strengths_in_words(one)) for one in result.measured),
+        plots=tuple(plot for plot in (_curve(result), _by_layer(result)) if plot),
+        card=_card(result),
+    )
+
+
+def _table(result: Probe) -> tuple[tuple[str, ...], tuple[Line, ...]]:
+    """Columns and rows; the best of all is marked. Where there is one column of figures, both figures stand there."""
+    grid = grid_of(result.measured)
+    if len(grid.columns) == 1:
+        lines = (
+            (Cell(one.kind), Cell(one.layer), *(Cell(text, one is result.best) for text in both_figures(one)))
+            for one in result.measured
+        )
+        return ("classifier", "layer", "mean per class", "top-1"), tuple(lines)
+
+    def cell(one: Measured) -> Cell:
+        return Cell(in_percent(one, result.figure), one is result.best)
+
+    rows = ((*map(Cell, row.names), *map(cell, row.cells)) for row in grid.rows)
+    return (*grid.names, *grid.columns), tuple(rows)
+
+
+def _curve(result: Probe) -> str:
+    """Accuracy over the number of pictures per class."""
+    shots = result.asked.shots
+    if len(shots) < 2:
+        return ""
+    several = len(result.layers) > 1
+    lines = []
+    for layer in result.layers:
+        for kind in result.asked.kinds:
+            those = [one for one in result.measured if (one.kind, one.layer) == (kind, layer)]
+            points = tuple(
+                _point(log2(one.shots), one.mean(result.figure), one.deviation(result.figure))
+                for one in those
+                if one.shots
+            )
+            lines.append(Trend(f"{kind} on {layer}" if several else kind, points))
+    marks = [(log2(n), f"{n:,}") for n in shots]
+    return trends(f"{WORDS[result.figure]} in %".capitalize(), "pictures per class", lines, marks=marks)
+
+
+def _by_layer(result: Probe) -> str:
+    """Accuracy over the layers, from the input to the output; of the largest number of pictures per class."""
+    if len(result.layers) < 2:
+        return ""
+    place = {layer: i for i, layer in enumerate(result.layers, 1)}
+    lines = [
+        Trend(
+            kind,
+            tuple(
+                _point(place[one.layer], one.mean(result.figure), one.deviation(result.figure))
+                for one in sorted(result.ranked, key=lambda one: place[one.layer])
+                if one.kind == kind
+            ),
+        )
+        for kind in result.asked.kinds
+    ]
+    marks = [(float(i), str(i)) for i in place.values()]
+    across = "layer: " + ", ".join(f"{i} {layer}" for layer, i in place.items())
+    if len(across) > ROOM:
+        across = "layer, in the order of the table"
+    return trends(f"{WORDS[result.figure]} in % by layer".capitalize(), across, lines, marks=marks)
+
+
+ROOM = 70  # letters below a plot
+
+
+def _point(x: float, mean: float, deviation: float | None) -> tuple[float, float, float, float]:
+    spread = deviation or 0.0
+    return x, 100 * mean, 100 * (mean - spread), 100 * (mean + spread)
+
+
+def _card(result: Probe) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Network", result.model),
+        ("Weights", result.source),
+        ("Data", result.data),
+        ("Classes", f"{len(result.classes):,}"),
+        ("Layers", ", ".join(result.layers)),
+        ("Seed", str(result.asked.seed)),
+        ("Skipped", f"{len(result.skipped):,} pictures"),
+        ("Made", datetime.now(UTC).isoformat(sep=" ", timespec="seconds")),
+        ("neocog", version("neocog")),
+    )

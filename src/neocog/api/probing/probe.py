@@ -1,0 +1,151 @@
+"""The verb `probe`: how well classifiers do on the features of a frozen network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog import files
+from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
+from neocog.api.evaluating.evaluate import demand_alone
+from neocog.api.probing.boxes import Cut
+from neocog.api.probing.divisions import Divided, divided, with_published_splits
+from neocog.api.probing.layers import ALL, stages_of
+from neocog.api.probing.measured import measure
+from neocog.api.probing.options import Asked, FeatureOptions, ProbeOptions, asked_for
+from neocog.api.probing.page import page_of
+from neocog.api.probing.result import Probe
+from neocog.api.probing.saving import demand_savable, save_run
+from neocog.data.dataset import Dataset, labelled
+from neocog.data.reading import ReadingOptions, make_reading
+from neocog.data.source import open_dataset
+from neocog.draw.probing import probe_page
+from neocog.errors import UserError
+from neocog.progress import Progress, Silent
+
+REPORT, FIGURES = "probe.html", "probe.json"
+
+
+def probe(
+    source: str | Path,
+    data: object = None,
+    *,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[ProbeOptions],
+) -> Probe:
+    """Fit classifiers to the features that `source` has for labelled `data`, and judge them on pictures held out.
+
+    `source` is a model's name, a run, or a file of features as `embed` writes it, which needs no `data`. `ProbeOptions`
+    says what may be asked: kinds of classifier, layers, how often and of how many pictures per class is learned, or the
+    protocol of a paper. With `output` a page and the figures are written into that folder. Raises `UserError` in words.
+    """
+    demand_alone("probe")
+    told = progress or Silent()
+    asked = asked_for(options)
+    demand_savable(source, asked, options)
+    folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
+    start = perf_counter()
+    found = _labelled(_features(source, data, asked, told, options))
+    result = _probed(found, asked, told, round(perf_counter() - start, 3))
+    if asked.save is not None:
+        saved = save_run(asked.save, source, found, result, options)
+        told.say(f"saved {saved.name} in {asked.save}")
+    if folder is not None:
+        figures = json.dumps(result.to_json(), indent=2, ensure_ascii=False)
+        files.write_text(folder / REPORT, probe_page(page_of(result)))
+        files.write_text(folder / FIGURES, f"{figures}\n")
+    return result
+
+
+def _probed(found: Embedded, asked: Asked, told: Progress, took: float) -> Probe:
+    """All classifiers on all layers; `took` seconds brought the features."""
+    labels, classes = found.dataset.labels, found.dataset.classes
+    parts = divided(found.dataset, found.hashes, asked)
+    leaked = _leaked(parts, found.hashes)
+    if leaked:
+        told.say(
+            f"warning: {leaked:,} pictures judge that train, too: figures count what was learned by heart"
+        )
+    start = perf_counter()
+    measured = tuple(measure(found.features, labels, len(classes), parts, asked, told))
+    return Probe(
+        model=found.origin.model,
+        source=found.origin.source,
+        data=found.dataset.name,
+        classes=classes,
+        layers=tuple(found.features),
+        views=found.origin.protocol,
+        asked=asked,
+        divided=parts,
+        measured=measured,
+        skipped=found.skipped,
+        leaked=leaked,
+        seconds={"features": took, "classifiers": round(perf_counter() - start, 3)},
+    )
+
+
+def _features(
+    source: str | Path, data: object, asked: Asked, told: Progress, options: ProbeOptions
+) -> Embedded:
+    wanted: EmbedOptions = {key: options[key] for key in FeatureOptions.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
+    wanted["protocol"] = options.get("views", "center")
+    if tuple(options.get("layers", ())) == (ALL,):
+        wanted["layers"] = stages_of(source)
+        told.say(f"layers: {', '.join(wanted['layers'])}")
+    prepared = _prepared(data, asked, told, options)
+    if prepared is not None:
+        for key in ReadingOptions.__annotations__:
+            wanted.pop(key, None)  # type: ignore[misc]
+    return embedded(source, data if prepared is None else prepared, told, **wanted)
+
+
+def _prepared(data: object, asked: Asked, told: Progress, options: ProbeOptions) -> Dataset | None:
+    """The data as the protocol wants them read; None where they are read as everywhere."""
+    protocol = asked.protocol
+    if protocol is None or not (protocol.published or protocol.box):
+        return None
+    if data is None:
+        if protocol.box:
+            raise UserError(
+                f"{protocol.name} cuts pictures to their boxes, so it needs DATA, got features alone"
+            )
+        return None
+    given = {key: options[key] for key in ReadingOptions.__annotations__ if key in options}  # type: ignore[literal-required]
+    reading = replace(make_reading(**given), download=options.get("download", False), progress=told)
+    dataset = open_dataset(data, reading)
+    if protocol.box:
+        if "box" not in dataset.columns:
+            raise UserError(f"{protocol.name} needs a box for each picture, got none in {dataset.name}")
+        return replace(dataset, samples=Cut(dataset.samples, dataset.columns["box"], protocol.box))
+    if dataset.name != protocol.data:
+        return dataset
+    return with_published_splits(data, reading, protocol.published) or dataset
+
+
+def _labelled(found: Embedded) -> Embedded:
+    """The pictures of which it is known what they show."""
+    if found.dataset.targets is not None:
+        raise UserError("a probe needs one class for each picture, got pictures of several")
+    dataset = labelled(found.dataset)
+    if len(dataset) == len(found.dataset):
+        return found
+    rows = np.flatnonzero(found.dataset.labels >= 0)
+    features = {name: matrix[rows] for name, matrix in found.features.items()}
+    return replace(found, dataset=dataset, features=features, hashes=found.hashes[rows])
+
+
+def _leaked(parts: Divided, hashes: NDArray[np.uint8]) -> int:
+    """Pictures that judge and train, over all divisions."""
+    contents = [row.tobytes() for row in hashes]
+    return sum(
+        len([i for i in one.judge if contents[i] in trained])
+        for one in parts.divisions
+        for trained in [{contents[i] for i in one.train}]
+    )

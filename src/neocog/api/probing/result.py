@@ -1,0 +1,187 @@
+"""What a probe found: figures of every classifier on every layer, and whether the two best differ."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from neocog.api.probing.divisions import Divided
+from neocog.api.probing.measured import Measured
+from neocog.api.probing.options import Asked
+from neocog.api.probing.tables import table_of
+from neocog.draw.table import Table
+from neocog.draw.text import points
+from neocog.evaluation.intervals import Interval
+from neocog.evaluation.paired import ALPHA, compared
+from neocog.probe.differences import corrected_t
+from neocog.probe.kinds import KINDS
+from neocog.probe.scale import SCALES
+
+WORDS = {"balanced": "mean per-class accuracy", "top1": "accuracy (top-1)"}
+
+
+@dataclass(frozen=True)
+class TwoBest:
+    """Whether the best differs from the second best."""
+
+    first: str
+    second: str
+    difference: float
+    interval: Interval
+    """95 %"""
+    p: float
+    test: str
+
+    @property
+    def verdict(self) -> str:
+        low, high = self.interval
+        amount = f"{points(self.difference)} points (95 % interval {points(low)} to {points(high)}), p = {self.p:.2g}"
+        if self.p >= ALPHA:
+            return f"{self.first} and {self.second} are not distinguishable: {amount}, {self.test}"
+        return f"{self.first} is better than {self.second}: {amount}, {self.test}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Probe:
+    """Classifiers on frozen features. In a notebook it shows its table."""
+
+    model: str
+    source: str
+    """where the network's weights come from"""
+    data: str
+    classes: tuple[str, ...]
+    layers: tuple[str, ...]
+    views: str
+    asked: Asked
+    divided: Divided
+    measured: tuple[Measured, ...]
+    skipped: tuple[tuple[str, str], ...]
+    leaked: int
+    """judging pictures that train, too, byte for byte; over all splits"""
+    seconds: dict[str, float]
+    """of the steps"""
+
+    def __repr__(self) -> str:
+        return f"Probe({self.model} on {self.data}: {len(self.measured)} classifiers, best {self.best.name})"
+
+    @property
+    def figure(self) -> str:
+        return self.asked.figure
+
+    @cached_property
+    def ranked(self) -> list[Measured]:
+        """The best first, by the mean over the splits; with shots, of the largest number alone."""
+        most = self.asked.shots[-1] if self.asked.shots else None
+        rivals = [one for one in self.measured if one.shots == most]
+        return sorted(rivals, key=lambda one: -one.mean(self.figure))
+
+    @property
+    def best(self) -> Measured:
+        return self.ranked[0]
+
+    @cached_property
+    def two_best(self) -> TwoBest | None:
+        """None where there is one classifier. The two were chosen by looking, so p is on the low side."""
+        if len(self.ranked) < 2:
+            return None
+        first, second = self.ranked[:2]
+        if len(self.divided.divisions) > 1:
+            division = self.divided.divisions[0]
+            both = first.figures(self.figure), second.figures(self.figure)
+            found = corrected_t(*both, first.trained[0], len(division.judge))
+            test = "corrected t-test over the splits"
+            return TwoBest(first.name, second.name, found.difference, found.interval, found.p, test)
+        pair = compared(first.right[0], second.right[0])
+        test = "McNemar's test on top-1"
+        return TwoBest(first.name, second.name, pair.difference, pair.interval, pair.p, test)
+
+    def table(self) -> Table:
+        """Kinds and layers, or numbers of pictures per class, as rows and columns."""
+        return table_of(self.measured, self.figure)
+
+    @property
+    def heading(self) -> str:
+        """What the cells of the table are."""
+        spread = " ± standard deviation over the splits" if len(self.divided.divisions) > 1 else ""
+        return f"{WORDS[self.figure]} in %{spread}"
+
+    @property
+    def how(self) -> tuple[str, ...]:
+        """How the figures came about, a sentence each."""
+        judge = _range([len(one.judge) for one in self.divided.divisions])
+        train = _range([count for one in self.measured for count in one.trained])
+        protocol, words = self.asked.protocol, self.divided.words
+        said = f"protocol {protocol.name} ({protocol.source}): {protocol.words}" if protocol else words
+        views = "one view, center" if self.views == "center" else f"the views {self.views}, their mean"
+        return (
+            f"{said[0].upper()}{said[1:]}: {train} train, {judge} judge.",
+            f"What is to choose about a classifier is chosen {self.divided.choosing}.",
+            f"Features of {views}; scale {self.asked.scale}: {SCALES[self.asked.scale]}.",
+        )
+
+    def __str__(self) -> str:
+        lines = [self.heading, str(self.table()), *self.how]
+        if self.two_best:
+            lines.append(self.two_best.verdict)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        said = [self.heading, *self.how, *([self.two_best.verdict] if self.two_best else [])]
+        return self.table()._repr_html_() + "".join(f"<p>{html.escape(line)}</p>" for line in said)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `docs/probe.md` describes it, field by field."""
+        protocol = self.asked.protocol
+        return {
+            "model": self.model,
+            "source": self.source,
+            "data": self.data,
+            "classes": list(self.classes),
+            "layers": list(self.layers),
+            "views": self.views,
+            "scale": self.asked.scale,
+            "protocol": asdict(protocol) if protocol else None,
+            "figure": self.figure,
+            "division": self.divided.words,
+            "choosing": self.divided.choosing,
+            "splits": len(self.divided.divisions),
+            "n_judge": [len(one.judge) for one in self.divided.divisions],
+            "seed": self.asked.seed,
+            "leaked": self.leaked,
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "results": [_row(one) for one in self.measured],
+            "best": {"kind": self.best.kind, "layer": self.best.layer, "shots": self.best.shots},
+            "two_best": asdict(self.two_best) | {"verdict": self.two_best.verdict} if self.two_best else None,
+            "seconds": self.seconds,
+        }
+
+
+def _row(one: Measured) -> dict[str, Any]:
+    kind = KINDS[one.kind]
+    return {
+        "kind": one.kind,
+        "layer": one.layer,
+        "shots": one.shots,
+        "n_train": list(one.trained),
+        "parameter": kind.parameter or None,
+        "strengths": list(one.strengths) if kind.parameter else None,
+        **{
+            key: value
+            for name in ("balanced", "top1")
+            for key, value in (
+                (name, list(one.figures(name))),
+                (f"{name}_mean", one.mean(name)),
+                (f"{name}_std", one.deviation(name)),
+            )
+        },
+        "top1_interval": None if one.top1_interval is None else list(one.top1_interval),
+    }
+
+
+def _range(counts: list[int]) -> str:
+    low, high = int(np.min(counts)), int(np.max(counts))
+    return f"{low:,} pictures" if low == high else f"{low:,} to {high:,} pictures"

@@ -1,0 +1,266 @@
+"""The features of many pictures, of one layer or several, streamed, and kept where asked: memory does not grow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.decode import Pixels
+from neocog.data.preprocess import Preprocess
+from neocog.data.samples import Samples
+from neocog.data.views.protocols import views
+from neocog.errors import UserError
+from neocog.inference.engines import Engine
+from neocog.inference.feature_cache import FeatureCache, Hashes, kept
+from neocog.inference.network import Floats, Network
+from neocog.inference.stream import BATCH, Infer, Part, Prepare, stream
+from neocog.progress import Progress
+
+LAST = "features"
+"""what the vector that the last layer reads is called"""
+CENTER = "center"
+"""the protocol of one view: what preprocessing gives"""
+POOLED = 1  # counted up when a pooling changes, so that older features are not taken
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way from pictures to features."""
+
+    layers: tuple[str, ...]
+    prepare: Prepare
+    infer: Infer
+    """what was prepared of several pictures (n, ...) -> (n, d), the layers side by side"""
+    keys: tuple[str, ...]
+    """of each layer: same key, same features"""
+    widths: Callable[[], tuple[int, ...]]
+    """of each layer, asked for only where there are several"""
+    batch: int = BATCH
+    """pictures at once"""
+
+
+def last_layer(network: Network, engine: Engine, protocol: str = CENTER) -> Way:
+    """What the last layer reads, under the name `LAST`."""
+    prepare, infer, batch = seen(network.preprocess, engine, protocol)
+    own = network.key() if protocol == CENTER else layer_key(network, ("", "", protocol))
+    return Way((LAST,), prepare, infer, (f"{own[:24]}-{engine.name}",), tuple, batch)
+
+
+def layer_key(network: Network, what: Sequence[str]) -> str:
+    """Same key, same features: those that `what` says of `network`, in words."""
+    return hashlib.sha256(json.dumps([network.key(), *what, POOLED]).encode()).hexdigest()
+
+
+def seen(preprocess: Preprocess, engine: Engine, protocol: str) -> tuple[Prepare, Infer, int]:
+    """How pictures are prepared and inferred, and how many at once: the mean of the features of a protocol's views."""
+    taken = views(protocol, preprocess)
+    if protocol == CENTER:
+        return preprocess, engine, BATCH
+
+    def infer(pixels: Pixels) -> Floats:
+        n, count = pixels.shape[:2]
+        rows = engine(pixels.reshape(-1, *pixels.shape[2:])).reshape(n, count, -1)
+        return np.asarray(rows.mean(axis=1, dtype=np.float64), np.float32)
+
+    return taken, infer, max(1, BATCH // taken.count)
+
+
+class Rows(Protocol):
+    """Rows that come one block after another."""
+
+    def append(self, rows: NDArray[Any]) -> None: ...
+
+    def array(self) -> NDArray[Any]:
+        """All of them; valid beyond `close`."""
+
+    def close(self) -> None: ...
+
+
+class InMemory:
+    """Rows in an array that is made for the most that may come."""
+
+    def __init__(self, most: int):
+        self._most, self._count = most, 0
+        self._array: NDArray[Any] = np.empty((0, 0), np.float32)
+
+    def append(self, rows: NDArray[Any]) -> None:
+        if not self._count:
+            self._array = np.empty((self._most, rows.shape[1]), rows.dtype)
+        self._array[self._count : self._count + len(rows)] = rows
+        self._count += len(rows)
+
+    def array(self) -> NDArray[Any]:
+        return self._array[: self._count]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Spooled:
+    """Rows in a file without a name in `folder`, which vanishes with the process, however that ends."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._shape = folder, (0, 0)
+        self._dtype: np.dtype[Any] = np.dtype(np.float32)
+        try:
+            self._file = TemporaryFile(dir=folder)  # noqa: SIM115  # it lives as long as its rows
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def append(self, rows: NDArray[Any]) -> None:
+        try:
+            self._file.write(np.ascontiguousarray(rows).data)
+        except OSError as error:
+            raise self._refused(error) from error
+        self._dtype, self._shape = rows.dtype, (self._shape[0] + len(rows), rows.shape[1])
+
+    def array(self) -> NDArray[Any]:
+        """Mapped, not loaded."""
+        if not self._shape[0]:
+            return np.empty(self._shape, self._dtype)
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._refused(error) from error
+        return np.memmap(self._file, self._dtype, "r", shape=self._shape)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _refused(self, error: OSError) -> UserError:
+        return UserError(
+            f"cannot write into {self._folder}: {error.strerror}; choose another place or free some space"
+        )
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The readable pictures' features, and what was left out."""
+
+    indices: NDArray[np.int64]
+    """place of each row in the samples"""
+    features: dict[str, NDArray[Any]]
+    """layer -> (n, d) float32, or float16 where that was asked for"""
+    hashes: Hashes
+    """(n, 32), content hashes"""
+    skipped: tuple[tuple[int, str], ...]
+    """(index, reason) of each picture that cannot be read"""
+    cached: int
+    """how many rows were found, not computed"""
+
+
+def gather(
+    samples: Samples,
+    way: Way,
+    progress: Progress,
+    *,
+    cached: bool = True,
+    half: bool = False,
+    spool: Path | None = None,
+) -> Gathered:
+    """The features of all readable `samples`, in order.
+
+    With `cached` they are looked up in the user's cache, and new ones are kept there. With `half` they are rounded to
+    float16. With `spool` the arrays are files in that folder, mapped, so that memory does not grow with their number.
+    UserError in the picture's name where a feature is no number, or none that float16 can hold.
+    """
+    caches = [FeatureCache(key, half) for key in way.keys] if cached else []
+    widths = _widths(way, caches)
+    skipped: list[tuple[int, str]] = []
+    found = 0
+    with ExitStack() as stack:
+
+        def new() -> Rows:
+            return stack.enter_context(closing(Spooled(spool) if spool else InMemory(len(samples))))
+
+        columns, hashes, indices = {layer: new() for layer in way.layers}, new(), new()
+        parts = stack.enter_context(closing(_parts(samples, way, caches, widths, half)))
+        advance = stack.enter_context(progress.step("features", len(samples)))
+        for part in parts:
+            if len(part.indices):
+                for layer, rows in zip(way.layers, split(part.outputs, widths), strict=True):
+                    columns[layer].append(rows.astype(np.float16) if half else rows)
+                hashes.append(part.hashes)
+                indices.append(part.indices[:, None])
+            skipped += part.skipped
+            found += int((~part.fresh).sum())
+            advance(len(part.indices) + len(part.skipped))
+        return Gathered(
+            indices.array().reshape(-1).astype(np.int64),
+            {layer: rows.array() for layer, rows in columns.items()},
+            hashes.array().reshape(-1, 32).astype(np.uint8, copy=False),
+            tuple(skipped),
+            found,
+        )
+
+
+def split(outputs: NDArray[Any], widths: Callable[[], tuple[int, ...]]) -> list[NDArray[Any]]:
+    """Layers that lie side by side, one by one."""
+    return np.split(outputs, np.cumsum(widths())[:-1], axis=1)
+
+
+def _widths(way: Way, caches: Sequence[FeatureCache]) -> Callable[[], tuple[int, ...]]:
+    """Without building the network where the cache tells."""
+    if len(way.layers) == 1:
+        return lambda: (0,)  # of one layer nothing is split
+    known = [cache.width for cache in caches]
+    if known and None not in known:
+        return lambda: tuple(width for width in known if width is not None)
+    return way.widths
+
+
+def _parts(
+    samples: Samples,
+    way: Way,
+    caches: Sequence[FeatureCache],
+    widths: Callable[[], tuple[int, ...]],
+    half: bool,
+) -> Generator[Part]:
+    def known(content: bytes) -> Floats | None:
+        rows = [row for cache in caches if (row := cache.find(content)) is not None]
+        if not caches or len(rows) < len(caches):
+            return None
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)
+
+    def save(hashes: Hashes, outputs: Floats) -> None:
+        for cache, rows in zip(caches, split(outputs, widths), strict=True):
+            cache.save(hashes, rows)
+
+    parts = stream(samples, way.prepare, way.infer, known, way.batch)
+    sound = _sound(parts, samples, half)
+    return kept(sound, save) if caches else sound
+
+
+def _sound(parts: Iterator[Part], samples: Samples, half: bool) -> Generator[Part]:
+    """`parts` as long as each feature is a number, rounded to what float16 holds with `half`."""
+    for part in parts:
+        _demand(
+            np.isfinite(part.outputs), part, samples, "is no finite number; look at its weights and its input"
+        )
+        if half and len(part.indices):
+            with np.errstate(over="ignore"):
+                rounded = part.outputs.astype(np.float16)
+            _demand(
+                np.isfinite(rounded),
+                part,
+                samples,
+                "is above 65,504, the most that float16 holds; leave --dtype out",
+            )
+            part = replace(part, outputs=rounded.astype(np.float32))
+        yield part
+
+
+def _demand(good: NDArray[np.bool_], part: Part, samples: Samples, otherwise: str) -> None:
+    if not good.all():
+        row = int(np.argmin(good.all(axis=1)))
+        name = samples.name(int(part.indices[row]))
+        raise UserError(f"{name}: a feature that the network gives {otherwise}")

@@ -1,0 +1,405 @@
+"""`neocog probe` on features whose answers are known otherwise: by scikit-learn, and by counting."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.distance import cdist
+from sklearn.datasets import load_digits
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.preprocessing import StandardScaler
+
+import neocog
+import trees
+from door import neocog as command
+from door import refused
+from neocog.api.probing.boxes import Cut, enlarged
+from neocog.data.samples import Arrays
+from neocog.errors import UserError
+from pages import Page, rows, section
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+CLASSES = tuple("0123456789")
+
+
+def write_features(
+    path: Path,
+    layers: dict[str, np.ndarray],
+    labels: np.ndarray,
+    parts: np.ndarray | None = None,
+    classes: tuple[str, ...] = CLASSES,
+) -> Path:
+    """A file as docs/embed.md describes it, written by numpy; each picture's hash is that of its first layer."""
+    n = len(labels)
+    first = np.ascontiguousarray(next(iter(layers.values())), np.float32)
+    origin = {
+        "model": "pixels",
+        "digest": "0" * 64,
+        "layers": list(layers),
+        "pooling": "mean",
+        "protocol": "center",
+        "preprocess": {},
+        "source": "scikit-learn's digits",
+    }
+    about = {"format": 1, "origin": origin, "data": {"name": "digits", "root": None}, "classes": classes}
+    np.savez(
+        path,
+        **{name: matrix.astype(np.float32) for name, matrix in layers.items()},
+        labels=labels.astype(np.int64),
+        hashes=np.stack([np.frombuffer(hashlib.sha256(row.tobytes()).digest(), np.uint8) for row in first]),
+        classes=np.array(classes),
+        parts=np.full(n, "", "<U5") if parts is None else parts.astype("<U5"),
+        paths=np.array([f"digits/{i:04d}" for i in range(n)]),
+        about=np.array([json.dumps(about)]),
+    )
+    return path
+
+
+def small(rows: np.ndarray) -> np.ndarray:
+    """A worse layer: 8 sums of pixels."""
+    return rows.reshape(-1, 8, 8).sum(axis=1)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    here = tmp_path_factory.mktemp("probe")
+    x, y = DIGITS[:600], LABELS[:600]
+    write_features(here / "whole.npz", {"sums": small(x), "pixels": x}, y)
+    parts = np.where(np.arange(600) < 400, "train", "test")
+    write_features(here / "parts.npz", {"pixels": x}, y, parts)
+    return here
+
+
+def test_the_parts_of_the_data_train_and_judge(place: Path) -> None:
+    found = neocog.probe(place / "parts.npz", kinds=["ncm"], layers=["pixels"])
+    x, y = DIGITS[:600].astype(np.float32), LABELS[:600]
+    scaler = StandardScaler().fit(x[:400])
+    train, judge = scaler.transform(x[:400]), scaler.transform(x[400:])
+    means = np.stack([train[y[:400] == label].mean(axis=0) for label in range(10)])
+    said = np.argmin(cdist(judge, means), axis=1)
+    assert found.best.top1 == (pytest.approx((said == y[400:]).mean()),)
+    assert found.best.balanced == (pytest.approx(balanced_accuracy_score(y[400:], said)),)
+    assert (found.best.right[0] == (said == y[400:])).all()
+    told = found.to_json()
+    assert (told["n_judge"], told["results"][0]["n_train"]) == ([200], [400])
+    assert told["two_best"] is None
+    assert told["results"][0]["strengths"] is None
+
+
+def test_without_parts_a_fifth_of_each_class_judges(place: Path) -> None:
+    found = neocog.probe(place / "whole.npz", kinds=["ncm", "logreg"], layers=["pixels"])
+    (division,) = found.divided.divisions
+    labels = LABELS[:600]
+    counts = np.bincount(labels)
+    assert np.abs(np.bincount(labels[division.judge]) - counts / 5).max() <= 0.5
+    assert sorted([*division.train, *division.judge]) == list(range(600))
+    assert found.best.kind == "logreg"
+    assert found.best.top1[0] > 0.9
+    assert "McNemar" in str(found)
+
+
+def test_figures_do_not_depend_on_the_order_of_the_pictures(place: Path, tmp_path: Path) -> None:
+    order = np.random.default_rng(0).permutation(600)
+    x, y = DIGITS[:600][order], LABELS[:600][order]
+    mixed = write_features(tmp_path / "mixed.npz", {"sums": small(x), "pixels": x}, y)
+    options: dict[str, Any] = {"kinds": ["logreg-dropout", "knn"], "layers": ["sums"]}
+    for more in ({"per_class": 12, "splits": 2}, {"val_fraction": 0.5}):
+        told = [neocog.probe(path, **options, **more).to_json() for path in (place / "whole.npz", mixed)]
+        for one in told:
+            del one["seconds"]
+        assert told[0] == told[1]
+
+
+def test_several_splits_have_a_mean_and_a_deviation(place: Path) -> None:
+    found = neocog.probe(
+        place / "whole.npz",
+        kinds=["ncm", "ridge"],
+        layers=["pixels"],
+        per_class=20,
+        splits=4,
+        judged_per_class=15,
+    )
+    told = found.to_json()
+    assert told["n_judge"] == [150] * 4
+    for row in told["results"]:
+        assert row["n_train"] == [200] * 4
+        for name in ("balanced", "top1"):
+            assert len(set(row[name])) > 1
+            assert row[f"{name}_mean"] == pytest.approx(np.mean(row[name]))
+            assert row[f"{name}_std"] == pytest.approx(np.std(row[name], ddof=1))
+        assert row["top1_interval"] is None
+        # 15 of each class judge: both figures are one
+        assert row["balanced"] == pytest.approx(row["top1"])
+    cell = f"{100 * found.best.mean('balanced'):.2f} ± {100 * np.std(found.best.balanced, ddof=1):.2f}"
+    assert cell in str(found)
+    assert "corrected t-test" in str(found)
+
+
+def test_shots_are_draws_of_each_other(place: Path, tmp_path: Path) -> None:
+    found = neocog.probe(
+        place / "whole.npz",
+        kinds=["ncm", "ridge"],
+        layers=["pixels"],
+        shots=[5, 1, 20],
+        splits=3,
+        output=tmp_path / "out",
+    )
+    assert [(one.kind, one.shots, one.trained) for one in found.measured] == [
+        (kind, n, (10 * n,) * 3) for kind in ("ncm", "ridge") for n in (1, 5, 20)
+    ]
+    by_shots = {one.shots: one.mean("balanced") for one in found.measured if one.kind == "ncm"}
+    assert by_shots[1] < by_shots[5] < by_shots[20]
+    assert found.best.shots == 20
+    page = Page((tmp_path / "out" / "probe.html").read_text("utf-8")).root
+    assert len(section(page, "Curves").all("svg")) == 1
+    axis = [e.text() for e in section(page, "Curves").all("text")]
+    assert {"1", "5", "20", "pictures per class"} <= set(axis)
+
+
+def test_the_page_marks_the_best_and_holds_every_figure(place: Path, tmp_path: Path) -> None:
+    found = neocog.probe(
+        place / "whole.npz",
+        kinds=["decaf"],
+        layers=["sums", "pixels"],
+        per_class=10,
+        splits=2,
+        output=tmp_path / "o",
+    )
+    text = (tmp_path / "o" / "probe.html").read_text("utf-8")
+    page = Page(text).root
+    (table,) = section(page, "The classifiers").all("table")
+    told = json.loads((tmp_path / "o" / "probe.json").read_text("utf-8"))
+    cells = {
+        (row["kind"], row["layer"]): f"{100 * row['balanced_mean']:.2f} ± {100 * row['balanced_std']:.2f}"
+        for row in told["results"]
+    }
+    kinds = ["logreg", "logreg-dropout", "svm", "svm-dropout"]
+    assert rows(table) == [[kind, cells[kind, "sums"], cells[kind, "pixels"]] for kind in kinds]
+    best = max(told["results"], key=lambda row: row["balanced_mean"])
+    assert told["best"] == {"kind": best["kind"], "layer": best["layer"], "shots": None}
+    (bold,) = [cell.text() for cell in table.all("td", "best")]
+    assert bold == cells[best["kind"], best["layer"]]
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
+    assert found.two_best is not None
+    assert found.two_best.verdict in " ".join(e.text() for e in page.all("p"))
+
+
+def test_names_of_others_are_escaped(tmp_path: Path) -> None:
+    name = "<script>alert(1)</script>"
+    path = write_features(tmp_path / "f.npz", {name: DIGITS[:200]}, LABELS[:200])
+    found = neocog.probe(path, kinds=["ncm"], layers=[name], output=tmp_path / "o")
+    assert "<script>" not in (tmp_path / "o" / "probe.html").read_text("utf-8")
+    assert "<script>" not in found._repr_html_()
+
+
+def test_more_layers_than_fit_beside_each_other_stand_below(place: Path, tmp_path: Path) -> None:
+    layers = {f"block{i}": DIGITS[:200, : 8 * i] for i in range(1, 9)}
+    path = write_features(tmp_path / "f.npz", layers, LABELS[:200])
+    found = neocog.probe(path, kinds=["ncm", "ridge"], layers=list(layers))
+    table = found.table()
+    assert table.header == ("layer", "ncm", "ridge")
+    assert [row[0] for row in table.rows] == list(layers)
+
+
+def thousand(path: Path, train: int = 800) -> Path:
+    """The digits as a task of VTAB: 800 train, 200 choose, 300 judge."""
+    parts = np.repeat(["train", "val", "test"], [train, 1000 - train, 300])
+    return write_features(path, {"pixels": DIGITS[:1300]}, LABELS[:1300], parts)
+
+
+def test_vtab_chooses_on_200_and_trains_on_1000(tmp_path: Path) -> None:
+    path = thousand(tmp_path / "f.npz")
+    found = neocog.probe(path, layers=["pixels"], protocol="vtab1k", kinds=["ncm", "ridge"])
+    told = found.to_json()
+    assert [row["n_train"] for row in told["results"]] == [[1000], [1000]]
+    assert (told["n_judge"], told["figure"]) == ([300], "top1")
+    chosen = next(one for one in found.measured if one.kind == "ridge").first
+    # the choosing figures are those of the 200 after learning from the 800
+    x, y = DIGITS[:1300].astype(np.float32), LABELS[:1300]
+    from sklearn.linear_model import RidgeClassifier
+
+    scaler = StandardScaler().fit(x[:800])
+    for alpha, figure in chosen.figures.items():
+        machine = RidgeClassifier(alpha=alpha).fit(scaler.transform(x[:800]), y[:800])
+        said = machine.predict(scaler.transform(x[800:1000]))
+        assert figure == pytest.approx(balanced_accuracy_score(y[800:1000], said), abs=0.006)
+    with pytest.raises(
+        UserError, match="800 pictures in a part train, 200 in val.* got 700 in train, 300 in val"
+    ):
+        neocog.probe(thousand(tmp_path / "g.npz", 700), layers=["pixels"], protocol="vtab1k")
+
+
+def caltech(root: Path, counts: dict[str, int]) -> Path:
+    trees.write(
+        root,
+        *(
+            f"101_ObjectCategories/{name}/image_{i:04d}.jpg"
+            for name, count in counts.items()
+            for i in range(count)
+        ),
+    )
+    return root
+
+
+LENET = ("lenet5_modern", "--engine", "torch", "--json")
+
+
+def test_caltech_by_the_protocol_of_decaf(tmp_path: Path) -> None:
+    caltech(tmp_path / "c", {"ant": 33, "bass": 40, "BACKGROUND_Google": 35})
+    words = ("probe", LENET[0], "c", *LENET[1:], "--protocol", "decaf-caltech101")
+    told = json.loads(command(*words, cwd=tmp_path).stdout)
+    assert told["classes"] == ["ant", "bass"]
+    assert [row["kind"] for row in told["results"]] == ["logreg", "logreg-dropout", "svm", "svm-dropout"]
+    assert all(row["n_train"] == [60] * 5 for row in told["results"])
+    assert (told["n_judge"], told["figure"]) == ([3 + 10] * 5, "balanced")
+    assert told["choosing"].startswith("on 5 of the training pictures of each class")
+    caltech(tmp_path / "d", {"ant": 12, "bass": 40})
+    with pytest.raises(
+        UserError, match=r"31 different pictures, 30 to train on and one to judge by, got 12 of ant"
+    ):
+        neocog.probe("lenet5_modern", tmp_path / "d", protocol="decaf-caltech101", engine="torch")
+
+
+def test_sun_by_its_published_splits(tmp_path: Path) -> None:
+    root = trees.sun397(tmp_path / "sun")
+    for k in (3, 4, 5):
+        for kind, other in (("Training", "01"), ("Testing", "01")):
+            source = root / "Partitions" / f"{kind}_{other}.txt"
+            (root / "Partitions" / f"{kind}_{k:02d}.txt").write_text(source.read_text())
+    found = neocog.probe("lenet5_modern", root, protocol="decaf-sun397", engine="torch", kinds=["ncm"])
+    names = [[found_name(found, root, i) for i in one.train] for one in found.divided.divisions]
+    one, other = {"sun_bbb.jpg", "sun_ddd.jpg"}, {"sun_aaa.jpg", "sun_eee.jpg"}
+    assert [set(split) for split in names] == [one, other, one, one, one]
+    assert found.to_json()["n_judge"] == [2] * 5
+
+
+def found_name(found: neocog.Probe, root: Path, row: int) -> str:
+    """By the order of the union of the splits, which is that of the paths."""
+    pictures = sorted(str(path) for path in root.rglob("*.jpg") if path.name != "sun_ccc.jpg")
+    return Path(pictures[row]).name
+
+
+def test_birds_are_cut_to_their_box(tmp_path: Path) -> None:
+    root = trees.cub200(tmp_path / "cub")
+    found = neocog.probe("lenet5_modern", root, protocol="decaf-cub", engine="torch")
+    told = found.to_json()
+    assert (told["results"][0]["n_train"], told["n_judge"]) == ([2], [2])
+    assert [row["kind"] for row in told["results"]] == ["logreg"]
+    with pytest.raises(UserError, match="needs DATA"):
+        neocog.probe(tmp_path / "f.npz", protocol="decaf-cub")
+
+
+def test_a_box_grows_around_its_middle_within_the_picture() -> None:
+    pixels = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
+    boxes = np.array([[10, 6, 8, 4], [0, 0, 30, 20], [np.nan] * 4, [28, 18, 4, 4]])
+    cut = Cut(Arrays([pixels] * 4), boxes, 1.5)
+    # 8 x 4 becomes 12 x 6 around (14, 8)
+    assert (np.asarray(cut.read(0)) == pixels[5:11, 8:20]).all()
+    for i in (1, 2):
+        assert (np.asarray(cut.read(i)) == pixels).all()
+    # 4 x 4 becomes 6 x 6 around (30, 20), of which 3 x 3 are in the picture
+    assert (np.asarray(cut.read(3)) == pixels[17:, 27:]).all()
+    assert isinstance(cut.read(0), Image.Image)
+    assert enlarged(np.array([100.0, 100.0, 2, 2]), 1.5, (30, 20)) == (29, 19, 30, 20)
+
+
+def test_office_in_one_domain(tmp_path: Path) -> None:
+    trees.write(
+        tmp_path,
+        *(f"office/webcam/images/{name}/frame_{i:04d}.jpg" for name in ("mug", "pen") for i in range(7)),
+        "office/amazon/images/mug/frame_0001.jpg",
+    )
+    words = ("probe", LENET[0], "office/webcam", *LENET[1:], "--protocol", "office31")
+    told = json.loads(command(*words, cwd=tmp_path).stdout)
+    assert all(row["n_train"] == [6] * 5 for row in told["results"])
+    assert told["n_judge"] == [8] * 5
+    assert [row["kind"] for row in told["results"]] == ["logreg", "svm"]
+    with pytest.raises(UserError, match="one domain at a time, got amazon, webcam"):
+        neocog.probe("lenet5_modern", tmp_path / "office", protocol="office31", engine="torch")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"kinds": ["logrek"]}, "unknown kind of classifier 'logrek'; did you mean logreg"),
+        ({"protocol": "decaf-caltech"}, "did you mean decaf-caltech101"),
+        ({"scale": "standart"}, "did you mean standard"),
+        ({"layers": ["pixel"]}, "did you mean pixels"),
+        ({"shots": [0, 1]}, "shots must be 1 or more, got 0"),
+        ({"shots": [1, 2], "per_class": 3}, "not both"),
+        ({"splits": 0}, "splits must be 1 or more"),
+        ({"per_class": 100}, "needs 101 different pictures, 100 to train on and one to judge by, got"),
+        ({"per_class": 5, "protocol": "vtab1k"}, "leave per_class out"),
+        ({"judged_per_class": 5}, "goes with per_class or shots"),
+        ({"save": "r", "layers": ["pixels"]}, "a run is saved of the last layer's features"),
+        ({"save": "r"}, "a run is saved of a model or a run"),
+        ({"layers": ["all"]}, "all layers are those of a model or a run"),
+        ({"folds": 1}, "folds must be 2 or more, got 1"),
+        ({"val_fraction": 1.5}, "val_fraction must lie between 0 and 1, got 1.5"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(place: Path, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        neocog.probe(place / "whole.npz", **options)
+
+
+def test_the_command_refuses_in_one_line(place: Path) -> None:
+    words = ("probe", "whole.npz", "--kind", "ncm", "--shots")
+    assert "shots must be whole numbers" in refused(*words, "1,x", cwd=place)
+    assert "needs 101 different pictures" in refused(*words, "5,100", cwd=place)
+
+
+def test_one_class_is_no_task(tmp_path: Path) -> None:
+    path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:50]}, np.zeros(50), classes=("zero",))
+    with pytest.raises(UserError, match="two classes"):
+        neocog.probe(path)
+
+
+def test_the_verb_is_called_like_its_folder_and_both_are_there() -> None:
+    code = (
+        "from neocog.probe.kinds import KINDS; import neocog; from neocog import probe; "
+        "assert callable(neocog.probe) and probe is neocog.probe, neocog.probe; "
+        "import neocog.probe.splits; assert callable(neocog.probe); print(len(KINDS))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "14"
+
+
+def test_saved_it_predicts_what_it_was_judged_by(tmp_path: Path) -> None:
+    from judged import make_run, save_digits
+
+    make_run(tmp_path / "run", 0, taught=range(30))
+    save_digits(tmp_path / "data", range(100, 300))
+    for kind in ("logreg", "ridge"):
+        words = (
+            "probe",
+            "run",
+            "data",
+            "--kind",
+            kind,
+            "--save",
+            f"saved-{kind}",
+            "--engine",
+            "torch",
+            "--json",
+        )
+        told = json.loads(command(*words, cwd=tmp_path).stdout)
+        (tmp_path / f"{kind}.csv").write_text((tmp_path / f"saved-{kind}" / "split.csv").read_text())
+        judged = ("eval", f"saved-{kind}", "data", "--split", f"{kind}.csv", "--part", "val", "--json")
+        again = json.loads(command(*judged, "--engine", "torch", cwd=tmp_path).stdout)
+        assert again["top1"] == pytest.approx(told["results"][0]["top1_mean"])
+        assert again["figures"]["nll"]["value"] < np.log(10) / 2
+        assert again["leakage"] == {
+            "same": 0,
+            **{key: again["leakage"][key] for key in again["leakage"] if key != "same"},
+        }
+        assert command("verify", f"saved-{kind}", cwd=tmp_path).returncode == 0
