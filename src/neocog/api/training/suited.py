@@ -59,8 +59,8 @@ def for_finetuning(
     if per_class >= FEW:
         return replace(recipe, **made), tuple(why)
     why.append(
-        f"few: about {per_class:.0f} pictures of a class to learn from; the probe will be set beside the result, and "
-        "other seeds show how far it scatters (docs/finetune.md)"
+        f"few: about {per_class:.0f} pictures of a class to learn from; --seeds 5 shows how far the result scatters "
+        "with what is held out (docs/finetune.md)"
     )
     batch = max(SMALLEST_BATCH, min(recipe.batch_size, pictures // FEW_STEPS))
     if "batch_size" not in changes and batch < recipe.batch_size:
