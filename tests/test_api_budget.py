@@ -55,7 +55,7 @@ def work(speed: Speed, epochs: int, pictures: Counts) -> float:
         return everything * (1 / speed.read + 1 / speed.judge) + speed.fit + speed.closing
     assert speed.learn
     epoch = pictures.train / speed.learn + pictures.held_out / speed.judge
-    return everything / speed.read + epochs * epoch + speed.closing
+    return everything / speed.read + speed.fit + epochs * epoch + speed.closing
 
 
 @given(times, several, counts)

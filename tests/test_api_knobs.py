@@ -63,6 +63,8 @@ def test_no_flag_has_two_meanings() -> None:
         ("--clip-grad 1", "clip", 1.0),
         ("--clip-grad-norm 1", "clip", 1.0),
         ("--layer-decay 0.75", "layer_decay", 0.75),
+        ("--freeze-epochs 2", "head_epochs", 2),
+        ("--lora-rank 4", "lora", 4),
         ("--sched step", "schedule", "step"),
         ("--lr-scheduler step", "schedule", "step"),
         ("--lr 0.1", "lr", 0.1),
@@ -235,6 +237,27 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"average": "lookahead"}, "lookahead needs an average_decay of at most 0.9"),
     ({"loss": "lenet-map", "mixup": 0.2}, "lenet-map needs one class per picture"),
     ({"freeze_bn": True, "precise_bn": True}, "give one of them"),
+    ({"freeze_bn_stats": True, "precise_bn": True}, "precise_bn measures them anew; give one of them"),
+    (
+        {"freeze_bn": True, "freeze_bn_stats": True},
+        "leave it out (--no-freeze-bn) for scale and shift to learn",
+    ),
+    ({"head_start": True, "whiten": True}, "whiten exchanges the first layer; give one of them"),
+    ({"head_start": True, "loss": "lenet-map"}, "are not the distances that lenet-map reads"),
+    ({"lora": 2, "l2sp": 0.1}, "l2sp pulls them back; give one of them"),
+    ({"lora": 2, "whiten": True}, "whiten exchanges the first; give one of them"),
+    ({"head_epochs": 20}, "which the recipe probe does better; give fewer head_epochs"),
+    ({"unfreeze": 20}, "which the recipe probe does better; give fewer head_epochs, a smaller unfreeze"),
+    ({"unfreeze": -0.5}, "unfreeze must be at least 0, got -0.5"),
+    ({"lora": -1}, "lora must be at least 0, got -1"),
+    ({"l2sp": -1.0}, "l2sp must be at least 0, got -1.0"),
+    ({"lora": 2, "lora_alpha": 0.0}, "lora_alpha must be above 0, got 0.0"),
+    ({"lora_alpha": 2.0}, "lora_alpha counts for nothing here: lora, the rank, is 0; leave it out"),
+    ({"lora_layers": ("*.fc1",)}, "lora_layers counts for nothing here: lora, the rank, is 0"),
+    (
+        {"keep_probe": True},
+        "keep_probe counts for nothing here: there is no probe to keep without head_start",
+    ),
 ]
 
 

@@ -11,6 +11,7 @@ from neocog.api.training.knobs import RecipeOptions, changed_recipe
 from neocog.api.training.unread import OVERRULED, READERS
 from neocog.errors import UserError
 from neocog.training.network.averages import make_average
+from neocog.training.network.low_rank import add_low_rank
 from neocog.training.optimizers.make import make_optimizer
 from neocog.training.recipes.recipe import AVERAGES, OPTIMIZERS, SCHEDULES, Recipe
 from neocog.training.schedule import rate
@@ -101,7 +102,30 @@ def test_every_line_of_the_tables_was_tried_above() -> None:
         "average_from",
     }
     assert set(READERS) == tried
-    assert {name for name, _, _ in OVERRULED} == {"momentum", "decay_rate", "decay_all"}
+    finetuning = {"keep_probe", "lora_alpha", "lora_layers"}
+    assert {name for name, _, _ in OVERRULED} == {"momentum", "decay_rate", "decay_all"} | finetuning
+
+
+def stands_beside(recipe: Recipe) -> list[tuple[str, float]]:
+    """Where LoRA stands in a net of two layers before the last one, and what it is multiplied by."""
+    net = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5), nn.Linear(5, 2))
+    names = add_low_rank(net, recipe, "2", (1, 1, 5))
+    return [(name, net.get_submodule(name).scale) for name in names]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("lora", [0, 2])
+@pytest.mark.parametrize("knob", [{"lora_alpha": 3.0}, {"lora_layers": ("1",)}], ids=list)
+def test_knobs_of_lora_are_read_beside_its_rank_alone(lora: int, knob: dict[str, Any]) -> None:
+    base = replace(BASE, lora=lora, lora_layers=("?",))
+    assert is_read({"lora": lora, **knob}) == bool(lora)
+    assert (stands_beside(base) != stands_beside(replace(base, **knob))) == bool(lora)
+
+
+@pytest.mark.parametrize("head_start", [False, True])
+def test_a_probe_is_kept_where_there_is_one(head_start: bool) -> None:
+    """That it is then is shown by runs (test_api_finetune.py)."""
+    assert is_read({"keep_probe": True, "head_start": head_start}) == head_start
+    assert is_read({"keep_probe": False})
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ROWS = [
     "evaluation",
     "probe",
     "training",
-    "adapt inside retrieve",
+    "adapt inside retrieval",
     "experiments",
     "api",
     "server explorer",

@@ -57,6 +57,11 @@ recipes = st.builds(
     sizes=st.lists(count, max_size=4).map(tuple),  # fewer than epochs
     drop_path=st.none() | share,
     freeze=st.lists(st.text()).map(tuple),
+    head_epochs=st.integers(0, 4),
+    unfreeze=st.floats(0, 4),
+    lora=st.integers(0, 64),
+    lora_alpha=st.none() | above_0,
+    lora_layers=st.lists(st.text()).map(tuple),
     average=st.sampled_from(AVERAGES),
     average_decay=st.floats(0, 0.9),
     best_by=st.sampled_from(METRICS),

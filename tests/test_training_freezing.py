@@ -82,6 +82,14 @@ def test_synchronised_batch_norm_is_held_too() -> None:
     assert not net.get_parameter("stem.bn.weight").requires_grad
 
 
+def test_statistics_alone_stay_where_scale_and_shift_are_to_learn() -> None:
+    net, recipe = network(), Recipe(freeze_bn_stats=True)
+    assert freeze(net, recipe) == 0
+    _, moved = trained(net, recipe)
+    still = {f"{bn}.{own}" for bn in ("stem.bn", "body.bn") for own in NORM - {"weight", "bias"}}
+    assert moved == set(net.state_dict()) - still
+
+
 def test_nothing_is_frozen_unless_asked() -> None:
     net = network()
     assert freeze(net, Recipe()) == 0

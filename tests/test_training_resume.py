@@ -23,6 +23,7 @@ LEARNERS = {
     "mixup, one-cycle, two passes": "--mixup .4 --sched one-cycle --opt nesterov --grad-accum-steps 2 --epochs 8",
     "balanced, repeats, lookahead": "--balanced --aug-repeats 2 --average lookahead --ema-decay .5 --epochs 4",
     "whitened, shifted, polyak": "--whiten --shift .1 --flip --average polyak --epochs 5",
+    "probe first, unfrozen, pulled back": "--head-start --head-epochs 1 --unfreeze 1 --l2sp .05 --epochs 6",
     "sdlm": "-m net.py:plain --opt sdlm --lr .001 --best-by top5 --epochs 4",
 }
 

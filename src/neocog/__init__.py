@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from neocog.analysis.receptive_field import receptive_fields as receptive_fields
     from neocog.analysis.table import summarize as summarize
     from neocog.analysis.trace import trace as trace
+    from neocog.api.adapting.adapt import adapt as adapt
+    from neocog.api.adapting.result import Adaptation as Adaptation
     from neocog.api.bench import bench as bench
     from neocog.api.classifier import Classifier as Classifier
     from neocog.api.classifier import load as load
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from neocog.api.probing.result import Probe as Probe
     from neocog.api.reproduce import Reproduction as Reproduction
     from neocog.api.reproduce import reproduce as reproduce
+    from neocog.api.retrieval.found import Retrieval as Retrieval
+    from neocog.api.retrieval.retrieve import retrieve as retrieve
     from neocog.api.summary import ModelSummary as ModelSummary
     from neocog.api.summary import summary as summary
     from neocog.api.training.seeds import SeedRuns as SeedRuns
@@ -57,6 +61,8 @@ if TYPE_CHECKING:
     from neocog.weights.report import LoadReport as LoadReport
 
 _PLACES = {
+    "Adaptation": "api.adapting.result",
+    "adapt": "api.adapting.adapt",
     "bench": "api.bench",
     "Classifier": "api.classifier",
     "load": "api.classifier",
@@ -76,6 +82,8 @@ _PLACES = {
     "list_models": "api.listing",
     "model_card": "api.listing",
     "models_table": "api.listing",
+    "Retrieval": "api.retrieval.found",
+    "retrieve": "api.retrieval.retrieve",
     "SeedRuns": "api.training.seeds",
     "train_seeds": "api.training.seeds",
     "ModelSummary": "api.summary",

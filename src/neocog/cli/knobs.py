@@ -35,6 +35,7 @@ FLAGS = (
     Flag("betas", ("--opt-betas",), tuple, "of adam and lamb, such as 0.9,0.999"),
     Flag("eps", ("--opt-eps",), float, "the optimizer's epsilon"),
     Flag("weight_decay", ("--weight-decay", "--wd"), float, "weight decay"),
+    Flag("l2sp", ("--l2sp",), float, "pull of trained weights to where they began; --wd is the last layer's"),
     Flag("decay_all", ("--decay-all",), bool, "weight decay on biases and norms, too"),
     Flag("layer_decay", ("--layer-decay",), float, "factor of the rate from each block to the one before"),
     Flag("head_lr", ("--head-lr",), float, "factor of the rate for the last layer"),
@@ -92,6 +93,15 @@ FLAGS = (
     Flag("sizes", ("--sizes",), tuple, "progressive resizing: sides before the last part, such as 128,160"),
     Flag("dropout", ("--drop", "--dropout"), float, "probability of dropout layers"),
     Flag("drop_path", ("--drop-path",), float, "probability of leaving out a residual branch"),
+    Flag("head_start", ("--head-start",), bool, "the last layer begins as the probe on the frozen network"),
+    Flag(
+        "keep_probe", ("--keep-probe",), bool, "take the probe where training does not lead to a better one"
+    ),
+    Flag("head_epochs", ("--head-epochs", "--freeze-epochs"), int, "first epochs, of the last layer alone"),
+    Flag("unfreeze", ("--unfreeze",), float, "epochs from one block that begins to learn to the one before"),
+    Flag("lora", ("--lora", "--lora-rank"), int, "rank of LoRA beside the attention's queries and values"),
+    Flag("lora_alpha", ("--lora-alpha",), float, "what LoRA adds counts alpha / rank; the rank if not given"),
+    Flag("lora_layers", ("--lora-layers",), list, "pattern of the linear layers of LoRA; repeat it"),
     Flag(
         "freeze",
         ("--freeze",),
@@ -99,6 +109,7 @@ FLAGS = (
         "pattern of parameters that stay as they are, such as 'layer1.*'; repeat it",
     ),
     Flag("freeze_bn", ("--freeze-bn",), bool, "batch norms stay as they are"),
+    Flag("freeze_bn_stats", ("--freeze-bn-stats",), bool, "batch norms keep their statistics alone"),
     Flag("whiten", ("--whiten",), bool, "the first convolution whitens patches and stays so"),
     Flag("average", ("--average",), str, "none, ema, polyak or lookahead"),
     Flag(

@@ -9,6 +9,7 @@ from io import TextIOWrapper
 import typer
 
 from neocog.cli import (
+    adapt,
     bench,
     calibrate,
     compare,
@@ -23,6 +24,7 @@ from neocog.cli import (
     predict,
     probe,
     reproduce,
+    retrieve,
     robustness,
     summary,
     train,
@@ -48,9 +50,11 @@ app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
+app.command("adapt")(adapt.adapt)
 app.command("predict")(predict.predict)
 app.command("embed")(embed.embed)
 app.command("probe")(probe.probe)
+app.command("retrieve")(retrieve.retrieve)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)

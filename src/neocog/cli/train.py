@@ -224,6 +224,8 @@ def _summary(run: Run) -> None:
     out(_scores_of_several(figures) if several else _accuracy(figures))
     if figures["leakage"]["same"]:
         out((LeakedSeveral if several else Leaked)(**figures["leakage"]))
+    if figures.get("beside_probe"):
+        out(figures["beside_probe"]["words"])
     for line in run.comparison:
         out(f"  beside it: {line}")
     if figures["skipped"]:

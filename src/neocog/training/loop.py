@@ -29,7 +29,8 @@ from neocog.training.judging import Normalise, judge
 from neocog.training.machine import PLAIN, Machine, prepared
 from neocog.training.network.averages import Average
 from neocog.training.network.ending import end_of_run
-from neocog.training.network.freezing import freeze, held_still
+from neocog.training.network.freezing import freeze
+from neocog.training.network.unfreezing import let_learn
 from neocog.training.network.whitening import whiten_first
 from neocog.training.objective.losses import Criterion, forward_and_loss, make_criterion, with_auxiliary
 from neocog.training.optimizers.make import Measures
@@ -110,7 +111,7 @@ def train_loop(
             loader.seek(state.position)
             measure_curvature(state, task, order, learner)
             learner.model.train()
-            held_still(net, recipe)
+            let_learn(state, recipe, task.head, epoch, progress.say)
             augment = augmentation(recipe, epoch, task.preprocess.size)
             clock = Waiting(state.waited, state.seconds)
             for batches in in_steps(clock.over(prefetch_to(loader, device)), recipe.accumulate):
@@ -192,7 +193,9 @@ def learner_of(net: nn.Module, task: Task, recipe: Recipe, order: Order, setting
     # before the processes agree on whose gradients they share: those frozen later would be waited for in vain
     freeze(net, recipe)
     learning, world = with_auxiliary(net), setting.world
-    unused = world.size > 1 and bool(left_out(learning, whole(first_pictures(task.train, order, 0, 2)[0])))
+    unused = world.size > 1 and (
+        recipe.gradual or bool(left_out(learning, whole(first_pictures(task.train, order, 0, 2)[0])))
+    )
     model = distributed(prepared(learning, setting.machine), world, device, unused)
     criterion = make_criterion(recipe, classes, class_counts(task.train, classes))
     return Learner(model, normalise, whole, criterion, recipe, classes, setting)

@@ -16,6 +16,7 @@ from neocog.errors import UserError
 from neocog.evaluation.metrics import Figures
 from neocog.evaluation.several import judged_again
 from neocog.training.network.averages import Average, make_average
+from neocog.training.optimizers.l2sp import Anchor, make_anchor
 from neocog.training.optimizers.make import make_optimizer
 from neocog.training.optimizers.state import optimizer_tensors, restore_optimizer
 from neocog.training.recipes.recipe import Recipe
@@ -68,6 +69,8 @@ class State:
     average: Average | None
     position: Position
     """epoch, from 0, and how many of its pictures are done"""
+    anchor: Anchor | None = None
+    """what pulls trained weights towards where they began"""
     step: int = 0
     """steps done"""
     plateau: Plateau = field(default_factory=Plateau)
@@ -98,6 +101,8 @@ class State:
         """The step along the gradients that are there, of `steps` in all."""
         if clip is not None:
             nn.utils.clip_grad_norm_(self.net.parameters(), clip)
+        if self.anchor:
+            self.anchor.pull(self.optimizer)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
@@ -154,12 +159,18 @@ class State:
             "lr": self.lr,
             "seconds": self.seconds,
             "waited": self.waited,
+            "began with": self.anchor.digest if self.anchor else None,
         }
         return Checkpoint(self.step, tensors, facts)
 
     def restore(self, stored: Checkpoint) -> None:
         """Become what was stored; the network and the optimizer are changed in place."""
         facts = stored.facts
+        if self.anchor and facts.get("began with") != self.anchor.digest:
+            raise UserError(
+                "the checkpoint's run pulls its weights towards others than these (l2sp); give the --weights that it "
+                "began with, or another --output to start anew"
+            )
         try:
             self.net.load_state_dict(_part(stored.tensors, "net."))
         except RuntimeError as error:
@@ -181,8 +192,8 @@ class State:
 def begun(net: nn.Module, head: str, recipe: Recipe, seed: int) -> State:
     """A run at its beginning. `head` is the name of the last layer; what is not to learn is frozen already."""
     net.zero_grad(set_to_none=True)  # of whatever was tried before
-    optimizer = make_optimizer(net, recipe, head)
-    return State(net, optimizer, make_average(net, recipe), Position(seed, 0))
+    optimizer, anchor = make_optimizer(net, recipe, head), make_anchor(net, recipe, head)
+    return State(net, optimizer, make_average(net, recipe), Position(seed, 0), anchor)
 
 
 def better(value: float, than: float, figure: str) -> bool:

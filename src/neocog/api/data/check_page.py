@@ -8,15 +8,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from neocog.api.thumbnails import thumbnail
 from neocog.data.checks.finding import Finding
 from neocog.data.checks.kinds import KINDS
 from neocog.data.checks.labels import label_names
 from neocog.data.dataset import Dataset
-from neocog.data.decode import decode
 from neocog.draw.check import CheckPage, Group, Section, Thumb, render_check
-from neocog.errors import Unreadable
 
 if TYPE_CHECKING:
     from neocog.api.data.check import DataCheck
@@ -83,17 +81,5 @@ def _thumb(dataset: Dataset, index: int, readable: bool) -> Thumb:
         path=dataset.short_name(index),
         label=labels[0] if labels else "",
         part=str(dataset.parts[index]),
-        pixels=_pixels(dataset, index) if readable else None,
+        pixels=thumbnail(dataset.samples, index, SIDE) if readable else None,
     )
-
-
-def _pixels(dataset: Dataset, index: int) -> NDArray[np.uint8] | None:
-    try:
-        decoded = decode(dataset.samples.read(index), 3, (SIDE, SIDE))
-    except Unreadable:  # it is also told as such, or was moved away meanwhile
-        return None
-    image, box = decoded.image, decoded.box
-    wide, high = box[2] - box[0], box[3] - box[1]
-    scale = min(1.0, SIDE / max(wide, high))
-    size = (max(1, round(wide * scale)), max(1, round(high * scale)))
-    return np.asarray(image.resize(size, box=box))

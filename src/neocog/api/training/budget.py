@@ -49,7 +49,7 @@ class Speed:
     learn: float | None = None
     """pictures a second in a training step; None where judging alone takes too long, and for the probe"""
     fit: float = 0.0
-    """seconds that the linear classifier takes"""
+    """seconds that the linear classifier takes; where training begins with it, those of its features, too"""
     closing: float = 0.0
     """seconds for what comes after training: the engine, the self-test, the files"""
 
@@ -167,7 +167,7 @@ def _once(speed: Speed, counts: Counts) -> float:
         return pictures / speed.read + pictures / speed.judge + speed.fit + speed.closing
     tried = TRIED * min(counts.batch, counts.train) / (speed.learn or speed.judge)
     read = (pictures + counts.held_out) / speed.read  # what judges is read again, at its own size
-    return read + tried + counts.held_out / speed.judge + speed.closing
+    return speed.fit + read + tried + counts.held_out / speed.judge + speed.closing
 
 
 def _epoch(speed: Speed, counts: Counts) -> float:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from neocog.api import names
 from neocog.api.answers import answers_of
 from neocog.api.networks import backbone_from
+from neocog.api.training.beginning import fresh, put_in_head
+from neocog.api.training.beside_probe import Verdict, beside_probe
+from neocog.api.training.head_start import Probed, as_probed, probed
 from neocog.api.training.held_out import Split, split_readable
 from neocog.api.training.learned import Learned, Stopped
 from neocog.api.training.pixels import Read, for_crops, read_pixels
@@ -25,19 +28,18 @@ from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Subset
 from neocog.errors import UserError
 from neocog.inference.engines import choose
-from neocog.inference.network import Head
+from neocog.inference.network import Floats, Head
 from neocog.progress import Progress
 from neocog.training.resume.interruption import is_time_over
 from neocog.weights.digest import digest
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from neocog.experiments.digits import Row
     from neocog.training.loop import Task, Trained
     from neocog.training.machine import Machine
     from neocog.training.processes.distributed import World
-    from neocog.training.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,8 @@ class Ready:
     machine: Machine
     taught: Taught | None
     """what a teacher added to the training pictures"""
+    probed: Probed | None
+    """the last layer that the run begins with; None where it is drawn, and in all processes but the first"""
 
 
 def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | Stopped | None:
@@ -113,8 +117,11 @@ def get_ready(plan: Plan, told: Progress, folder: Path, world: World) -> Ready:
         classes=len(plan.dataset.classes),
         head=head,
     )
+    found = probed(plan, split, told) if recipe.head_start and world.first else None
+    if found:
+        put_in_head(net, head, found.head)
     machine = ready_machine(plan, net, task, folder, told, world)
-    return Ready(net, head, added, task, split, read.skipped, machine, taught)
+    return Ready(net, head, added, task, split, read.skipped, machine, taught, found)
 
 
 def _taught(
@@ -124,48 +131,6 @@ def _taught(
         return None
     judging = frozenset(split.hashes[i] for i in split.held_out.tolist())
     return taught_by(plan.teacher, train, plan.dataset.classes, judging, preprocess, told)
-
-
-def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
-    """A network with drawn or given weights and a last layer for the classes; that layer's name, and was it added."""
-    import torch
-
-    from neocog.models.head import Flat, find_head, run_once, width, with_head
-    from neocog.training.network.noise import set_noise
-    from neocog.training.network.progressive import initialise_from
-    from neocog.weights.load import load_weights
-
-    shape = (plan.preprocess.channels, *plan.preprocess.size)
-    classes = len(plan.dataset.classes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(plan.seed)
-        net = names.build_module(plan.reference, plan.preprocess.channels, aux=recipe.aux_weight > 0)
-        shallower = _shallower(net, plan)
-        if plan.weights and not shallower:
-            load_weights(net, plan.weights, name=str(plan.reference), head="fresh")
-        head = find_head(net, shape)
-        if head:
-            net = with_head(net, head, classes, False, width(net.get_submodule(head)))
-        else:
-            features = Flat()(run_once(net, torch.zeros(1, *shape))).shape[1]
-            net = with_head(net, "classifier", classes, True, features)
-        if shallower:
-            initialise_from(net, shallower)
-    set_noise(net, recipe)
-    return net, head or "classifier", head is None
-
-
-def _shallower(net: nn.Module, plan: Plan) -> dict[str, Tensor]:
-    """Tensors of the shallower VGG that this one begins with; none where the weights are to be taken as they are."""
-    if plan.weights is None or plan.recipe_name != "vgg-2014":
-        return {}
-    import torch
-
-    from neocog.training.network.progressive import is_shallower
-    from neocog.weights.read import read_weights
-
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in read_weights(plan.weights).items()}
-    return tensors if is_shallower(net, tensors) else {}
 
 
 def _held_out(plan: Plan, read: Read, split: Split, same: bool, told: Progress) -> Labelled:
@@ -195,26 +160,32 @@ def identity(plan: Plan, ready: Ready) -> Mapping[str, Any]:
     return {**known_before(plan), "pictures": digest({**parts, "labels": plan.dataset.answers})}
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The network that the bundle gets, as it was built, and what it says about the held-out pictures."""
+
+    net: nn.Module
+    probabilities: Floats
+    mirrored: bool
+    train_loss: float | None
+    verdict: Verdict | None = None
+
+
 def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Learned:
     """The trained network with its answers on the held-out pictures, ready to be written."""
     from neocog.models.classifier import drop_auxiliary
-    from neocog.training.judging import probabilities_of
-    from neocog.training.loop import normaliser
 
-    recipe, device = plan.loop_recipe, next(ready.net.parameters()).device
-    normalise = normaliser(plan.preprocess, device)
-    probabilities = probabilities_of(
-        ready.net, ready.task.held_out, normalise, plan.workers, recipe.flip_test
-    )
-    net = ready.net.cpu()
+    device = next(ready.net.parameters()).device
+    kept = _kept(plan, ready, trained)
+    net = kept.net.cpu()
     drop_auxiliary(net)
-    backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here", recipe.flip_test)
+    backbone = backbone_from(net, plan.reference, plan.preprocess, "trained here", kept.mirrored)
     tensors = {name: tensor.detach().contiguous().numpy() for name, tensor in net.state_dict().items()}
     weight, bias = (tensors[f"{ready.head}.{name}"] for name in ("weight", "bias"))
     layer = Head(weight, bias, answers_of(plan.dataset).activation)
     chosen = choose(backbone.network, layer, plan.engine, plan.device)
     with told.step("comparison", 1):
-        comparison = _pixel_rows(plan, ready.split)
+        comparison = (*_pixel_rows(plan, ready.split), *_other_row(kept.verdict))
     return Learned(
         network=backbone.network,
         head=layer,
@@ -223,27 +194,68 @@ def described(plan: Plan, ready: Ready, trained: Trained, told: Progress) -> Lea
         head_added=ready.head_added,
         engine=chosen,
         split=ready.split,
-        train_loss=trained.epochs[-1].train_loss if trained.epochs else None,
-        probabilities=probabilities,
+        train_loss=kept.train_loss,
+        probabilities=kept.probabilities,
         skipped=ready.skipped,
         license="trained here; the pictures' owner decides",
-        mirrored=recipe.flip_test,
-        facts=_facts(device, ready, trained),
+        mirrored=kept.mirrored,
+        facts=_facts(device, ready, trained, kept.verdict),
         epochs=tuple(trained.epochs),
         comparison=comparison,
         interrupted=trained.interrupted,
+        verdict=kept.verdict,
     )
 
 
-def _facts(device: object, ready: Ready, trained: Trained) -> dict[str, Any]:
+def _kept(plan: Plan, ready: Ready, trained: Trained) -> Kept:
+    """The trained network, or the one that it began as where that one is taken."""
+    from neocog.training.judging import probabilities_of
+    from neocog.training.loop import normaliser
+    from neocog.training.network.low_rank import merge_low_rank
+
+    recipe, net = plan.loop_recipe, ready.net
+    merge_low_rank(net)
+    normalise = normaliser(plan.preprocess, next(net.parameters()).device)
+    said = probabilities_of(net, ready.task.held_out, normalise, plan.workers, recipe.flip_test)
+    loss = trained.epochs[-1].train_loss if trained.epochs else None
+    if ready.probed is None:
+        return Kept(net, said, recipe.flip_test, loss)
+    answers, truth = answers_of(plan.dataset), plan.dataset.answers[ready.split.held_out]
+    both = said, ready.probed.probabilities
+    own, other = (answers.score(each, truth, plan.dataset.classes) for each in both)
+    verdict = beside_probe(*both, truth, (own, other), recipe.keep_probe)
+    if verdict.kept == "trained":
+        return Kept(net, said, recipe.flip_test, loss, verdict)
+    before = as_probed(plan, ready.probed.head)
+    return Kept(before, ready.probed.probabilities, False, ready.probed.train_loss, verdict)
+
+
+def _facts(device: object, ready: Ready, trained: Trained, verdict: Verdict | None) -> dict[str, Any]:
     facts = {
         "device": str(device),
         "machine": ready.machine.to_json(),
         "interrupted": trained.interrupted,
         "teacher": ready.taught.summary if ready.taught else None,
         "weights of epoch": trained.chosen,
+        "first last layer": ready.probed.facts if ready.probed else None,
+        "beside the probe": str(verdict) if verdict else None,
     }
     return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+def _other_row(verdict: Verdict | None) -> tuple[Row, ...]:
+    """Of the trained network and the probe that it began with, the one that the bundle does not have."""
+    if verdict is None or verdict.figure != "top1":
+        return ()
+    from neocog.evaluation.intervals import wilson
+    from neocog.experiments.digits import Row
+
+    name, share = "the probe before fine-tuning", verdict.probe
+    if verdict.kept == "probe":
+        name, share = "the fine-tuned network", verdict.trained
+    n = verdict.paired.n
+    note = f"same held-out pictures, McNemar's p = {verdict.paired.p:.2g}"
+    return (Row(name, share, *wilson(round(share * n), n), note),)
 
 
 def _pixel_rows(plan: Plan, split: Split) -> tuple[Row, ...]:

@@ -75,6 +75,18 @@ def expected_counts(dataset: Dataset, val_fraction: float) -> tuple[int, int]:
     return max(1, train if judged else train - held_out), held_out
 
 
+def expected_per_class(dataset: Dataset, val_fraction: float) -> float:
+    """About how many pictures to train on a class has: the median, before any is read."""
+    trains = dataset.parts == ("train" if (dataset.parts == "train").any() else "")
+    if dataset.targets is not None:
+        counts = dataset.targets[trains].sum(axis=0)
+    else:
+        labels = dataset.labels[trains]
+        counts = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
+    train, _ = expected_counts(dataset, val_fraction)
+    return float(np.median(counts)) * train / max(1, int(trains.sum()))
+
+
 def _sides(
     plan: Plan, indices: NDArray[np.int64], hashes: NDArray[np.uint8], told: Progress
 ) -> tuple[Mask, Mask]:

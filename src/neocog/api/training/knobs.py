@@ -27,6 +27,7 @@ class RecipeOptions(TypedDict, total=False):
     betas: tuple[float, float] | None
     eps: float | None
     weight_decay: float | None
+    l2sp: float | None
     decay_all: bool | None
     layer_decay: float | None
     head_lr: float | None
@@ -50,8 +51,16 @@ class RecipeOptions(TypedDict, total=False):
     sizes: tuple[int, ...] | None
     dropout: float | None
     drop_path: float | None
+    head_start: bool | None
+    keep_probe: bool | None
+    head_epochs: int | None
+    unfreeze: float | None
+    lora: int | None
+    lora_alpha: float | None
+    lora_layers: Sequence[str] | None
     freeze: Sequence[str] | None
     freeze_bn: bool | None
+    freeze_bn_stats: bool | None
     whiten: bool | None
     average: str | None
     average_decay: float | None
@@ -97,8 +106,9 @@ def changed_recipe(base: Recipe, options: RecipeOptions, classes: tuple[str, ...
     if isinstance(given.get("class_weights"), str | Path) and given["class_weights"] not in WEIGHTINGS:
         changes["class_weights"] = class_weights_from(Path(given["class_weights"]).expanduser(), classes)
     epochs = given.get("epochs", base.epochs)
-    if isinstance(given.get("freeze"), str):
-        changes["freeze"] = (given["freeze"],)
+    for name in ("freeze", "lora_layers"):
+        if isinstance(given.get(name), str):
+            changes[name] = (given[name],)
     _in_shares(changes, given, epochs)
     _by_schedule(changes, changes.get("schedule", base.schedule))
     if "patience" in given and not (base.best_by or "best_by" in given):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neocog.api.answers import answers_of
-from neocog.api.networks import backbone_of
+from neocog.api.networks import Backbone, backbone_of
+from neocog.api.training.beside_probe import Verdict
 from neocog.api.training.held_out import Split, split_readable
 from neocog.api.training.plan import Plan
 from neocog.inference.engines import Chosen, choose, recheck
@@ -56,6 +57,8 @@ class Learned:
     comparison: tuple[Row, ...] = ()
     interrupted: str = ""
     """why it ended before its time"""
+    verdict: Verdict | None = None
+    """whether it is better than the probe that it began with"""
 
 
 def learn_probe(plan: Plan, told: Progress) -> Learned:
@@ -63,12 +66,7 @@ def learn_probe(plan: Plan, told: Progress) -> Learned:
     dataset, answers = plan.dataset, answers_of(plan.dataset)
     with told.step("engine", 1):
         backbone = backbone_of(plan.reference, plan.preprocess, plan.weights)
-        chosen = choose(backbone.network, None, plan.engine, plan.device)
-    if backbone.source == "drawn at random":
-        told.say(
-            "warning: the frozen network's weights are drawn at random; give trained ones with --weights"
-        )
-    told.say(f"engine: {chosen.engine.name}, {chosen.why}")
+    chosen = engine_for(plan, backbone, told)
     found = extract(dataset.samples, backbone.network, chosen.engine, told)
     split = split_readable(plan, found.indices, found.hashes, found.skipped, told)
     rows = np.full(len(dataset), -1)
@@ -94,11 +92,23 @@ def learn_probe(plan: Plan, told: Progress) -> Learned:
         probabilities=fit.head.probabilities(held_out),
         skipped=found.skipped,
         license=backbone.license,
-        facts={**_facts(fit), "weights": backbone.source, "features from the cache": found.cached},
+        facts={**fit_facts(fit), "weights": backbone.source, "features from the cache": found.cached},
     )
 
 
-def _facts(fit: Fit) -> dict[str, Any]:
+def engine_for(plan: Plan, backbone: Backbone, told: Progress) -> Chosen:
+    """What computes the frozen network's features."""
+    with told.step("engine", 1):
+        chosen = choose(backbone.network, None, plan.engine, plan.device)
+    if backbone.source == "drawn at random":
+        told.say(
+            "warning: the frozen network's weights are drawn at random; give trained ones with --weights"
+        )
+    told.say(f"engine: {chosen.engine.name}, {chosen.why}")
+    return chosen
+
+
+def fit_facts(fit: Fit) -> dict[str, Any]:
     return {
         "classifier": "logistic regression on standardised features, folded into the last layer",
         "C": fit.C,

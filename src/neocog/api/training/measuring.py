@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.networks import backbone_of
+from neocog.api.training.beginning import fresh
 from neocog.api.training.budget import Kind, Speed
-from neocog.api.training.by_gradient import fresh
 from neocog.api.training.pixels import for_crops, read_pixels
 from neocog.api.training.plan import Plan
 from neocog.data.decode import Pixels
@@ -54,9 +54,8 @@ def probe_speed(plan: Plan) -> Speed:
     with clocked() as took:
         for _ in stream(samples, plan.preprocess, engine):
             pass
-    n, classes = len(samples), len(dataset.classes)
-    rows = min(len(dataset), FITTED)
-    fit = fit_seconds(rows, features[0].shape[1], classes) * len(dataset) / rows if features else 0.0
+    n = len(samples)
+    fit = whole_fit_seconds(plan, features[0].shape[1]) if features else 0.0
     parameters = sum(tensor.size for tensor in backbone.tensors.values())
     alone = max(took[0] - read, took[0] / 10)  # reading and computing share the threads
     return Speed(
@@ -64,10 +63,14 @@ def probe_speed(plan: Plan) -> Speed:
     )
 
 
-def step_speed(kind: Kind, plan: Plan) -> Speed:
-    """Of real training steps, augmentation included, in float32: what a run chooses instead is no slower."""
+def step_speed(kind: Kind, plan: Plan, fit: float | None = None) -> Speed:
+    """Of real training steps, augmentation included, in float32: what a run chooses instead is no slower.
+
+    `fit` is the seconds that the linear classifier takes, where they are known.
+    """
     import torch
 
+    from neocog.models.head import width
     from neocog.training.loop import Setting, augmentation, learner_of, order_of
     from neocog.training.machine import Machine
     from neocog.training.processes.exchange import ALONE, own_device
@@ -89,8 +92,12 @@ def step_speed(kind: Kind, plan: Plan) -> Speed:
         with clocked() as took, torch.inference_mode():
             net(sample).float().sum().item()  # waits for a device that computes on its own
     parameters = sum(parameter.numel() for parameter in net.parameters())
-    judge = len(sample) / took[0]
-    return Speed(kind, plan.preprocess.size[0], read, judge, learn, 0.0, closing(CLOSING, parameters))
+    judge, n = len(sample) / took[0], len(plan.dataset)
+    start = 0.0
+    if recipe.head_start:
+        fit = whole_fit_seconds(plan, width(net.get_submodule(head))) if fit is None else fit
+        start = n / read + n / judge + fit
+    return Speed(kind, plan.preprocess.size[0], read, judge, learn, start, closing(CLOSING, parameters))
 
 
 def closing(least: float, parameters: int) -> float:
@@ -104,6 +111,13 @@ def busyness() -> float:
     for _ in range(HASHES):
         hashlib.sha256(block)
     return max(1.0, (perf_counter() - start) / max(thread_time() - used, 1e-6))
+
+
+def whole_fit_seconds(plan: Plan, features: int) -> float:
+    """Of the linear classifier on as many rows as there are pictures, by a fit on fewer."""
+    n = len(plan.dataset)
+    rows = min(n, FITTED)
+    return fit_seconds(rows, features, len(plan.dataset.classes)) * n / rows
 
 
 def fit_seconds(rows: int, features: int, classes: int) -> float:

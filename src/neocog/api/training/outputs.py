@@ -173,6 +173,7 @@ def _figures(
         "n_val": len(learned.split.held_out),
         "leakage": asdict(found),
         "interrupted": learned.interrupted,
+        "beside_probe": learned.verdict.to_json() if learned.verdict else None,
         "skipped": [{"path": samples.name(i), "reason": reason} for i, reason in learned.skipped],
         "quarantined": [gone.to_json() for gone in plan.dataset.quarantined],
         "seconds": {step: round(s, 3) for step, s in seconds.items()},

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "efficientnet_lite0"
 PROBE = "probe"
 HYPERRULE = "bit-hyperrule"
-FROM_TRAINED = ("finetune", "vit-finetune", HYPERRULE)
+FINETUNE = "finetune"
+FROM_TRAINED = (FINETUNE, "vit-finetune", HYPERRULE)
 """recipes that begin with trained weights"""
 
 
@@ -95,9 +96,11 @@ class Plan:
 
     @property
     def steered(self) -> bool:
-        """Whether held-out pictures decide about the training: which epoch is taken, its end, when the rate falls."""
+        """Whether held-out pictures decide: which epoch or beginning is taken, when training ends, the rate falls."""
         recipe = self.by_gradient
-        return recipe is not None and (recipe.best_by is not None or recipe.schedule == "plateau")
+        return recipe is not None and (
+            recipe.best_by is not None or recipe.schedule == "plateau" or recipe.keep_probe
+        )
 
     @property
     def loop_recipe(self) -> Recipe:

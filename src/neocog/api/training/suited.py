@@ -1,9 +1,9 @@
-"""Recipes suited to the data: to how many classes a picture shows; by BiT's HyperRule, to how many there are."""
+"""Recipes suited to the data: to how many classes a picture shows; to how many pictures there are."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neocog.api.training.held_out import expected_counts
 from neocog.api.training.knobs import RecipeOptions
@@ -37,6 +37,40 @@ def suited_recipe(recipe: AnyRecipe, changes: RecipeOptions, several: bool) -> t
             f"best_by {recipe.best_by} is for pictures that show several classes; take {', '.join(OF_ONE)}"
         )
     return recipe, ""
+
+
+FEW = 10  # pictures of a class to learn from, below which there is little that all weights could learn
+FEW_STEPS = 8  # of an epoch, which smaller batches give where pictures are few
+SMALLEST_BATCH = 8
+
+
+def for_finetuning(
+    recipe: Recipe, changes: RecipeOptions, per_class: float, pictures: int
+) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe `finetune` for `pictures` to learn from, `per_class` of a class; and what was decided about it.
+
+    What the user gives stays as it is.
+    """
+    made: dict[str, Any] = {}
+    why: list[str] = []
+    if recipe.lora and "layer_decay" not in changes:
+        made["layer_decay"] = 1.0
+        why.append("layer_decay: 1, since what LoRA adds begins at 0 in every block")
+    if per_class >= FEW:
+        return replace(recipe, **made), tuple(why)
+    why.append(
+        f"few: about {per_class:.0f} pictures of a class to learn from, with which fine-tuning is seldom better than "
+        "the probe that it begins with (--recipe probe, docs/finetune.md)"
+    )
+    batch = max(SMALLEST_BATCH, min(recipe.batch_size, pictures // FEW_STEPS))
+    if "batch_size" not in changes and batch < recipe.batch_size:
+        made["batch_size"] = batch
+        why.append(f"batch_size: {batch}, so that an epoch of so few pictures has some steps")
+    if not (recipe.freeze_bn or recipe.freeze_bn_stats or recipe.lora):
+        why.append(
+            "few: batch norm's statistics will be those of these pictures; --freeze-bn keeps the trained ones"
+        )
+    return replace(recipe, **made), tuple(why)
 
 
 def by_hyperrule(dataset: Dataset, val_fraction: float) -> tuple[Recipe, int]:

@@ -33,6 +33,12 @@ OVERRULED: tuple[tuple[str, Callable[[Recipe], bool], str], ...] = (
         lambda r: r.decay_all and not r.weight_decay,
         "the weight decay is 0, on weights as on all else",
     ),
+    (
+        "keep_probe",
+        lambda r: r.keep_probe and not r.head_start,
+        "there is no probe to keep without head_start",
+    ),
+    *((name, lambda r: not r.lora, "lora, the rank, is 0") for name in ("lora_alpha", "lora_layers")),
 )
 """knobs that are read, but for what is said"""
 

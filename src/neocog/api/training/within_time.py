@@ -111,7 +111,7 @@ def _trained(given: Mapping[str, Any], digits: bool) -> bool:
 
 def lower_blocks(plan: Plan) -> tuple[str, ...]:
     """Patterns of the parameters below the upper third of the network's blocks."""
-    from neocog.api.training.by_gradient import fresh
+    from neocog.api.training.beginning import fresh
     from neocog.training.optimizers.groups import layer_blocks
 
     net, head, _ = fresh(plan, plan.loop_recipe)
@@ -164,7 +164,7 @@ def _measured(kind: Kind, plan: Plan, known: Sequence[Speed], counts: Counts, le
     if beside and beside.judge * left < fewest_epochs(kind, counts) * counts.train:
         return [replace(beside, kind=kind)]
     try:
-        return [probe_speed(plan) if kind == "probe" else step_speed(kind, plan)]
+        return [probe_speed(plan) if kind == "probe" else step_speed(kind, plan, beside and beside.fit)]
     except (UserError, RuntimeError):
         if not known:  # at its own size a network must run
             raise

@@ -10,7 +10,7 @@ from neocog.data.loading.loader import Loader
 from neocog.data.loading.order import Order
 from neocog.data.loading.pictures import Labelled
 from neocog.layers.batch_norm import Layer, precise_batch_norm
-from neocog.training.network.freezing import still_norms
+from neocog.training.network.freezing import norms_in_use
 from neocog.training.recipes.recipe import Recipe
 from neocog.training.resume.interruption import SOON_KILLED
 from neocog.training.state import State
@@ -47,7 +47,7 @@ def measure_statistics(
     net: nn.Module, train: Labelled, recipe: Recipe, whole: Callable[[Tensor], Tensor]
 ) -> None:
     """Running statistics of the batch norms that are not frozen as true averages over training pictures, unchanged."""
-    still = set(still_norms(net, recipe))
+    still = set(norms_in_use(net, recipe))
     if all(layer in still for layer in net.modules() if isinstance(layer, Layer)):
         return
     size = min(len(train), PRECISE_PICTURES)

@@ -36,9 +36,10 @@ def freeze(net: nn.Module, recipe: Recipe) -> int:
 def held_still(net: nn.Module, recipe: Recipe) -> None:
     """Frozen batch norms go to evaluation mode, so that their running statistics stay as they are too.
 
-    `net.train()` undoes it, so this is called after each.
+    With `freeze_bn_stats` all do, and beside LoRA, which keeps the trained weights. `net.train()` undoes it, so this is
+    called after each.
     """
-    for layer in still_norms(net, recipe):
+    for layer in norms_in_use(net, recipe):
         layer.eval()
 
 
@@ -47,6 +48,14 @@ def still_norms(net: nn.Module, recipe: Recipe) -> Iterator[BatchNorm]:
     for name, layer in net.named_modules():
         if isinstance(layer, BatchNorm) and (recipe.freeze_bn or _matches(f"{name}.weight", recipe)):
             yield layer
+
+
+def norms_in_use(net: nn.Module, recipe: Recipe) -> Iterator[BatchNorm]:
+    """Batch norms that use and keep their running statistics while training: all, or those that are frozen."""
+    if recipe.freeze_bn_stats or recipe.lora:
+        yield from (layer for layer in net.modules() if isinstance(layer, BatchNorm))
+    else:
+        yield from still_norms(net, recipe)
 
 
 def _matches(name: str, recipe: Recipe) -> bool:

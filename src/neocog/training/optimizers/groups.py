@@ -24,11 +24,14 @@ def parameter_groups(net: nn.Module, recipe: Recipe, head: str = "") -> list[dic
     Each group has `params`, `weight_decay`, `scale` (factor of the learning rate) and `lr`. Not decayed are biases,
     anything with fewer than two axes, norms and `TOKENS`, unless `recipe.decay_all`. With `recipe.layer_decay` d, block
     i of n (see `layer_blocks`) has the scale d^(n - i), the head 1; BEiT (Bao et al. 2022), as in timm's
-    `param_groups_layer_decay`. `recipe.head_lr` multiplies the head's scale. UserError if nothing is trainable or
-    `head`, the name of the last layer such as "fc", is not there.
+    `param_groups_layer_decay`. `recipe.head_lr` multiplies the head's scale. With `recipe.l2sp` the head alone is
+    decayed: all else is pulled to where it began. UserError if nothing is trainable or `head`, the name of the last
+    layer such as "fc", is not there.
     """
     scales = _scales(net, recipe, head)
     decayed = {name for name, _ in net.named_parameters()} if recipe.decay_all else _weights(net)
+    if recipe.l2sp:
+        decayed &= {name for block in layer_blocks(net, head)[-1:] for name in block}
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in net.named_parameters():
         if not parameter.requires_grad:

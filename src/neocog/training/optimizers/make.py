@@ -44,13 +44,15 @@ def make_optimizer(net: nn.Module, recipe: Recipe, head: str = "") -> Optimizer:
 
 
 def _sgd(groups: Groups, recipe: Recipe) -> Optimizer:
-    return torch.optim.SGD(groups, recipe.lr, momentum=recipe.momentum, fused=_fused(groups))
+    return torch.optim.SGD(groups, recipe.lr, momentum=recipe.momentum, fused=_fused_sgd(groups, recipe))
 
 
 def _nesterov(groups: Groups, recipe: Recipe) -> Optimizer:
     if not recipe.momentum:
         raise UserError("the optimizer nesterov needs a momentum above 0, got 0; sgd takes none")
-    return torch.optim.SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=True, fused=_fused(groups))
+    return torch.optim.SGD(
+        groups, recipe.lr, momentum=recipe.momentum, nesterov=True, fused=_fused_sgd(groups, recipe)
+    )
 
 
 def _krizhevsky(groups: Groups, recipe: Recipe) -> Optimizer:
@@ -80,6 +82,11 @@ def _sdlm(groups: Groups, recipe: Recipe) -> Optimizer:
 
 def _eps(recipe: Recipe) -> dict[str, Any]:
     return {} if recipe.eps is None else {"eps": recipe.eps}
+
+
+def _fused_sgd(groups: Groups, recipe: Recipe) -> bool | None:
+    """Not where parameters of a group begin one after the other: the kernel wants a velocity of all or of none."""
+    return None if recipe.gradual else _fused(groups)
 
 
 def _fused(groups: Groups) -> bool | None:

@@ -31,7 +31,7 @@ def trains_in_training_mode(subject: Subject, net: nn.Module) -> Iterator[Findin
     """Bug 1. `net` is a copy; it is left in training mode."""
     net.train()
     still = [name for name, layer in _norms(net) if not layer.training and _learns(layer)]
-    if still and not subject.recipe.freeze_bn:
+    if still and not (subject.recipe.freeze_bn or subject.recipe.freeze_bn_stats):
         yield error(
             f"{count(len(still), 'batch norm')} stay in evaluation mode after train(): {some(still)}, so their "
             "statistics never follow the weights; mend the network's train(), or say --freeze-bn if it is meant"

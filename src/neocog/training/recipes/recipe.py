@@ -45,6 +45,8 @@ class Recipe:
     """keeps divisions by small gradients bounded; the optimizer's usual one where None"""
     weight_decay: float = 0.02
     """decoupled from the gradient in AdamW and LAMB, added to it in the others"""
+    l2sp: float = 0.0
+    """pull of the trained weights towards where they began; `weight_decay` is then for the last layer alone"""
     decay_all: bool = False
     """weight decay on biases and on what norms learn, too; else on weights alone"""
     layer_decay: float = 1.0
@@ -91,10 +93,26 @@ class Recipe:
     """probability of the network's dropout layers; as built where None"""
     drop_path: float | None = None
     """probability at the last block of leaving a residual branch out, rising linearly from 0; as built where None"""
+    head_start: bool = False
+    """`train` begins with the logistic regression of the frozen network's features (recipe `probe`) as last layer"""
+    keep_probe: bool = False
+    """`train` ends with that beginning where it names more held-out pictures right than the trained network"""
+    head_epochs: int = 0
+    """first epochs, in which the last layer learns alone"""
+    unfreeze: float = 0.0
+    """epochs from the last layer to the block before it, and from each block to the next; 0 for all at once"""
+    lora: int = 0
+    """rank of what is learned beside linear layers, which stay as they are themselves (LoRA); 0 for none"""
+    lora_alpha: float | None = None
+    """what LoRA adds is multiplied by this, divided by the rank; the rank itself where None"""
+    lora_layers: tuple[str, ...] = ()
+    """patterns of the linear layers that LoRA stands beside; the queries and values of all attention where empty"""
     freeze: tuple[str, ...] = ()
     """patterns such as `stem.*` of parameters that stay as they are"""
     freeze_bn: bool = False
     """batch norms stay as they are: running statistics, scale and shift"""
+    freeze_bn_stats: bool = False
+    """batch norms use their running statistics and keep them, while scale and shift learn"""
     whiten: bool = False
     """the first convolution is set to whiten patches of the training pictures and stays so"""
 
@@ -114,6 +132,11 @@ class Recipe:
     balanced or macro-f1; where pictures show several classes loss, map, micro-f1, macro-f1 or exact"""
     patience: int | None = None
     """epochs without a better `best_by` after which training ends"""
+
+    @property
+    def gradual(self) -> bool:
+        """Whether some of the network waits before it learns."""
+        return bool(self.head_epochs or self.unfreeze)
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -174,7 +197,8 @@ SHARE: Rule = "lie in 0..1", lambda x: 0 <= x <= 1
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("epochs", "batch_size", "accumulate", "repeats", "patience"), FROM_1),
     **dict.fromkeys(("weight_decay", "head_lr", "min_lr", "aux_weight"), FROM_0),
-    **dict.fromkeys(("lr", "eps", "clip", "decay_epochs"), ABOVE_0),
+    **dict.fromkeys(("l2sp", "head_epochs", "unfreeze", "lora"), FROM_0),
+    **dict.fromkeys(("lr", "eps", "clip", "decay_epochs", "lora_alpha"), ABOVE_0),
     **dict.fromkeys(("momentum", "warmup", "smoothing", "dropout", "drop_path", "average_from"), BELOW_1),
     "betas": (
         "be two numbers in 0..1, below 1",
@@ -208,6 +232,36 @@ CLASHES: tuple[tuple[Callable[[Recipe], Any], str], ...] = (
     (
         lambda r: r.freeze_bn and r.precise_bn,
         "freeze_bn keeps batch norm's statistics and precise_bn measures them anew; give one of them",
+    ),
+    (
+        lambda r: r.freeze_bn and r.freeze_bn_stats,
+        "freeze_bn keeps batch norm's statistics, too; leave it out (--no-freeze-bn) for scale and shift to learn",
+    ),
+    (
+        lambda r: r.freeze_bn_stats and r.precise_bn,
+        "freeze_bn_stats keeps batch norm's statistics and precise_bn measures them anew; give one of them",
+    ),
+    (
+        lambda r: r.head_start and r.whiten,
+        "head_start reads the features of the first weights and whiten exchanges the first layer; give one of them",
+    ),
+    (
+        lambda r: r.head_start and r.loss == "lenet-map",
+        "head_start is a logistic regression, whose outputs are not the distances that lenet-map reads; "
+        "give one of them",
+    ),
+    (
+        lambda r: max(r.head_epochs, r.unfreeze) >= r.epochs,
+        "the last layer would learn alone to the end, which the recipe probe does better; "
+        "give fewer head_epochs, a smaller unfreeze or more epochs",
+    ),
+    (
+        lambda r: r.lora and r.l2sp,
+        "lora keeps the trained weights as they are, and l2sp pulls them back; give one of them",
+    ),
+    (
+        lambda r: r.lora and r.whiten,
+        "lora keeps the trained weights as they are, and whiten exchanges the first; give one of them",
     ),
     (lambda r: r.patience and not r.best_by, "patience needs a best_by: the figure that has to get better"),
     (

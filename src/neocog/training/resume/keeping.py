@@ -15,6 +15,7 @@ from neocog.data.loading.loader import Batch
 from neocog.data.loading.pictures import Labelled
 from neocog.errors import UserError
 from neocog.files import make_folder, whole_file
+from neocog.training.network.low_rank import merged_state
 from neocog.training.processes.distributed import World
 from neocog.training.processes.exchange import ALONE, word_of_first, words_of_all
 from neocog.training.resume.checkpoint import Checkpoint, NotFinite, latest, write_checkpoint
@@ -126,7 +127,7 @@ class Keeping:
             return
         folder = make_folder(self._saving.folder / SNAPSHOTS)
         with whole_file(folder / SNAPSHOT) as file:
-            total = write_tensors(file, state.net.state_dict())
+            total = write_tensors(file, merged_state(state.net))
         epoch = state.position.epoch
         # later ones are of an attempt before the run went back
         for other, path in snapshots(self._saving.folder):

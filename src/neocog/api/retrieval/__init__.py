@@ -1,0 +1,1 @@
+"""The verb `retrieve`: nearest pictures, outliers and doubtful labels by features."""

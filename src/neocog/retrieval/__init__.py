@@ -1,0 +1,1 @@
+"""What lies where among features: the nearest pictures, those far from all others, those with doubtful labels."""
