@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
 from neocog.classical.jarrett import layers
 from neocog.classical.jarrett.features import JARRETT_1, JARRETT_2, LAYERS, JarrettFeatures, Stage
@@ -194,6 +196,21 @@ def test_a_negative_has_the_same_features_where_they_are_rectified(name: str) ->
         np.testing.assert_allclose(negative, -positive, atol=1e-4)
 
 
+def test_random_filters_need_no_pictures() -> None:
+    """They are those of the seed, whatever is shown; learned ones have to be fitted."""
+    pictures, _ = digits(8)
+    stages = (Stage(8, 5, 4, 4), Stage(4, 3, 2, 1, fan_in=3))
+    made = [JarrettFeatures(stages, side=32) for _ in range(3)]
+    found = [made[0].transform(pictures), made[1].fit(pictures[:2]).transform(pictures)]
+    np.testing.assert_array_equal(found[0], made[2].fit(pictures).transform(pictures))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not get_tags(made[0]).requires_fit
+    learned = JarrettFeatures(stages, filters="k-means", side=32)
+    assert get_tags(learned).requires_fit
+    with pytest.raises(NotFittedError):
+        learned.transform(pictures)
+
+
 def test_it_is_a_scikit_learn_estimator() -> None:
     pictures, labels = digits(90)
     made = JarrettFeatures((Stage(8, 5, 4, 4),), side=24)
@@ -224,7 +241,7 @@ def test_wrong_pictures_are_told() -> None:
     with pytest.raises(UserError, match="filters need a picture, got none"):
         JarrettFeatures().fit([])
     with pytest.raises(UserError, match=r"got uint8 \(5, 5, 4\)"):
-        JarrettFeatures().fit([np.zeros((5, 5, 4), np.uint8)])
+        JarrettFeatures().fit_transform([np.zeros((5, 5, 4), np.uint8)])
 
 
 def test_an_even_picture_has_numbers() -> None:

@@ -16,7 +16,7 @@ from neocog.errors import UserError, unknown
 MISSING = ("zeros", "mean")
 
 
-class PartPooling(BaseEstimator, TransformerMixin):  # type: ignore[misc]
+class PartPooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Features of each part's crop, one after another, or pooled into regions (Zhang et al. 2013, section 3).
 
     X is a sequence of `Parted`, all with as many boxes. `feature` is any transformer of pictures; one clone of it is
