@@ -52,6 +52,17 @@ def test_both_parts_come_to_their_places(ax: int, ay: int, bx: int, by: int) -> 
     assert patch[:, :64].max() > patch[:, 64:].max()  # the first part is on the left
 
 
+def test_alignment_turns_and_scales_and_neither_shears_nor_mirrors() -> None:
+    """Parts one below the other, 32 apart, so twice as large: what lay 10 to the left lies 20 below the first part."""
+    picture = np.zeros((96, 96), np.uint8)
+    picture[30, 30] = 250
+    points = np.array([[40.5, 30.5, 1], [40.5, 62.5, 1]])
+    patch = aligned(picture, points, 0, 1)[:, :, 0]
+    rows, columns = np.nonzero(patch > 0.5 * patch.max())
+    assert rows.mean() == pytest.approx(FIRST[0] + 20, abs=0.5)
+    assert columns.mean() == pytest.approx(FIRST[1], abs=0.5)
+
+
 def test_alignment_is_the_identity_where_the_parts_already_lie_there() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
     points = np.array([[FIRST[1] + 0.5, FIRST[0] + 0.5, 1], [SECOND[1] + 0.5, SECOND[0] + 0.5, 1]])
