@@ -194,6 +194,34 @@ def test_a_runs_features_are_those_that_its_classifier_gives(place: Path, tmp_pa
         embedded(run, place / "data", Silent(), weights="x.pth")
 
 
+def test_a_run_may_look_at_pictures_of_another_size(place: Path, tmp_path: Path) -> None:
+    run = probed(place, place / "data", tmp_path / "run")
+    found = embedded(run, place / "data", Silent(), engine="torch", img_size=10, resize_mode="pad")
+    assert found.origin.preprocess["size"] == [10, 10] and found.origin.preprocess["resize_mode"] == "pad"
+    same = got(place, img_size=10, resize_mode="pad", cache=False)
+    np.testing.assert_allclose(found.features["features"], same.features["features"], rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_last_layer_is_the_weights_own_or_refused(place: Path, tmp_path: Path) -> None:
+    """One for another number of classes would be drawn at random."""
+    net, x = net_and_inputs(place)
+    for tensor in net.state_dict().values():
+        tensor += 1
+    for name, classes in (("five", 5), ("seven", 7)):
+        net[7] = nn.Linear(6, classes)
+        torch.save(net.state_dict(), tmp_path / f"{name}.pth")
+        asked: Any = {"weights": tmp_path / f"{name}.pth", "resize_mode": "squash"}
+        below = got(place, layers=["4"], **asked)
+        np.testing.assert_allclose(below.features["4"], net[:5](x).mean((2, 3)).numpy(), rtol=1e-4, atol=1e-4)
+        if classes == 5:
+            found = got(place, layers=["7"], **asked)
+            np.testing.assert_allclose(found.features["7"], net(x).numpy(), rtol=1e-4, atol=1e-4)
+        else:
+            with pytest.raises(UserError, match=r"seven\.pth has no last layer for the classes"):
+                got(place, layers=["7"], **asked)
+
+
 def test_halves_are_rounded(place: Path) -> None:
     whole, half = got(place, layers=["4"]), got(place, layers=["4"], dtype="float16", cache=False)
     assert np.array_equal(whole.features["4"].astype(np.float16).astype(np.float32), half.features["4"])

@@ -116,6 +116,9 @@ def test_figures_do_not_depend_on_the_order_of_the_pictures(place: Path, tmp_pat
         told = [neocog.probe(path, **options, **more).to_json() for path in (place / "whole.npz", mixed)]
         for one in told:
             del one["seconds"]
+        two = [one.pop("two_best") for one in told]
+        assert two[0]["p"] == pytest.approx(two[1]["p"])  # sums in another order
+        assert two[0]["interval"] == pytest.approx(two[1]["interval"])
         assert told[0] == told[1]
 
 
@@ -141,7 +144,12 @@ def test_several_splits_have_a_mean_and_a_deviation(place: Path) -> None:
         assert row["balanced"] == pytest.approx(row["top1"])
     cell = f"{100 * found.best.mean('balanced'):.2f} ± {100 * np.std(found.best.balanced, ddof=1):.2f}"
     assert cell in str(found)
-    assert "corrected t-test" in str(found)
+    first, second = found.ranked
+    assert found.two_best is not None
+    gains = np.array(first.balanced) - np.array(second.balanced)
+    assert found.two_best.difference == pytest.approx(gains.mean())
+    assert found.two_best.interval[0] < gains.mean() < found.two_best.interval[1]
+    assert found.two_best.verdict in str(found)
 
 
 def test_shots_are_draws_of_each_other(place: Path, tmp_path: Path) -> None:
@@ -362,6 +370,22 @@ def test_one_class_is_no_task(tmp_path: Path) -> None:
     path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:50]}, np.zeros(50), classes=("zero",))
     with pytest.raises(UserError, match="two classes"):
         neocog.probe(path)
+
+
+def test_pictures_of_several_classes_are_refused(tmp_path: Path) -> None:
+    path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:50]}, np.full(50, -1))
+    several = tmp_path / "several.npz"
+    with np.load(path) as held:
+        np.savez(several, **held, targets=np.eye(10, dtype=bool)[LABELS[:50]])
+    with pytest.raises(UserError, match="one class for each picture"):
+        neocog.probe(several)
+
+
+def test_pictures_without_a_label_are_left_out(tmp_path: Path) -> None:
+    labels = np.where(np.arange(200) % 4 == 0, -1, LABELS[:200])
+    path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:200]}, labels)
+    (division,) = neocog.probe(path, kinds=["ncm"]).divided.divisions
+    assert len(division.train) + len(division.judge) == 150
 
 
 def test_the_verb_is_called_like_its_folder_and_both_are_there() -> None:

@@ -109,7 +109,7 @@ def test_every_line_of_the_tables_was_tried_above() -> None:
 def stands_beside(recipe: Recipe) -> list[tuple[str, float]]:
     """Where LoRA stands in a net of two layers before the last one, and what it is multiplied by."""
     net = nn.Sequential(nn.Linear(5, 5), nn.Linear(5, 5), nn.Linear(5, 2))
-    names = add_low_rank(net, recipe, "2")
+    names = add_low_rank(net, recipe, "2", (1, 1, 5))
     return [(name, net.get_submodule(name).scale) for name in names]  # type: ignore[misc]
 
 

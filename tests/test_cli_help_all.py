@@ -16,7 +16,7 @@ from neocog.cli.help_all import with_help_all
 from neocog.cli.main import app
 from neocog.cli.train_panels import PANELS
 
-FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z0-9-]*")
 MOST = 20
 
 

@@ -61,7 +61,8 @@ def test_svm_is_scikit_learns_but_for_the_free_bias(digits: tuple[Rows, Rows], s
     ours = KINDS["svm"].fit(x, y, 10, strength, 0)
     # a large intercept_scaling makes the penalty of the bias vanish
     theirs = LinearSVC(C=strength, dual=False, intercept_scaling=300, tol=1e-9, max_iter=100_000).fit(x, y)
-    np.testing.assert_allclose(ours.scores(new), theirs.decision_function(new), atol=0.02)
+    np.testing.assert_allclose(ours.scores(new), theirs.decision_function(new), atol=0.1)
+    assert (ours.predict(new) == theirs.predict(new)).mean() > 0.98
 
 
 def test_each_strength_of_a_path_is_solved_as_by_scikit_learn(digits: tuple[Rows, Rows]) -> None:
@@ -127,33 +128,37 @@ def blobs(count: int, features: int = 4) -> Rows:
 
 def test_logreg_with_dropout_comes_near_the_expected_loss() -> None:
     x, y = blobs(2000)
-    found = KINDS["logreg-dropout"].fit(x, y, 3, 0.05, 0)
+    found = KINDS["logreg-dropout"].fit(x, y, 3, 0.003, 0)
     masked, repeated = every_mask(x, y)
     weights = np.full(len(masked), 1 / 16)
-    wanted = LogisticRegression(C=0.05, tol=1e-8).fit(masked, repeated, sample_weight=weights)
-    plain = LogisticRegression(C=0.05, tol=1e-8).fit(x, y)
+    wanted, weaker = (
+        LogisticRegression(C=c, tol=1e-8).fit(masked, repeated, sample_weight=weights) for c in (0.003, 0.012)
+    )
+    plain = LogisticRegression(C=0.003, tol=1e-8).fit(x, y)
     assert isinstance(found, Linear)
     centred = found.weight - found.weight.mean(axis=0)
-    assert np.abs(wanted.coef_ - plain.coef_).max() > 0.2  # dropout does something
-    np.testing.assert_allclose(centred, wanted.coef_, atol=0.03)
+    for other in (plain, weaker):  # neither dropout nor the strength is without effect
+        assert np.abs(wanted.coef_ - other.coef_).max() > 0.05
+    np.testing.assert_allclose(centred, wanted.coef_, atol=0.02)
 
 
 def test_svm_with_dropout_comes_near_the_expected_loss() -> None:
     x, y = blobs(2000)
-    found = KINDS["svm-dropout"].fit(x, y, 3, 0.01, 0)
+    found = KINDS["svm-dropout"].fit(x, y, 3, 1e-4, 0)
     masked, repeated = every_mask(x, y)
-    options = {"C": 0.01 / 16, "dual": False, "intercept_scaling": 300, "tol": 1e-8, "max_iter": 100_000}
-    wanted = LinearSVC(**options).fit(masked, repeated)
-    plain = LinearSVC(**options | {"C": 0.01}).fit(x, y)
+    options = {"dual": False, "intercept_scaling": 300, "tol": 1e-8, "max_iter": 100_000}
+    wanted, weaker = (LinearSVC(C=c / 16, **options).fit(masked, repeated) for c in (1e-4, 4e-4))
+    plain = LinearSVC(C=1e-4, **options).fit(x, y)
     assert isinstance(found, Linear)
-    assert np.abs(wanted.coef_ - plain.coef_).max() > 0.05
-    np.testing.assert_allclose(found.weight, wanted.coef_, atol=0.02)
+    for other in (plain, weaker):
+        assert np.abs(wanted.coef_ - other.coef_).max() > 0.03
+    np.testing.assert_allclose(found.weight, wanted.coef_, atol=0.01)
 
 
 def test_dropout_for_knn_and_kernels_is_that_of_noised_rows(digits: tuple[Rows, Rows]) -> None:
     (x, y), (new, _) = digits
     rows, labels = noised(x, y, copies_of(500, 4000), 7)
-    assert len(rows) == 4000
+    assert len(rows) == 2000
     near = KNeighborsClassifier(3, weights="distance", algorithm="brute").fit(rows, labels)
     assert (KINDS["knn-dropout"].fit(x, y, 10, 3, 7).predict(new) == near.predict(new)).mean() > 0.99
 
@@ -177,7 +182,7 @@ def test_half_of_the_numbers_are_dropped_and_each_copy_has_masks_of_its_own() ->
     assert 0.4 < (rows[:100] == rows[100:]).mean() < 0.6
 
 
-@pytest.mark.parametrize(("count", "wanted"), [(10, 8), (5_000, 8), (10_000, 4), (39_999, 1), (90_000, 1)])
+@pytest.mark.parametrize(("count", "wanted"), [(10, 4), (5_000, 4), (10_000, 2), (19_999, 1), (90_000, 1)])
 def test_the_fewer_pictures_the_more_copies(count: int, wanted: int) -> None:
     assert copies_of(count) == wanted
 
@@ -186,13 +191,11 @@ def test_the_fewer_pictures_the_more_copies(count: int, wanted: int) -> None:
 @pytest.mark.parametrize("k", [1, 5, 20])
 def test_neighbours_are_scikit_learns(digits: tuple[Rows, Rows], name: str, metric: str, k: int) -> None:
     (x, y), (new, _) = digits
-    new = np.concatenate([new, x[:5]])  # some lie on the very spot of a training picture
     theirs = KNeighborsClassifier(k, weights="distance", metric=metric, algorithm="brute").fit(x, y)
     ours = KINDS[name].fit(x, y, 10, k, 0)
-    close = np.abs(ours.scores(new) - theirs.predict_proba(new)).max(axis=1) < 1e-3
-    assert close.mean() > 0.98
-    assert (ours.predict(new) == theirs.predict(new)).mean() > 0.99
-    assert (ours.predict(x[:5]) == y[:5]).all()
+    for rows in (new, x[:5]):  # those of the second kind lie on the very spot of a training picture
+        np.testing.assert_allclose(ours.scores(rows), theirs.predict_proba(rows), atol=1e-4)
+        assert (ours.predict(rows) == theirs.predict(rows)).all()
 
 
 def test_more_neighbours_than_there_are_pictures_are_all_of_them() -> None:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from neocog.analysis.receptive_field import receptive_fields as receptive_fields
     from neocog.analysis.table import summarize as summarize
     from neocog.analysis.trace import trace as trace
+    from neocog.api.adapting.adapt import adapt as adapt
+    from neocog.api.adapting.result import Adaptation as Adaptation
     from neocog.api.bench import bench as bench
     from neocog.api.classifier import Classifier as Classifier
     from neocog.api.classifier import load as load
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
     from neocog.weights.report import LoadReport as LoadReport
 
 _PLACES = {
+    "Adaptation": "api.adapting.result",
+    "adapt": "api.adapting.adapt",
     "bench": "api.bench",
     "Classifier": "api.classifier",
     "load": "api.classifier",

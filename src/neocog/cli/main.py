@@ -9,6 +9,7 @@ from io import TextIOWrapper
 import typer
 
 from neocog.cli import (
+    adapt,
     bench,
     calibrate,
     compare,
@@ -49,6 +50,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
+app.command("adapt")(adapt.adapt)
 app.command("predict")(predict.predict)
 app.command("embed")(embed.embed)
 app.command("probe")(probe.probe)

@@ -86,8 +86,9 @@ class FeatureCache:
 
     def save(self, hashes: Hashes, features: Floats) -> None:
         """Keep the rows of `features` (n, d) that are not there yet."""
-        new = np.array([self.find(row.tobytes()) is None for row in hashes], bool)
-        if not new.any():
+        new = np.unique(hashes, axis=0, return_index=True)[1]  # once, where a picture came twice
+        new = new[[self.find(hashes[row].tobytes()) is None for row in new]]
+        if not len(new):
             return
         hashes = hashes[new]
         order = np.argsort(_keys(hashes), kind="stable")

@@ -15,8 +15,8 @@ from neocog.inference.network import Floats
 from neocog.probe.fitted import Labels
 
 RATE = 0.5  # DeCAF section 3.2, after Krizhevsky and others 2012
-COPIES = 8  # of each picture, where there are few
-ROWS = 40_000  # that are enough: of so many pictures each stands once, with a mask of its own
+COPIES = 4  # of each picture, where there are few
+ROWS = 20_000  # that are enough: of so many pictures each stands once, with a mask of its own
 
 
 def copies_of(pictures: int, enough: int = ROWS) -> int:

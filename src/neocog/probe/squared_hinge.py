@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neocog.inference.network import Floats
 from neocog.probe.fitted import Labels
 
-TOLERANCE = 1e-5  # of the gradient of the mean loss
+NEAR = 1e-6  # a step that lowers the objective by less than this share of it is the last
 MAX_ITERATIONS = 1000
 
 
@@ -41,7 +41,7 @@ def _solve(x: Floats, sides: Floats, strength: float, start: NDArray[np.float64]
     (n, d), classes = x.shape, sides.shape[1]
     penalty = 1 / (2 * strength * n)
 
-    def loss_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         both = flat.astype(np.float32).reshape(classes, d + 1)
         weight, bias = both[:, :d], both[:, d]
         short = np.maximum(1 - sides * (x @ weight.T + bias), 0)
@@ -52,6 +52,13 @@ def _solve(x: Floats, sides: Floats, strength: float, start: NDArray[np.float64]
         gradient[:, d] = pull.sum(axis=0)
         return float(loss + 0.5 * penalty * np.square(weight, dtype=np.float64).sum()), gradient.ravel()
 
-    options = {"maxiter": MAX_ITERATIONS, "gtol": TOLERANCE, "ftol": 64 * np.finfo(float).eps, "maxls": 50}
-    found = minimize(loss_and_gradient, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+    unit = objective(start.ravel())[0]
+
+    def in_units(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Of about 1: what scipy calls relative it measures in ones, where a value is below."""
+        value, gradient = objective(flat)
+        return value / unit, gradient / unit
+
+    options = {"maxiter": MAX_ITERATIONS, "gtol": 0, "ftol": NEAR, "maxls": 50}
+    found = minimize(in_units, start.ravel(), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(found.x.reshape(classes, d + 1), np.float64)

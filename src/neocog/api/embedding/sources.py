@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,21 @@ from neocog.inference.layer_features import CENTER
 from neocog.progress import Progress
 
 
-def ready(source: str | Path, dataset: Dataset, told: Progress, options: EmbedOptions) -> Ready:
-    """The model, run or classical method `source`, ready for the pictures of `dataset`."""
+def as_it_is(frozen: Frozen) -> Frozen:
+    return frozen
+
+
+def ready(
+    source: str | Path,
+    dataset: Dataset,
+    told: Progress,
+    options: EmbedOptions,
+    change: Callable[[Frozen], Frozen] = as_it_is,
+) -> Ready:
+    """The model, run or classical method `source`, ready for the pictures of `dataset`.
+
+    `change` may make another network of a model or run.
+    """
     if is_classical(source):
         return classical_ready(str(source), dataset, told, options)
     demand_left_out(options, ("learn_from",), "only classical methods learn from pictures here")
@@ -32,7 +46,7 @@ def ready(source: str | Path, dataset: Dataset, told: Progress, options: EmbedOp
         options.get("layers", ()), options.get("pooling", "mean"), options.get("protocol", CENTER)
     )
     with told.step("engine", 1):
-        frozen = _frozen(source, dataset, told, options)
+        frozen = change(_frozen(source, dataset, told, options))
         way, chosen, network = way_of(
             frozen, asked, options.get("engine", "auto"), options.get("device", "auto")
         )

@@ -45,7 +45,7 @@ def fresh(plan: Plan, recipe: Recipe) -> tuple[nn.Module, str, bool]:
             net = with_head(net, "classifier", classes, True, features)
         if shallower:
             initialise_from(net, shallower)
-        add_low_rank(net, recipe, head or "classifier")
+        add_low_rank(net, recipe, head or "classifier", shape)
     set_noise(net, recipe)
     return net, head or "classifier", head is None
 

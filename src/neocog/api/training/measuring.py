@@ -63,8 +63,11 @@ def probe_speed(plan: Plan) -> Speed:
     )
 
 
-def step_speed(kind: Kind, plan: Plan) -> Speed:
-    """Of real training steps, augmentation included, in float32: what a run chooses instead is no slower."""
+def step_speed(kind: Kind, plan: Plan, fit: float | None = None) -> Speed:
+    """Of real training steps, augmentation included, in float32: what a run chooses instead is no slower.
+
+    `fit` is the seconds that the linear classifier takes, where they are known.
+    """
     import torch
 
     from neocog.models.head import width
@@ -92,7 +95,8 @@ def step_speed(kind: Kind, plan: Plan) -> Speed:
     judge, n = len(sample) / took[0], len(plan.dataset)
     start = 0.0
     if recipe.head_start:
-        start = n / read + n / judge + whole_fit_seconds(plan, width(net.get_submodule(head)))
+        fit = whole_fit_seconds(plan, width(net.get_submodule(head))) if fit is None else fit
+        start = n / read + n / judge + fit
     return Speed(kind, plan.preprocess.size[0], read, judge, learn, start, closing(CLOSING, parameters))
 
 

@@ -164,7 +164,7 @@ def _measured(kind: Kind, plan: Plan, known: Sequence[Speed], counts: Counts, le
     if beside and beside.judge * left < fewest_epochs(kind, counts) * counts.train:
         return [replace(beside, kind=kind)]
     try:
-        return [probe_speed(plan) if kind == "probe" else step_speed(kind, plan)]
+        return [probe_speed(plan) if kind == "probe" else step_speed(kind, plan, beside and beside.fit)]
     except (UserError, RuntimeError):
         if not known:  # at its own size a network must run
             raise

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from neocog.errors import UserError, unknown
 from neocog.layers.lora import LowRank
+from neocog.models.head import run_once
 from neocog.training.recipes.recipe import Recipe
 
 QUERIES_AND_VALUES = ("*.q_proj", "*.v_proj", "*.query", "*.value", "*.q", "*.v")
 """separate linear layers, as other libraries name them"""
 JOINED = "qkv"
 """name of one layer with the rows of query, key and value, as in timm and here"""
+READERS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+"""torch's own, which read the weights of their linear layers: always, or in evaluation mode unless a hook looks on"""
 
 
-def add_low_rank(net: nn.Module, recipe: Recipe, head: str) -> list[str]:
+Size = tuple[int, int, int]
+
+
+def add_low_rank(net: nn.Module, recipe: Recipe, head: str, input_size: Size) -> list[str]:
     """Put LoRA beside layers of `net`, whose names are returned; it and the last layer `head` learn, nothing else.
 
     The layers are those that the patterns of `lora_layers` name; without any the queries and values of all attention,
-    as Hu et al. (2021, section 7.1) found best for a given number of parameters. Draws from torch's generator.
-    UserError where there is no such layer.
+    as Hu et al. (2021, section 7.1) found best for a given number of parameters. Draws from torch's generator. The
+    network is run once on a picture of `input_size` (channels, height, width). UserError where there is no such layer.
     """
     if not recipe.lora:
         return []
-    layers = {
-        name: layer
-        for name, layer in net.named_modules()
-        if isinstance(layer, nn.Linear) and name not in ("", head) and _is_called(net, name, layer)
-    }
+    layers = _called(net, head, input_size)
     chosen = _chosen(layers, recipe.lora_layers)
     net.requires_grad_(False)
     net.get_submodule(head).requires_grad_(True)
@@ -57,10 +61,26 @@ def merged_state(net: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _is_called(net: nn.Module, name: str, layer: nn.Linear) -> bool:
-    """Whether the layer itself computes: torch's own attention reads the weights and leaves the layer alone."""
-    parent = net.get_submodule(name.rpartition(".")[0])
-    return type(layer) is nn.Linear and not isinstance(parent, nn.MultiheadAttention)
+def _called(net: nn.Module, head: str, input_size: Size) -> dict[str, nn.Linear]:
+    """The linear layers but the last that compute themselves: some modules read the weights of theirs instead."""
+    inside = tuple(f"{name}." for name, module in net.named_modules() if isinstance(module, READERS))
+    layers = {
+        name: layer
+        for name, layer in net.named_modules()
+        if type(layer) is nn.Linear and name not in ("", head) and not name.startswith(inside or "\n")
+    }
+    seen = set[str]()
+    hooks = [layer.register_forward_hook(partial(_note, seen, name)) for name, layer in layers.items()]
+    try:
+        run_once(net, torch.zeros(1, *input_size, device=next(net.parameters()).device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: layer for name, layer in layers.items() if name in seen}
+
+
+def _note(seen: set[str], name: str, *_: object) -> None:
+    seen.add(name)
 
 
 def _chosen(layers: dict[str, nn.Linear], patterns: tuple[str, ...]) -> list[str]:

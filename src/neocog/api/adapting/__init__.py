@@ -1,0 +1,1 @@
+"""The verb `adapt`: what was learned in one domain, used in another."""

@@ -1,0 +1,90 @@
+"""A table of adaptation methods from one domain to another, as the lecture has it for Amazon and Webcam."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Unpack
+
+from neocog import files
+from neocog.api.adapting.draws import splits
+from neocog.api.adapting.judged import outcomes
+from neocog.api.adapting.norms import with_adapted_norms
+from neocog.api.adapting.options import AdaptOptions, asked
+from neocog.api.adapting.pair import paired, with_column
+from neocog.api.adapting.places import Place, beside, places_of
+from neocog.api.adapting.result import FIGURES, Adaptation
+from neocog.api.embedding.classical import is_classical
+from neocog.api.embedding.features import Embedded, embedded, opened
+from neocog.progress import Progress, Silent
+
+OWN = ("domains", "beside", "labels_per_class", "source_per_class", "splits", "seed", "methods", "behind")
+"""options that are not about features"""
+
+
+def adapt(
+    model: str | Path | None = None,
+    *,
+    source: object,
+    target: object,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[AdaptOptions],
+) -> Adaptation:
+    """How well what is learned from `source` does in `target`, with and without adaptation, on frozen features.
+
+    `model` is a model's name, a run, or a file of features that has both domains' pictures; it may be left out where
+    `source` and `target` are files of features themselves. Classes are matched by name. With `output` a page and the
+    figures are written into that folder.
+    """
+    told, what = progress or Silent(), asked(options)
+    folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
+    places = places_of(model, source, target, options.get("domains"), _of_features(options))
+    found, places = _both(places, told)
+    skipped = tuple(gone for each in found for gone in each.skipped)
+    for path, reason in skipped:
+        told.say(f"skipped {path}: {reason}")
+    pair = paired(*found)
+    for name in options.get("beside", ()):
+        further, _ = _both(beside(places, name), told)
+        pair = with_column(pair, name, *further)
+    for note in pair.notes:
+        told.say(note)
+    drawn = splits(pair, what)
+    what, adapted, why = with_adapted_norms(pair, places, what, told)
+    report = Adaptation(
+        pair,
+        drawn,
+        what,
+        tuple(outcomes(pair, adapted, drawn, what, told)),
+        skipped,
+        why,
+    )
+    if folder is not None:
+        report.write(folder)
+    return report
+
+
+def _both(
+    places: tuple[Place, Place], told: Progress
+) -> tuple[tuple[Embedded, Embedded], tuple[Place, Place]]:
+    """The features of both, alike: decoded as the source is, a classical method's words learned from the source."""
+    first, second = places
+    if is_classical(first.features) and first.data is not None:
+        second = replace(
+            second, options=second.options | {"learn_from": opened(first.data, told, first.options)}
+        )
+    source = embedded(first.features, first.data, told, **first.options)
+    target = embedded(second.features, second.data, told, **second.options)
+    decoding = source.origin.preprocess.get("decoding")
+    if target.origin.preprocess.get("decoding") != decoding and second.data is not None:
+        second = replace(second, options=second.options | {"decoding": decoding})
+        target = embedded(second.features, second.data, told, **second.options)
+    return (source, target), (first, second)
+
+
+def _of_features(options: AdaptOptions) -> dict[str, Any]:
+    """What `embedded` takes of them, under its names."""
+    given = {name: value for name, value in options.items() if name not in OWN}
+    trusted = given.pop("trust_model", None)
+    return given if trusted is None else given | {"model": trusted}

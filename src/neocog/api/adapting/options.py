@@ -1,0 +1,128 @@
+"""What may be asked of an adaptation, checked once at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from neocog.adapt.methods import METHODS
+from neocog.data.reading import ReadingOptions
+from neocog.errors import UserError, unknown
+from neocog.probe.kinds import KINDS
+
+ADABN = "adabn"
+BEHIND = "svm"
+"""the classifier behind a method, as in the papers"""
+NAMES = {
+    "daume": "Daumé III (2007)",
+    "mmdt": "Hoffman et al. (2013)",
+    "gfk": "Gong et al. (2012)",
+    "coral": "Sun et al. (2016)",
+    "subspace": "Fernando et al. (2013)",
+    "dlid": "Chopra et al. (2013)",
+    ADABN: "Li et al. (2017)",
+}
+"""rows of the table by method, as the lecture names them"""
+KIND_NAMES = {"logreg": "Logistic Reg.", "svm": "SVM"}
+
+
+class FeatureOptions(ReadingOptions, total=False):
+    """What is said of the features; `embed` explains each."""
+
+    layers: Sequence[str]
+    pooling: str
+    protocol: str
+    weights: str | Path | None
+    img_size: int | None
+    resize_mode: str | None
+    decoding: str | None
+    trust_model: str | None
+    download: bool
+    engine: str
+    device: str
+    cache: bool
+    part: str | None
+
+
+class AdaptOptions(FeatureOptions, total=False):
+    """What `adapt` takes by keyword."""
+
+    domains: object
+    """one data set that holds both domains; `source` and `target` are then what its column `domain` says"""
+    labels_per_class: int
+    """labelled pictures of each class in the target, 3 if not given; 0 for the unsupervised protocol"""
+    source_per_class: int | None
+    """pictures of each class in the source; 20 if not given, 8 where a class has fewer than 20"""
+    splits: int
+    """how often is drawn, 5 times if not given"""
+    seed: int
+    methods: Sequence[str]
+    """of `adapt.methods.METHODS` and adabn; all if not given"""
+    beside: Sequence[str]
+    """classical methods, `classical:NAME`, each a further column of the table"""
+    behind: str
+    """of `probe.kinds.KINDS`, the classifier behind a method; svm if not given"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: a method with a classifier."""
+
+    name: str
+    method: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    labels_per_class: int = 3
+    source_per_class: int | None = None
+    splits: int = 5
+    seed: int = 0
+    rows: tuple[Row, ...] = ()
+    explicit: bool = False
+    """whether methods were named, so that one that cannot be had is an error and no note"""
+
+    def __post_init__(self) -> None:
+        if self.labels_per_class < 0:
+            raise UserError(f"labels per class must be 0 (unsupervised) or more, got {self.labels_per_class}")
+        for name, value in (("source pictures per class", self.source_per_class), ("splits", self.splits)):
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be 1 or more, got {value}")
+
+
+def asked(options: AdaptOptions) -> Asked:
+    """What was asked, as the verb works with it; UserError for what makes no sense."""
+    behind = options.get("behind", BEHIND)
+    if behind not in KINDS:
+        raise unknown("classifier", behind, KINDS)
+    named = tuple(options.get("methods", ()))
+    for name in named:
+        if name not in (*METHODS, ADABN):
+            raise unknown("method of adaptation", name, (*METHODS, ADABN))
+    labels = options.get("labels_per_class", 3)
+    chosen = [name for name in (*METHODS, ADABN) if not named or name in named]
+    without = [name for name in chosen if labels == 0 and name != ADABN and METHODS[name].needs != "source"]
+    if named and without:
+        raise UserError(
+            f"{', '.join(without)} learns from labels of the target, but none are given; "
+            "ask for --labels-per-class 1 or more, or leave it out"
+        )
+    return Asked(
+        labels_per_class=labels,
+        source_per_class=options.get("source_per_class"),
+        splits=options.get("splits", 5),
+        seed=options.get("seed", 0),
+        rows=tuple(row for name in chosen if name not in without for row in _rows(name, behind)),
+        explicit=bool(named),
+    )
+
+
+def _rows(method: str, behind: str) -> list[Row]:
+    if method in ("S", "T", "ST"):
+        return [Row(f"{KIND_NAMES[kind]} ({method})", method, kind) for kind in KIND_NAMES]
+    rows = [Row(NAMES[method], method, behind)]
+    if method == "gfk":
+        rows.append(Row(f"{NAMES[method]}, 1-NN", method, "1-nn"))
+    return rows

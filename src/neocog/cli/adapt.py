@@ -1,0 +1,110 @@
+"""neocog adapt MODEL --source A --target B"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from neocog.cli import loading, reading
+from neocog.cli.console import Console, out, out_json
+
+
+def adapt(
+    source: Annotated[str, Option(help="the labelled domain: DATA, or a file of features", metavar="DATA")],
+    target: Annotated[str, Option(help="the domain to be right in, likewise", metavar="DATA")],
+    model: Annotated[
+        str | None,
+        Argument(
+            help="a model, a run, or a file of features with the pictures of both domains; "
+            "may be left out where both domains are files of features",
+            metavar="MODEL",
+        ),
+    ] = None,
+    domains: Annotated[
+        str | None,
+        Option(
+            help="one data set with a column domain: --source and --target are then what it says, "
+            "as amazon and webcam",
+            metavar="DATA",
+        ),
+    ] = None,
+    labels_per_class: Annotated[
+        int, Option(help="labelled pictures of each class in the target; 0: unsupervised")
+    ] = 3,
+    source_per_class: Annotated[
+        int | None, Option(help="pictures of each class in the source; 20, or 8 where a class has fewer")
+    ] = None,
+    splits: Annotated[int, Option(help="random draws of those pictures")] = 5,
+    seed: Annotated[int, Option(help="of the draws")] = 0,
+    methods: Annotated[
+        str,
+        Option(
+            help="of S, T, ST, daume, mmdt, gfk, coral, subspace, dlid, adabn, joined by commas; all if not given"
+        ),
+    ] = "",
+    behind: Annotated[str, Option(help="the classifier behind a method, a kind that probe knows")] = "svm",
+    layer: Annotated[str, Option(help="names of layers, joined by commas; the last one's features")] = "",
+    beside: Annotated[
+        str, Option(help="classical methods as further columns, as classical:surf-bow, joined by commas")
+    ] = "",
+    pooling: Annotated[str, Option(help="of a layer's positions, as for embed", hidden=True)] = "mean",
+    protocol: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
+    weights: Annotated[Path | None, Option(help="a weight file for MODEL, as for embed", hidden=True)] = None,
+    img_size: Annotated[
+        int | None, Option(help="side of the picture that the network sees", hidden=True)
+    ] = None,
+    output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
+    part: reading.Part = None,
+    trust_model: loading.Model = None,
+    download: loading.Download = False,
+    quarantine: reading.Quarantine = None,
+    columns: reading.Columns = "",
+    classes: reading.Classes = None,
+    consensus: reading.Consensus = None,
+    decoding: loading.Decoding = None,
+    engine: loading.Engine = "auto",
+    device: loading.Device = "auto",
+    as_json: loading.AsJson = False,
+) -> None:
+    """Use in one domain what was learned in another: methods of domain adaptation in one table, on frozen features."""
+    from neocog.api.adapting.adapt import adapt as run_adapt
+    from neocog.api.adapting.result import REPORT
+
+    told = Console()
+    found = run_adapt(
+        model,
+        source=source,
+        target=target,
+        domains=domains,
+        labels_per_class=labels_per_class,
+        source_per_class=source_per_class,
+        splits=splits,
+        seed=seed,
+        methods=[name.strip() for name in methods.split(",") if name.strip()],
+        behind=behind,
+        beside=[name.strip() for name in beside.split(",") if name.strip()],
+        layers=[name.strip() for name in layer.split(",") if name.strip()],
+        pooling=pooling,
+        protocol=protocol,
+        weights=weights,
+        img_size=img_size,
+        output=output,
+        part=part,
+        trust_model=trust_model,
+        download=download,
+        decoding=decoding,
+        engine=engine,
+        device=device,
+        **reading.options(columns, classes, consensus, quarantine),
+        progress=told,
+    )
+    if as_json:
+        out_json(found.to_json())
+        return
+    out(found.table())
+    for note in found.notes():
+        told.say(note)
+    if output:
+        out(f"report  {output / REPORT}")

@@ -1,0 +1,225 @@
+"""Which pictures an adaptation learns from and judges by, how its classes are matched, and what its table says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.preprocessing import StandardScaler
+
+from neocog.api.adapting.draws import splits
+from neocog.api.adapting.options import Asked, asked
+from neocog.api.adapting.pair import Pair, paired
+from neocog.api.adapting.places import places_of
+from neocog.api.embedding.features import Embedded, Origin
+from neocog.data.dataset import Dataset
+from neocog.data.samples import as_samples
+from neocog.errors import UserError
+
+Floats = NDArray[np.float32]
+ORIGIN = Origin("net", "0" * 64, (), "mean", "center", {"size": [8, 8]}, "drawn by hand")
+
+
+def domain(
+    name: str, counts: dict[str, int], seed: int, shift: float = 0.0, unlabelled: int = 0, d: int = 6
+) -> Embedded:
+    """Blobs, one for each class by its name; `shift` moves and stretches all of them."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([*range(len(counts)), -1], [*counts.values(), unlabelled])
+    places = {each: np.random.default_rng(sum(each.encode())).normal(size=d) * 3 for each in counts}
+    centres = np.array([*places.values(), np.zeros(d)])
+    rows = centres[labels] + rng.normal(size=(len(labels), d))
+    rows = rows * (1 + shift * rng.uniform(size=d)) + shift * 5
+    pictures = as_samples(np.zeros((len(labels), 2, 2, 3), np.uint8))
+    data = Dataset(name, pictures, labels, tuple(counts), np.full(len(labels), ""))
+    hashes = np.random.default_rng([seed, 1]).integers(0, 256, (len(labels), 32), dtype=np.uint8)
+    return Embedded(data, {"features": rows.astype(np.float32)}, hashes, (), ORIGIN, 0, "torch")
+
+
+SOURCE = {"cat": 30, "dog": 25, "owl": 22}
+TARGET = {"owl": 9, "cat": 12, "dog": 8}
+
+
+def pair(unlabelled: int = 0) -> Pair:
+    return paired(domain("a", SOURCE, 0), domain("b", TARGET, 1, 1.0, unlabelled))
+
+
+@given(
+    labels=st.integers(0, 7),
+    per_class=st.one_of(st.none(), st.integers(1, 40)),
+    times=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    unlabelled=st.integers(0, 5),
+)
+@settings(max_examples=40)
+def test_draws_give_each_class_its_labels_and_judge_all_others(
+    labels: int, per_class: int | None, times: int, seed: int, unlabelled: int
+) -> None:
+    both = pair(unlabelled)
+    what = Asked(labels_per_class=labels, source_per_class=per_class, splits=times, seed=seed)
+    found = splits(both, what)
+    assert len(found) == times
+    for split in found:
+        wanted = 20 if per_class is None else per_class
+        counts = np.bincount(both.source.labels[split.source], minlength=3)
+        assert counts.tolist() == [min(wanted, n) for n in SOURCE.values()]
+        assert np.bincount(both.target.labels[split.labelled], minlength=3).tolist() == [labels] * 3
+        everyone = np.concatenate([split.labelled, split.judged])
+        assert sorted(everyone) == np.flatnonzero(both.target.labels >= 0).tolist()
+        assert (split.seen[: len(split.labelled)] == split.labelled).all()
+        assert sorted(split.seen) == list(range(29 + unlabelled))
+
+
+def test_draws_follow_the_pictures_not_their_order() -> None:
+    one = pair()
+    order = np.random.default_rng(0).permutation(len(one.target))
+    other = replace(
+        one,
+        target=replace(
+            one.target,
+            labels=one.target.labels[order],
+            hashes=one.target.hashes[order],
+            features={"features": one.target.features["features"][order]},
+        ),
+    )
+    for mine, theirs in zip(splits(one, Asked()), splits(other, Asked()), strict=True):
+        assert sorted(map(bytes, one.target.hashes[mine.labelled])) == sorted(
+            map(bytes, other.target.hashes[theirs.labelled])
+        )
+
+
+def test_a_source_with_few_pictures_gives_eight_a_class() -> None:
+    few = paired(domain("a", {"cat": 30, "dog": 19}, 0), domain("b", {"cat": 9, "dog": 9}, 1))
+    for split in splits(few, Asked()):
+        assert np.bincount(few.source.labels[split.source]).tolist() == [8, 8]
+
+
+def test_fewer_labels_than_asked_for_are_refused_by_name() -> None:
+    with pytest.raises(
+        UserError, match=r"needs 9 different pictures, 8 labelled.*got 8 of dog; ask for fewer"
+    ):
+        splits(pair(), Asked(labels_per_class=8))
+
+
+def test_classes_are_matched_by_name_and_the_rest_is_left_out() -> None:
+    source = domain("a", {"emu": 5, "cat": 6, "dog": 7}, 0)
+    target = domain("b", {"dog": 8, "yak": 9, "cat": 4}, 1, unlabelled=3)
+    both = paired(source, target)
+    assert both.classes == ("cat", "dog")
+    assert both.only == (("emu",), ("yak",))
+    assert np.bincount(both.source.labels).tolist() == [6, 7]
+    assert np.bincount(both.target.labels + 1).tolist() == [3, 4, 8]  # unlabelled ones stay, yaks go
+    for each, embedded in ((both.source, source), (both.target, target)):
+        for label, name in enumerate(both.classes):
+            mine = each.features["features"][each.labels == label]
+            theirs = embedded.features["features"][
+                embedded.dataset.labels == embedded.dataset.classes.index(name)
+            ]
+            assert (mine == theirs).all()
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"), [({"yak": 4, "emu": 4}, "got none"), ({"cat": 4, "emu": 4}, "got only cat")]
+)
+def test_domains_without_common_classes_are_refused(classes: dict[str, int], said: str) -> None:
+    with pytest.raises(
+        UserError, match=f"share two classes or more by name, {said}: the source has cat, dog"
+    ):
+        paired(domain("a", {"cat": 5, "dog": 5}, 0), domain("b", classes, 1))
+
+
+def test_features_of_another_network_are_refused() -> None:
+    other = replace(domain("b", TARGET, 1), origin=replace(ORIGIN, model="another"))
+    with pytest.raises(UserError, match=r"the target b is of model another, not net"):
+        paired(domain("a", SOURCE, 0), other)
+
+
+def test_pictures_that_lie_in_both_domains_do_not_train() -> None:
+    source, target = domain("a", SOURCE, 0), domain("b", TARGET, 1)
+    source.hashes[:4] = target.hashes[:4]
+    both = paired(source, target)
+    assert len(both.source) == sum(SOURCE.values()) - 4
+    assert "4 pictures of the source left out: the same lie in the target." in both.notes
+
+
+def test_what_is_asked_without_labels_in_the_target_has_no_row_that_needs_them() -> None:
+    assert {row.method for row in asked({"labels_per_class": 0}).rows} == {
+        "S", "gfk", "coral", "subspace", "dlid", "adabn",
+    }  # fmt: skip
+    with pytest.raises(UserError, match="T, daume learns from labels of the target"):
+        asked({"labels_per_class": 0, "methods": ("T", "daume", "S")})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"methods": ("gkf",)}, "did you mean gfk"),
+        ({"behind": "svn"}, "did you mean svm"),
+        ({"splits": 0}, "splits must be 1 or more, got 0"),
+        ({"labels_per_class": -1}, "must be 0 .unsupervised. or more, got -1"),
+        ({"source_per_class": 0}, "source pictures per class must be 1 or more"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        asked(options)  # type: ignore[arg-type]
+
+
+def test_a_model_may_be_left_out_for_files_of_features_only(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.npz", "b.safetensors")]
+    for file in files:
+        file.touch()
+    with pytest.raises(
+        UserError, match="MODEL may be left out only where both domains are files of features"
+    ):
+        places_of(None, tmp_path, files[1], None, {})
+    assert [place.features for place in places_of(None, *files, None, {})] == files
+
+
+def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
+    data = domain("office", {"cat": 3, "dog": 3}, 0).dataset
+    data = replace(data, columns={"domain": np.array(["amazon", "webcam"] * 3)})
+    one, other = places_of("net", "amazon", "webcam", data, {"engine": "torch"})
+    assert isinstance(one.data, Dataset)
+    assert isinstance(other.data, Dataset)
+    assert (one.data.columns["domain"] == "amazon").all()
+    assert (len(one.data), len(other.data), other.data.name) == (3, 3, "office/webcam")
+    assert one.options == {"engine": "torch"}
+    with pytest.raises(UserError, match="unknown domain 'dslr'; there are amazon, webcam"):
+        places_of("net", "amazon", "dslr", data, {})
+    with pytest.raises(UserError, match=r"must have a column domain \(or group\)"):
+        places_of("net", "amazon", "webcam", domain("x", SOURCE, 0).dataset, {})
+
+
+def test_figures_of_a_row_are_those_of_scikit_learn_on_the_same_draws() -> None:
+    """Without adaptation, at the strength that was chosen."""
+    from neocog.api.adapting.judged import outcomes
+    from neocog.probe.choose import fit_best
+    from neocog.probe.kinds import KINDS
+    from neocog.progress import Silent
+
+    both, what = pair(), asked({"methods": ("S", "ST"), "splits": 2})
+    drawn = splits(both, what)
+    found = {each.row.name: each for each in outcomes(both, None, drawn, what, Silent())}
+    for name, pooled in (("Logistic Reg. (S)", False), ("Logistic Reg. (ST)", True)):
+        for i, split in enumerate(drawn):
+            x = [both.source.features["features"][split.source]]
+            y = [both.source.labels[split.source]]
+            if pooled:
+                x.append(both.target.features["features"][split.labelled])
+                y.append(both.target.labels[split.labelled])
+            rows, labels = np.concatenate(x), np.concatenate(y)
+            strength = fit_best(KINDS["logreg"], rows, labels, 3, i).strength
+            scaler = StandardScaler().fit(rows)
+            model = LogisticRegression(C=strength, tol=1e-8, max_iter=9999)
+            model.fit(scaler.transform(rows), labels)
+            judged = scaler.transform(both.target.features["features"][split.judged])
+            expected = balanced_accuracy_score(both.target.labels[split.judged], model.predict(judged))
+            assert found[name].balanced[i] == pytest.approx(expected)
+    mean, deviation = np.mean(found[name].balanced), np.std(found[name].balanced, ddof=1)
+    assert str(found[name]) == f"{100 * mean:.1f} ± {100 * deviation:.1f}"

@@ -1,0 +1,110 @@
+"""The verb `adapt` through its door, on made-up domains of small pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from door import neocog, refused
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 170, 60), "blue": (50, 60, 200)}
+
+
+def pictures(root: Path, seed: int, each: int, dark: bool, names: tuple[str, ...] = tuple(COLOURS)) -> Path:
+    """A folder a class: squares of its colour on noise; `dark` ones are a third as bright."""
+    rng = np.random.default_rng(seed)
+    for name in names:
+        (root / name).mkdir(parents=True)
+        for i in range(each):
+            pixels = rng.integers(90, 170, (32, 32, 3))
+            x, y = rng.integers(2, 14, 2)
+            pixels[y : y + 16, x : x + 16] = np.array(COLOURS.get(name, (0, 0, 0))) + rng.integers(-15, 16, 3)
+            shown = (pixels / (3 if dark else 1)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(shown).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def domains(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("domains")
+    pictures(root / "light", 0, 9, dark=False)
+    pictures(root / "dark", 1, 8, dark=True)
+    return root
+
+
+FAST = ("--img-size", 64, "--splits", 2, "--engine", "torch")
+SMALL = ("--layer", "blocks.2")  # 40 features
+
+
+def test_the_table_the_figures_and_the_page(domains: Path) -> None:
+    done = neocog(
+        *("adapt", "efficientnet_lite0", "--source", "light", "--target", "dark", *FAST, *SMALL, "-o", "out"),
+        cwd=domains,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["method", "blocks.2"]
+    rows = [line[:22].strip() for line in lines[1:8]]
+    assert rows == [
+        "Logistic Reg. (S)",
+        "SVM (S)",
+        "Logistic Reg. (T)",
+        "SVM (T)",
+        "Logistic Reg. (ST)",
+        "SVM (ST)",
+        "Daumé III (2007)",
+    ]
+    assert "Li et al. (2017)" in done.stdout
+    assert lines[-1] == "report  out/adaptation.html"
+    found = json.loads((domains / "out" / "adaptation.json").read_text())
+    assert found["classes"] == ["blue", "green", "red"]
+    assert found["judged"] == [15, 15]  # 3 of 8 are labelled in each of three classes
+    assert found["source_per_class"] == 8  # a class has 9, fewer than 20
+    for row in found["rows"]:
+        shares = row["balanced"]["splits"]
+        assert len(shares) == 2
+        assert row["balanced"]["mean"] == pytest.approx(np.mean(shares))
+        assert row["balanced"]["std"] == pytest.approx(np.std(shares, ddof=1))
+        # as many judge in each class, so both figures are counts of 15
+        assert row["top1"]["splits"] == pytest.approx(shares)
+        assert row["top1"]["splits"][0] * 15 == pytest.approx(round(row["top1"]["splits"][0] * 15))
+        name, figure = row["row"], f"{100 * np.mean(shares):.1f} ± {100 * np.std(shares, ddof=1):.1f}"
+        assert next(line for line in lines if line.startswith(f"{name} ")).endswith(figure)
+    page = (domains / "out" / "adaptation.html").read_text()
+    assert page.count('class="ncp"') == 2
+    assert 'src="http' not in page
+
+
+def test_without_labels_in_the_target_and_beside_a_classical_method(domains: Path) -> None:
+    done = neocog(
+        *("adapt", "efficientnet_lite0", "--source", "light", "--target", "dark", *FAST, "--behind", "ridge"),
+        *("--labels-per-class", 0, "--beside", "classical:lbp", "--methods", "coral,adabn", "--json"),
+        cwd=domains,
+    )
+    found = json.loads(done.stdout)
+    assert found["layers"] == ["features", "classical:lbp"]
+    assert [(row["row"], row["layer"]) for row in found["rows"]] == [
+        ("Sun et al. (2016)", "features"),
+        ("Li et al. (2017)", "features"),
+        ("Sun et al. (2016)", "classical:lbp"),  # which has no batch norm
+    ]
+    assert found["judged"] == [24, 24]
+    assert any("absent" in note for note in found["notes"])
+
+
+def test_what_is_wrong_is_said_in_a_line(domains: Path, tmp_path: Path) -> None:
+    pictures(tmp_path / "other", 2, 4, False, ("cyan", "pink"))
+    ask = ("adapt", "efficientnet_lite0", *FAST, "--source", domains / "light")
+    assert "share two classes or more by name, got none" in refused(
+        *ask, "--target", tmp_path / "other", cwd=tmp_path
+    )
+    assert "got 8 of blue, 8 of green, 8 of red; ask for fewer with --labels-per-class" in refused(
+        *ask, "--target", domains / "dark", "--labels-per-class", 8, cwd=tmp_path
+    )
+    assert "did you mean coral" in refused(
+        *ask, "--target", domains / "dark", "--methods", "corall", cwd=tmp_path
+    )
+    assert "MODEL may be left out only where both domains are files of features" in refused(
+        "adapt", "--source", domains / "light", "--target", domains / "dark", cwd=tmp_path
+    )
