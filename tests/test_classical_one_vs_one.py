@@ -122,6 +122,24 @@ def test_a_feature_reads_the_cells_about_its_own_part() -> None:
     assert columns.mean() < 8  # on the left half, where its part is
 
 
+def test_the_cells_read_are_the_stronger_half_as_far_as_they_hang_together() -> None:
+    X, y = flock(30, 0)
+    [feature] = PartOneVsOne([(0, 1)]).fit(X, y).features_
+    rows = np.array([cells(gradients(aligned(b.picture, b.points, 0, 1)), 8).ravel() for b in X])
+    weights = LinearSVC(C=1.0, dual=False, max_iter=10_000).fit(rows, y).coef_.reshape(8, 16, 8)
+    strength = {place: float(np.sqrt((weights[place] ** 2).sum())) for place in np.ndindex(8, 16)}
+    half = sorted(strength.values())[64 - 1 : 64 + 1]
+    strong = {place for place, value in strength.items() if value >= sum(half) / 2} | {(3, 3)}
+    wanted, ahead = set(), [(3, 3)]
+    while ahead:
+        r, c = ahead.pop()
+        if (r, c) in strong - wanted:
+            wanted.add((r, c))
+            ahead += [(r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)]
+    assert {(int(r), int(c)) for r, c in np.argwhere(feature.read)} == wanted
+    assert 1 < len(wanted) < 65
+
+
 def test_the_value_is_a_machines_on_the_cells_that_it_reads() -> None:
     (X, y), (other, _) = flock(30, 0), flock(10, 1000)
     made = PartOneVsOne([(0, 1)], strength=0.5).fit(X, y)
