@@ -97,7 +97,7 @@ def _dropped(path: Path, enough: int, shared: bool) -> Path:
     return through_dropout
 
 
-C_GRID = (3e-5, 3e-4, 3e-3, 3e-2, 3e-1, 3.0)
+C_GRID = (3e-5, 3e-4, 3e-3, 3e-2, 3e-1, 3.0, 30.0)
 SVM_GRID = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 KERNEL_GRID = (0.3, 1.0, 3.0, 10.0, 30.0)
 ALPHAS = (1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1.0)

@@ -80,7 +80,8 @@ def divided(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked) -> Divide
     return replace(
         made,
         divisions=tuple(_share(dataset, hashes, asked, split) for split in range(asked.splits)),
-        words=f"{asked.val_fraction:.0%} of each class judges",
+        words=f"{asked.val_fraction:.0%} of each class judges"
+        + (f", {asked.splits} random splits" if asked.splits > 1 else ""),
     )
 
 

@@ -34,17 +34,22 @@ def page_of(result: Probe) -> ProbePage:
 
 
 def _table(result: Probe) -> tuple[tuple[str, ...], tuple[Line, ...]]:
-    """Columns and rows; the best of all is marked. Where there is one column of figures, both figures stand there."""
-    grid = grid_of(result.measured)
+    """Columns and rows; the best of all is marked, and what is as good. Where there is one column of figures, both
+    figures stand there."""
+    grid, most = grid_of(result.measured), result.best.mean(result.figure)
+
+    def best(one: Measured) -> bool:
+        return one.mean(result.figure) == most
+
     if len(grid.columns) == 1:
         lines = (
-            (Cell(one.kind), Cell(one.layer), *(Cell(text, one is result.best) for text in both_figures(one)))
+            (Cell(one.kind), Cell(one.layer), *(Cell(text, best(one)) for text in both_figures(one)))
             for one in result.measured
         )
         return ("classifier", "layer", "mean per class", "top-1"), tuple(lines)
 
     def cell(one: Measured) -> Cell:
-        return Cell(in_percent(one, result.figure), one is result.best)
+        return Cell(in_percent(one, result.figure), best(one))
 
     rows = ((*map(Cell, row.names), *map(cell, row.cells)) for row in grid.rows)
     return (*grid.names, *grid.columns), tuple(rows)
@@ -97,7 +102,7 @@ ROOM = 50  # letters that stand beside each other below a plot
 
 def _point(x: float, mean: float, deviation: float | None) -> tuple[float, float, float, float]:
     spread = deviation or 0.0
-    return x, 100 * mean, 100 * (mean - spread), 100 * (mean + spread)
+    return x, 100 * mean, max(100 * (mean - spread), 0.0), min(100 * (mean + spread), 100.0)
 
 
 def _card(result: Probe) -> tuple[tuple[str, str], ...]:
