@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-LIMIT = 1800  # seconds after which a command is taken to hang, and ended
+LIMIT = 3600  # seconds after which a command is taken to hang, and ended
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,24 @@ def small():
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5),
     )
 
+class Both(nn.Module):
+    # a large layer, and a small one of which OpenVINO leaves the rounding out that torch does
+
+    def __init__(self):
+        super().__init__()
+        self.large, self.small, self.pool, self.fc = Large(), Small(), nn.AdaptiveAvgPool2d(1), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.fc((self.pool(self.large(x)) + self.pool(self.small(x))).flatten(1))
+
+class Large(nn.Module):
+    def forward(self, x):
+        return x * 1e6
+
+class Small(nn.Module):
+    def forward(self, x):
+        return (x + 1e6) - 1e6
+
 def burning():
     net = small()
     net[3].weight.data[:] = float("inf")
@@ -108,6 +126,16 @@ def test_layers_are_those_of_the_network_itself(place: Path, engine: str) -> Non
     assert len(found.dataset) == len(found.hashes) == 16
     assert found.dataset.labels.tolist() == [0] * 8 + [1] * 8
     assert found.origin.layers == ("4", "0", "7") and found.origin.pooling == "flat"
+
+
+@pytest.mark.parametrize(
+    ("layers", "engine"), [(["large"], "openvino"), (["small"], "torch"), (["large", "small"], "torch")]
+)
+def test_an_engine_must_be_right_about_each_layer_by_itself(
+    place: Path, layers: list[str], engine: str
+) -> None:
+    asked: Any = {"layers": layers, "img_size": 12, "cache": False}
+    assert embedded(f"{place / 'net.py'}:Both", place / "data", Silent(), **asked).engine == engine
 
 
 @torch.no_grad()
@@ -192,6 +220,34 @@ def test_a_runs_features_are_those_that_its_classifier_gives(place: Path, tmp_pa
     assert str(run) in found.origin.source
     with pytest.raises(UserError, match="a run brings its own, got weights"):
         embedded(run, place / "data", Silent(), weights="x.pth")
+
+
+def test_a_run_may_look_at_pictures_of_another_size(place: Path, tmp_path: Path) -> None:
+    run = probed(place, place / "data", tmp_path / "run")
+    found = embedded(run, place / "data", Silent(), engine="torch", img_size=10, resize_mode="pad")
+    assert found.origin.preprocess["size"] == [10, 10] and found.origin.preprocess["resize_mode"] == "pad"
+    same = got(place, img_size=10, resize_mode="pad", cache=False)
+    np.testing.assert_allclose(found.features["features"], same.features["features"], rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_last_layer_is_the_weights_own_or_refused(place: Path, tmp_path: Path) -> None:
+    """One for another number of classes would be drawn at random."""
+    net, x = net_and_inputs(place)
+    for tensor in net.state_dict().values():
+        tensor += 1
+    for name, classes in (("five", 5), ("seven", 7)):
+        net[7] = nn.Linear(6, classes)
+        torch.save(net.state_dict(), tmp_path / f"{name}.pth")
+        asked: Any = {"weights": tmp_path / f"{name}.pth", "resize_mode": "squash"}
+        below = got(place, layers=["4"], **asked)
+        np.testing.assert_allclose(below.features["4"], net[:5](x).mean((2, 3)).numpy(), rtol=1e-4, atol=1e-4)
+        if classes == 5:
+            found = got(place, layers=["7"], **asked)
+            np.testing.assert_allclose(found.features["7"], net(x).numpy(), rtol=1e-4, atol=1e-4)
+        else:
+            with pytest.raises(UserError, match=r"seven\.pth has no last layer for the classes"):
+                got(place, layers=["7"], **asked)
 
 
 def test_halves_are_rounded(place: Path) -> None:

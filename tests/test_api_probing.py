@@ -116,6 +116,9 @@ def test_figures_do_not_depend_on_the_order_of_the_pictures(place: Path, tmp_pat
         told = [neocog.probe(path, **options, **more).to_json() for path in (place / "whole.npz", mixed)]
         for one in told:
             del one["seconds"]
+        two = [one.pop("two_best") for one in told]
+        assert two[0]["p"] == pytest.approx(two[1]["p"])  # sums in another order
+        assert two[0]["interval"] == pytest.approx(two[1]["interval"])
         assert told[0] == told[1]
 
 
@@ -141,7 +144,12 @@ def test_several_splits_have_a_mean_and_a_deviation(place: Path) -> None:
         assert row["balanced"] == pytest.approx(row["top1"])
     cell = f"{100 * found.best.mean('balanced'):.2f} ± {100 * np.std(found.best.balanced, ddof=1):.2f}"
     assert cell in str(found)
-    assert "corrected t-test" in str(found)
+    first, second = found.ranked
+    assert found.two_best is not None
+    gains = np.array(first.balanced) - np.array(second.balanced)
+    assert found.two_best.difference == pytest.approx(gains.mean())
+    assert found.two_best.interval[0] < gains.mean() < found.two_best.interval[1]
+    assert found.two_best.verdict in str(found)
 
 
 def test_shots_are_draws_of_each_other(place: Path, tmp_path: Path) -> None:
@@ -189,7 +197,9 @@ def test_the_page_marks_the_best_and_holds_every_figure(place: Path, tmp_path: P
     (bold,) = [cell.text() for cell in table.all("td", "best")]
     assert bold == cells[best["kind"], best["layer"]]
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
+    second = sorted(told["results"], key=lambda row: -row["balanced_mean"])[1]
     assert found.two_best is not None
+    assert found.two_best.difference == pytest.approx(best["balanced_mean"] - second["balanced_mean"])
     assert found.two_best.verdict in " ".join(e.text() for e in page.all("p"))
 
 
@@ -207,7 +217,9 @@ def test_more_layers_than_fit_beside_each_other_stand_below(place: Path, tmp_pat
     found = neocog.probe(path, kinds=["ncm", "ridge"], layers=list(layers))
     table = found.table()
     assert table.header == ("layer", "ncm", "ridge")
-    assert [row[0] for row in table.rows] == list(layers)
+    shown = {(one.layer, one.kind): f"{100 * one.balanced[0]:.2f}" for one in found.measured}
+    assert len(set(shown.values())) > 8
+    assert table.rows == tuple((layer, shown[layer, "ncm"], shown[layer, "ridge"]) for layer in layers)
 
 
 def thousand(path: Path, train: int = 800) -> Path:
@@ -289,11 +301,24 @@ def found_name(found: neocog.Probe, root: Path, row: int) -> str:
 
 
 def test_birds_are_cut_to_their_box(tmp_path: Path) -> None:
+    """The class is seen in the box alone; what lies around it would name the other one."""
     root = trees.cub200(tmp_path / "cub")
-    found = neocog.probe("lenet5_modern", root, protocol="decaf-cub", engine="torch")
+    for number, line in enumerate((root / "images.txt").read_text().splitlines(), 1):
+        name = line.split()[1]
+        first, trains = name.startswith("001"), number in (2, 3)
+        pixels = np.zeros((60, 60, 3), np.uint8)
+        pixels[:, slice(0, 30) if first == trains else slice(30, 60)] = 255  # the left or the right half
+        pixels[18:42, 18:42] = 0
+        pixels[slice(18, 30) if first else slice(30, 42), 18:42] = 255  # the upper or the lower half
+        Image.fromarray(pixels).save(root / "images" / name, quality=95)
+    (root / "bounding_boxes.txt").write_text("".join(f"{i} 22.0 22.0 16.0 16.0\n" for i in range(1, 5)))
+    options: dict[str, Any] = {"kinds": ["ncm"], "scale": "none"}
+    found = neocog.probe("classical:tiny", root, protocol="decaf-cub", **options)
     told = found.to_json()
     assert (told["results"][0]["n_train"], told["n_judge"]) == ([2], [2])
-    assert [row["kind"] for row in told["results"]] == ["logreg"]
+    assert found.best.top1 == (1.0,)
+    grey = neocog.probe("classical:tiny", root, protocol="decaf-cub").best
+    assert grey.kind == "logreg"
     with pytest.raises(UserError, match="needs DATA"):
         neocog.probe(tmp_path / "f.npz", protocol="decaf-cub")
 
@@ -362,6 +387,22 @@ def test_one_class_is_no_task(tmp_path: Path) -> None:
     path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:50]}, np.zeros(50), classes=("zero",))
     with pytest.raises(UserError, match="two classes"):
         neocog.probe(path)
+
+
+def test_pictures_of_several_classes_are_refused(tmp_path: Path) -> None:
+    path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:50]}, np.full(50, -1))
+    several = tmp_path / "several.npz"
+    with np.load(path) as held:
+        np.savez(several, **held, targets=np.eye(10, dtype=bool)[LABELS[:50]])
+    with pytest.raises(UserError, match="one class for each picture"):
+        neocog.probe(several)
+
+
+def test_pictures_without_a_label_are_left_out(tmp_path: Path) -> None:
+    labels = np.where(np.arange(200) % 4 == 0, -1, LABELS[:200])
+    path = write_features(tmp_path / "f.npz", {"pixels": DIGITS[:200]}, labels)
+    (division,) = neocog.probe(path, kinds=["ncm"]).divided.divisions
+    assert len(division.train) + len(division.judge) == 150
 
 
 def test_the_verb_is_called_like_its_folder_and_both_are_there() -> None:

@@ -19,8 +19,10 @@ from sklearn.metrics.pairwise import cosine_distances
 import door
 import neocog
 from judged import CLASSES, DIGITS, encoded, make_run, middles, module, picture, save_digits
+from neocog.api.retrieval.retrieve import among_themselves
 from neocog.data.quarantine import read_list
 from neocog.errors import UserError
+from neocog.progress import Silent
 from pages import Page, section
 
 NUMBERS = range(300, 420)
@@ -155,13 +157,10 @@ def test_lists_are_quarantine_lists(place: Path) -> None:
         for entry in entries:
             data = (place / "digits" / entry.path).read_bytes()
             assert entry.sha256 == hashlib.sha256(data).hexdigest()
-        done = door.neocog(
-            "data", "check", "digits", "--quarantine", f"all/{name}", "--json", cwd=place, ok=False
-        )
-        left_out = json.loads(done.stdout)["quarantined"]
-        assert sorted(one["path"] for one in left_out) == sorted(
-            str(place / "digits" / p) for p in wanted
-        ) or sorted(Path(one["path"]).name for one in left_out) == sorted(Path(p).name for p in wanted)
+        left_out = neocog.open_dataset(
+            place / "digits", neocog.Reading(quarantine=place / "all" / name)
+        ).quarantined
+        assert sorted(one.path for one in left_out) == sorted(str(place / "digits" / p) for p in wanted)
 
 
 def test_a_digit_under_a_wrong_name_is_listed_first(place: Path, tmp_path: Path) -> None:
@@ -232,25 +231,42 @@ def test_without_labels_there_are_neighbours_and_no_figures(place: Path, tmp_pat
     assert "need labels" in door.refused("retrieve", place / "run", ".", "-k", 2, "--mislabels", cwd=tmp_path)
 
 
-def test_what_cannot_be_done_is_told(place: Path) -> None:
+def test_what_cannot_be_done_is_told_in_one_line(place: Path) -> None:
     told = door.refused("retrieve", "run", "digits", "-k", 121, cwd=place)
     assert told.startswith("k must be at most the number of other pictures, 120 in digits, got 121")
-    assert "unknown metric 'cosin'" in door.refused(
-        "retrieve", "run", "digits", "--metric", "cosin", cwd=place
-    )
-    assert "unknown rank" in door.refused(
-        "retrieve", "run", "digits", "--mislabels", "--rank", "x", cwd=place
-    )
     assert "broken.png" in door.refused("retrieve", "run", "digits", "broken.png", cwd=place)
-    assert "does not exist" in door.refused("retrieve", "run", "digits", "missing.png", cwd=place)
-    assert "k must be at least 1, got 0" in door.refused("retrieve", "run", "digits", "-k", 0, cwd=place)
-    assert "outliers must be 0" in door.refused("retrieve", "run", "digits", "--outliers", -1, cwd=place)
-    (place / "one" / "3").mkdir(parents=True, exist_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"metric": "cosin"}, "unknown metric 'cosin'"),
+        ({"rank": "x"}, "unknown rank"),
+        ({"prune": "x"}, "unknown way to choose"),
+        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"outliers": -1}, "outliers must be 0"),
+        ({"queries": ["missing.png"]}, "does not exist"),
+        ({"by": "run", "queries": ["query.png"]}, "by is for features from a file"),
+        ({"output": ""}, "holds other files"),
+        ({"data": None}, "give DATA"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], words: str
+) -> None:
+    monkeypatch.chdir(place)
+    if "output" in options:
+        options = {"output": place}
+    with pytest.raises(UserError, match=words):
+        neocog.retrieve("run", **({"data": "digits", "k": 3} | options))
+
+
+def test_doubtful_labels_need_two_classes(place: Path) -> None:
+    (place / "one" / "3").mkdir(parents=True)
     for path in (place / "digits" / "3").iterdir():
         shutil.copy(path, place / "one" / "3")
-    assert "two classes" in door.refused("retrieve", "run", "one", "-k", 2, "--mislabels", cwd=place)
-    with pytest.raises(UserError, match="holds other files"):
-        neocog.retrieve(place / "run", place / "digits", k=3, output=place)
+    with pytest.raises(UserError, match="need two classes of 5 different pictures each, got 1 in 1"):
+        neocog.retrieve(place / "run", place / "one", k=2, mislabels=True)
 
 
 def test_an_unreadable_query_is_skipped_and_said(place: Path) -> None:
@@ -259,3 +275,54 @@ def test_an_unreadable_query_is_skipped_and_said(place: Path) -> None:
     assert [one["path"] for one in told["queries"]] == ["query.png"]
     assert [one["path"] for one in told["skipped_queries"]] == ["broken.png"]
     assert "skipped broken.png: " in done.stderr
+
+
+def test_features_from_a_file_are_those_of_the_run(place: Path) -> None:
+    door.neocog("embed", "run", "digits", "-o", "digits.npz", cwd=place)
+    told = json.loads(door.neocog("retrieve", "digits.npz", "-k", 5, "--json", cwd=place).stdout)
+    assert told["figures"] == found(place)["figures"]
+    query = ("query.png", "-k", 4, "--json")
+    wanted = json.loads(door.neocog("retrieve", "run", "digits", *query, cwd=place).stdout)["queries"]
+    done = door.neocog("retrieve", "digits.npz", "digits", *query, "--by", "run", cwd=place)
+    assert json.loads(done.stdout)["queries"] == wanted
+    make_run(place / "other", seed=1)
+    said = door.refused("retrieve", "digits.npz", "digits", *query, "--by", "other", cwd=place)
+    assert "got other weights of lenet5_modern (the run other)" in said
+    assert "name the network with --by" in said
+    said = door.refused("retrieve", "run", "digits", *query, "--by", "run", cwd=place)
+    assert said.startswith("by is for features from a file, run embeds the queries itself")
+
+
+def test_one_layer_is_looked_at(place: Path) -> None:
+    layers = ("--layer", "fc4", "--layer", "conv3")
+    door.neocog("embed", "run", "digits", *layers, "-o", "two.safetensors", cwd=place)
+    said = door.refused("retrieve", "two.safetensors", cwd=place)
+    assert said == "retrieve looks at one layer, got fc4, conv3; choose one of them with --layer"
+    told = json.loads(
+        door.neocog("retrieve", "two.safetensors", "--layer", "conv3", "-k", 3, "--json", cwd=place).stdout
+    )
+    direct = door.neocog("retrieve", "run", "digits", "--layer", "conv3", "-k", 3, "--json", cwd=place)
+    assert told["figures"] == json.loads(direct.stdout)["figures"]
+    assert (told["layer"], told["features"]) == ("conv3", 120)
+
+
+def test_features_that_are_no_numbers_are_told(place: Path) -> None:
+    report = neocog.retrieve(place / "run", place / "digits", k=3)
+    report.index.features[7, 3] = np.nan
+    with pytest.raises(UserError, match="those of row 7 are not"):
+        among_themselves(report.index, report.asked, Silent())
+
+
+def test_pictures_of_several_classes_have_neighbours_and_no_figures(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(
+        "path,label\n" + "".join(f"{n}.png,{'a|b' if n % 2 else 'a'}\n" for n in range(12))
+    )
+    for n in range(12):
+        (tmp_path / f"{n}.png").write_bytes(encoded(n))
+    done = door.neocog("retrieve", place / "run", "list.csv", "0.png", "-k", 2, "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    for one in told["queries"][0]["neighbours"]:
+        assert one["label"] == ("a + b" if int(Path(one["path"]).stem) % 2 else "a")
+    assert told["notes"][-1].startswith("Pictures may show several classes")
+    said = door.refused("retrieve", place / "run", "list.csv", "-k", 2, "--mislabels", cwd=tmp_path)
+    assert "each picture has one class" in said

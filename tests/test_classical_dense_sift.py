@@ -51,6 +51,16 @@ def test_patches_lie_on_a_grid_in_the_middle() -> None:
     assert centres(16, 16, 8).tolist() == [8]
 
 
+@pytest.mark.parametrize(("width", "variance"), [(3, 0), (8, (8 / 6) ** 2 - 0.5**2)])
+def test_the_picture_is_blurred_by_a_sixth_of_a_bin_where_it_is_sharper(width: int, variance: float) -> None:
+    picture = photograph((40, 36))
+    image = picture.astype(np.float32) / 255
+    smooth = gaussian_filter(image, np.sqrt(variance)) if variance else image
+    found = DenseSift(step=4, bins=(width,), sides=None).extract(picture)
+    places = [np.unique(axis) for axis in found.places.T]
+    np.testing.assert_allclose(found.descriptors, described_at(smooth, *places, width), atol=1e-6)
+
+
 def test_several_scales_follow_each_other() -> None:
     picture = photograph((64, 48))
     both = DenseSift(step=6, bins=(4, 7), sides=None).extract(picture)

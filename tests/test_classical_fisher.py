@@ -99,11 +99,13 @@ def test_regions_follow_each_other_and_each_has_norm_1() -> None:
     found = eight.transform(pictures()).reshape(5, 8, 2 * 4 * 6)
     np.testing.assert_allclose(np.linalg.norm(found, axis=2), 1, atol=1e-5)
     np.testing.assert_allclose(found[:, 0], whole.transform(pictures()), atol=1e-6)
-    # a picture's lower right quarter, as if it alone had been found
+    # a picture's upper stripe and lower right quarter, as if they alone had been found
     local = eight.extractor.extract(pictures()[0])
+    upper = local.places[:, 0] < local.shape[0] / 3
     lower_right = (local.places >= np.array(local.shape) / 2).all(axis=1)
-    x = eight.projection_.transform(local.descriptors[lower_right]).astype(float)
-    np.testing.assert_allclose(found[0, 7], improved(gradient(x, eight.mixture_)), atol=1e-5)
+    for region, inside in ((1, upper), (7, lower_right)):
+        x = eight.projection_.transform(local.descriptors[inside]).astype(float)
+        np.testing.assert_allclose(found[0, region], improved(gradient(x, eight.mixture_)), atol=1e-5)
 
 
 def test_a_region_without_descriptors_is_zeros() -> None:

@@ -1,6 +1,7 @@
 """The gist against the authors' steps with filters as matrices, and its laws."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from neocog.classical.gist import Gist, gabor_bank, gist, prefiltered
@@ -25,8 +26,9 @@ def test_it_is_the_literal_one() -> None:
     np.testing.assert_allclose(found, literal.gist(small().astype(float), 4), rtol=2e-3, atol=2e-6)
 
 
-def test_the_prefilter_is_the_literal_one() -> None:
-    image = small() * 255
+@pytest.mark.parametrize("size", [48, 37])
+def test_the_prefilter_is_the_literal_one(size: int) -> None:
+    image = small(size) * 255
     np.testing.assert_allclose(prefiltered(image), literal.prefiltered(image.astype(float)), atol=1e-3)
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 
 from neocog.classical.jarrett import layers
 from neocog.classical.jarrett.features import JARRETT_1, JARRETT_2, LAYERS, JarrettFeatures, Stage
@@ -67,7 +69,7 @@ def test_the_shorter_side_is_filled_up_around_the_picture() -> None:
 
 
 def test_the_paper_sizes_are_the_papers() -> None:
-    """Section 4: 143 pixels; 64 maps of 26 x 26; 256 of 18 x 18, pooled to 4 x 4."""
+    """143 pixels; 64 maps of 26 x 26; 256 of 18 x 18, pooled to 4 x 4."""
     picture = np.random.default_rng(6).integers(0, 256, (120, 200, 3), np.uint8)
     assert prepared(picture, 151).shape == (1, 143, 143)
     for stages, shape in ((JARRETT_1, (64, 26, 26)), (JARRETT_2, (256, 4, 4))):
@@ -172,7 +174,7 @@ def gratings(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_without_rectification_averaging_cancels_what_the_filters_answered() -> None:
-    """The paper's point (section 2): a wave's answers are as often above zero as below."""
+    """The paper's point: a wave's answers are as often above zero as below."""
     (pictures, labels), (other, truth) = gratings(120, 0), gratings(80, 1)
     accuracy = {}
     for name in ("R-N-PA", "PA"):
@@ -192,6 +194,21 @@ def test_a_negative_has_the_same_features_where_they_are_rectified(name: str) ->
         np.testing.assert_allclose(negative, positive, atol=1e-4)
     elif name != "N-PM":
         np.testing.assert_allclose(negative, -positive, atol=1e-4)
+
+
+def test_random_filters_need_no_pictures() -> None:
+    """They are those of the seed, whatever is shown; learned ones have to be fitted."""
+    pictures, _ = digits(8)
+    stages = (Stage(8, 5, 4, 4), Stage(4, 3, 2, 1, fan_in=3))
+    made = [JarrettFeatures(stages, side=32) for _ in range(3)]
+    found = [made[0].transform(pictures), made[1].fit(pictures[:2]).transform(pictures)]
+    np.testing.assert_array_equal(found[0], made[2].fit(pictures).transform(pictures))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not get_tags(made[0]).requires_fit
+    learned = JarrettFeatures(stages, filters="k-means", side=32)
+    assert get_tags(learned).requires_fit
+    with pytest.raises(NotFittedError):
+        learned.transform(pictures)
 
 
 def test_it_is_a_scikit_learn_estimator() -> None:
@@ -224,7 +241,7 @@ def test_wrong_pictures_are_told() -> None:
     with pytest.raises(UserError, match="filters need a picture, got none"):
         JarrettFeatures().fit([])
     with pytest.raises(UserError, match=r"got uint8 \(5, 5, 4\)"):
-        JarrettFeatures().fit([np.zeros((5, 5, 4), np.uint8)])
+        JarrettFeatures().fit_transform([np.zeros((5, 5, 4), np.uint8)])
 
 
 def test_an_even_picture_has_numbers() -> None:

@@ -1,5 +1,7 @@
 """Crops by exact geometry; part features as what the feature says of each crop, in its place; missing parts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+import trees
 from neocog.classical.parts.boxes import CUB_BODY, CUB_HEAD, DECAF_CROP, Parted, crop, group_boxes, window
 from neocog.classical.parts.pooling import PartPooling
+from neocog.data.source import open_dataset
 from neocog.errors import UserError
 
 MISSING = (np.nan,) * 4
@@ -199,3 +203,19 @@ def test_wrong_input_is_told() -> None:
         PartPooling(Colour()).fit([Parted(picture(), np.array([MISSING]))])
     with pytest.raises(UserError, match="points must be"):
         group_boxes(np.zeros((3, 2)), [(0,)])
+
+
+def test_the_columns_of_cub_200_2011_are_what_boxes_are_made_from(tmp_path: Path) -> None:
+    """Part p of picture i lies at (10 i, p); in picture 3 the left eye, the seventh part, is not seen."""
+    dataset = open_dataset(trees.cub200(tmp_path))
+    points = np.asarray(dataset.columns["parts"], float)
+    eye, head = ([group_boxes(p, [g])[0] for p in points] for g in ((6,), CUB_HEAD))
+    assert [bool(np.isnan(box).any()) for box in eye] == [False, False, True, False]
+    assert head[1].tolist() == [20, 2, 0, 13]  # the beak is the second part, the throat the fifteenth
+    boxes = np.asarray(dataset.columns["box"], float)
+    assert window(boxes[1], (500, 500), DECAF_CROP) == (
+        0,
+        360,
+        100,
+        331,
+    )  # 30 - 66 .. 294 + 66, 139 - 38.25 ..

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from skimage.feature import hog
 
 from neocog.classical.hog import Hog
 from neocog.classical.lbp import LocalBinaryPatterns
@@ -83,6 +84,14 @@ def test_hog_of_upright_edges_has_one_orientation() -> None:
     np.testing.assert_allclose(blocks[0, 3, 3, ..., 0], 0.5, atol=1e-3)
     np.testing.assert_array_equal(blocks[0], blocks[1])  # the strongest colour counts alone
     np.testing.assert_allclose((blocks**2).sum(axis=(3, 4, 5)), 1, atol=1e-3)
+
+
+def test_hog_is_that_of_the_roots() -> None:
+    """The hog of squares is the plain one of what was squared."""
+    roots = noise(64, 64) % 16
+    found = Hog(size=64).transform([roots**2])
+    plain = hog(roots.astype(np.float32), 9, (8, 8), (2, 2), "L2-Hys")
+    np.testing.assert_allclose(found[0], plain, atol=1e-5)
 
 
 def test_hog_that_cannot_hold_a_block() -> None:

@@ -126,6 +126,23 @@ def test_too_few_different_descriptors_for_the_words() -> None:
         BagOfWords(Colours(), words=5).fit(one_colour)
 
 
+def test_a_picture_too_small_to_look_at_teaches_nothing_and_has_no_histogram() -> None:
+    rng = np.random.default_rng(3)
+    photographs = [rng.integers(0, 256, (40, 40), np.uint8) for _ in range(3)]
+    banner = rng.integers(0, 256, (5, 200), np.uint8)
+    with_it, without = (
+        BagOfWords(DenseSift(step=4, sides=None), words=6).fit(some)
+        for some in ([banner, *photographs], photographs)
+    )
+    assert with_it.words_.shape == without.words_.shape
+    with pytest.raises(UserError, match="^picture 1: a picture looked at with 5 x 200 pixels is too small"):
+        with_it.transform([photographs[0], banner])
+    with pytest.raises(
+        UserError, match="6 must be found at least, got 0 different descriptors in 1 pictures"
+    ):
+        BagOfWords(DenseSift(sides=None), words=6).fit([banner])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

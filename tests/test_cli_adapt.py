@@ -35,23 +35,16 @@ def domains(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 FAST = ("--img-size", 64, "--splits", 2, "--engine", "torch")
+SMALL = ("--layer", "blocks.2")  # 40 features
 
 
 def test_the_table_the_figures_and_the_page(domains: Path) -> None:
     done = neocog(
-        "adapt",
-        "efficientnet_lite0",
-        "--source",
-        "light",
-        "--target",
-        "dark",
-        *FAST,
-        "-o",
-        "out",
+        *("adapt", "efficientnet_lite0", "--source", "light", "--target", "dark", *FAST, *SMALL, "-o", "out"),
         cwd=domains,
     )
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["method", "features"]
+    assert lines[0].split() == ["method", "blocks.2"]
     rows = [line[:22].strip() for line in lines[1:8]]
     assert rows == [
         "Logistic Reg. (S)",
@@ -83,18 +76,18 @@ def test_the_table_the_figures_and_the_page(domains: Path) -> None:
     assert 'src="http' not in page
 
 
-def test_without_labels_in_the_target_and_on_two_layers(domains: Path) -> None:
+def test_without_labels_in_the_target_and_beside_a_classical_method(domains: Path) -> None:
     done = neocog(
-        *("adapt", "efficientnet_lite0", "--source", "light", "--target", "dark", *FAST),
-        *("--labels-per-class", 0, "--layer", "blocks.0,blocks.2", "--methods", "S,coral", "--json"),
+        *("adapt", "efficientnet_lite0", "--source", "light", "--target", "dark", *FAST, "--behind", "ridge"),
+        *("--labels-per-class", 0, "--beside", "classical:lbp", "--methods", "coral,adabn", "--json"),
         cwd=domains,
     )
     found = json.loads(done.stdout)
-    assert found["layers"] == ["blocks.0", "blocks.2"]
+    assert found["layers"] == ["features", "classical:lbp"]
     assert [(row["row"], row["layer"]) for row in found["rows"]] == [
-        (name, layer)
-        for layer in found["layers"]
-        for name in ("Logistic Reg. (S)", "SVM (S)", "Sun et al. (2016)")
+        ("Sun et al. (2016)", "features"),
+        ("Li et al. (2017)", "features"),
+        ("Sun et al. (2016)", "classical:lbp"),  # which has no batch norm
     ]
     assert found["judged"] == [24, 24]
     assert any("absent" in note for note in found["notes"])

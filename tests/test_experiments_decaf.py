@@ -6,15 +6,18 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import neocog
 from neocog.api.reproduce import Reproduction
+from neocog.draw.dots import Row, dots
 from neocog.experiments.claims import Verdict
 from neocog.experiments.published.decaf import figures
 
-ROOT = Path(__file__).parents[1]
+DOCS = Path(__file__).parents[1] / "docs" / "lecture"
 
 # typed again from the lecture
 SLIDES = {
@@ -142,15 +145,52 @@ def test_a_mark_on_what_has_been_read_is_a_mismatch(whole: Reproduction) -> None
             assert judgement.value is None
 
 
-def test_the_command_prints_what_the_page_has(whole: Reproduction) -> None:
+def test_the_page_in_the_docs_is_what_the_command_writes(whole: Reproduction, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "neocog", "reproduce", "decaf"], capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "neocog", "reproduce", "decaf", "-o", "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.rstrip("\n") in (ROOT / "docs" / "lecture" / "decaf.md").read_text("utf-8")
+    assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 120
+    for name in ("decaf.md", "decaf-caltech101.svg", "decaf-office.svg"):
+        assert (tmp_path / "out" / name).read_text("utf-8") == (DOCS / name).read_text("utf-8"), name
+    assert json.loads((tmp_path / "out" / "decaf.json").read_text("utf-8")) == json.loads(
+        json.dumps(whole.to_json())
+    )
     assert all(table.sheet.beside == "published" for table in whole.tables)
     assert "None of these figures was measured here" in done.stdout
+
+
+def test_the_plots_dots_lie_where_the_figures_are() -> None:
+    """Each place along the axis read back by its marks: the figures of the slide but the five that are unread."""
+    for name, table in (("decaf-caltech101", "decaf_caltech101"), ("decaf-office", "decaf_office")):
+        root = ElementTree.fromstring((DOCS / f"{name}.svg").read_text("utf-8"))
+        space = "{http://www.w3.org/2000/svg}"
+        marks = [
+            (float(t.get("x", "")), float(t.text or ""))
+            for t in root.iter(f"{space}text")
+            if t.get("text-anchor") == "middle"
+        ]
+        (x0, v0), (x1, v1) = marks[0], marks[-1]
+        found = []
+        for group in root.iter(f"{space}g"):
+            [dot], [line] = group.findall(f"{space}circle"), group.findall(f"{space}line")
+            at = [
+                v0 + (float(x) - x0) * (v1 - v0) / (x1 - x0) for x in (dot.get("cx", ""), line.get("x2", ""))
+            ]
+            found.append((at[0], at[1] - at[0]))
+        slide = {k: float(v) for k, v in typed(table).items() if f"{table}/{k[0]}/{k[1]}" not in UNREAD}
+        wanted = [(v, slide.get((r, f"{c} ±"), 0.0)) for (r, c), v in slide.items() if not c.endswith("±")]
+        assert np.array(sorted(found)) == pytest.approx(np.array(sorted(wanted)), abs=0.05)
+
+
+def test_labels_of_a_plot_are_text() -> None:
+    drawn = dots("t & u", ["<i>"], [Row("<b> a", ((1.0, None),))])
+    titles = [t.text for t in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}title")]
+    assert titles == ["<b> a, <i>: 1"]
 
 
 def test_json_says_which_are_the_lectures_alone(whole: Reproduction) -> None:

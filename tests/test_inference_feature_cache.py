@@ -89,6 +89,25 @@ def test_halves_are_rounded_once_and_found_in_whole_ones_too(place: Path) -> Non
     assert len(shards(place)) == 2
 
 
+def test_a_picture_that_came_twice_is_kept_once(place: Path) -> None:
+    save(FeatureCache("k"), [3, 1, 3, 2, 1])
+    (shard,) = shards(place)
+    assert len(load_file(shard)["hashes"]) == 3
+    for number in (1, 2, 3):
+        assert np.array_equal(FeatureCache("k").find(content(number)), rows([number])[0])
+
+
+def test_what_several_processes_kept_at_once_is_one_after_merging(place: Path) -> None:
+    for cache in [FeatureCache("k") for _ in range(under_test.FANOUT)]:
+        save(cache, [7, 8, len(shards(place)) + 100])
+    assert len(shards(place)) == under_test.FANOUT
+    cache = FeatureCache("k")
+    (shard,) = shards(place)
+    assert len(load_file(shard)["hashes"]) == 2 + under_test.FANOUT
+    for number in (7, 8, 100, 99 + under_test.FANOUT):
+        assert np.array_equal(cache.find(content(number)), rows([number])[0])
+
+
 @settings(max_examples=15)
 @given(st.lists(st.lists(st.integers(0, 400), min_size=1, max_size=40), min_size=1, max_size=45))
 def test_however_many_shards_were_merged_each_picture_is_found_once(

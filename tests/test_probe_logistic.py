@@ -103,15 +103,7 @@ def test_the_objective_reached_is_scikit_learns(name: str, c: float) -> None:
     best = objective(x, labels, coef, intercept, c)
     reached = objective(x, labels, *solve(x, labels, len(MANY[name]), c), c)
     assert best <= reached + 1e-9 * best
-    assert reached == pytest.approx(best, rel=1e-3)
-
-
-@pytest.mark.parametrize("name", [name for name in MANY if len(MANY[name]) > 2])
-def test_probabilities_are_those_of_scikit_learn_stopped_at_the_same_gradient(name: str) -> None:
-    x, labels = blobs(MANY[name])
-    fit = fit_logistic(x, labels, len(MANY[name]), seed=0)
-    expected = by_scikit_learn(x, labels, fit.C, tol=1e-3)
-    assert np.abs(fit.head.probabilities(x) - expected).max() <= 1e-4  # single precision against double
+    assert reached == pytest.approx(best, rel=3e-4)
 
 
 @pytest.mark.parametrize("name", MANY)
@@ -119,7 +111,7 @@ def test_probabilities_are_near_those_of_the_exact_optimum(name: str) -> None:
     x, labels = blobs(MANY[name])
     fit = fit_logistic(x, labels, len(MANY[name]), seed=0)
     expected = by_scikit_learn(x, labels, fit.C, tol=1e-8, max_iter=20_000)
-    assert np.abs(fit.head.probabilities(x) - expected).max() <= 0.02  # a gradient of 1e-3 is no more
+    assert np.abs(fit.head.probabilities(x) - expected).max() <= 0.01  # an objective within 1e-4 is no more
 
 
 @pytest.mark.parametrize("name", MANY)
@@ -128,7 +120,7 @@ def test_held_out_losses_are_those_of_a_literal_cross_validation(name: str, seed
     x, labels = blobs(MANY[name])
     fit = fit_logistic(x, labels, len(MANY[name]), seed)
     assert tuple(fit.losses) == STRENGTHS
-    # it stops at a gradient of 1e-3, scikit-learn here at 1e-8
+    # it stops at an objective within 1e-4, scikit-learn here at a gradient of 1e-8
     assert list(fit.losses.values()) == pytest.approx(literal_losses(x, labels, seed), rel=0.02)
 
 
@@ -146,7 +138,7 @@ def test_too_few_pictures_to_hold_any_out_are_fitted_with_the_middle_strength(co
     fit = fit_logistic(x, labels, len(counts), seed=0)
     assert (fit.C, fit.losses) == (0.003, {})
     expected = by_scikit_learn(x, labels, 0.003, tol=1e-8)
-    assert np.abs(fit.head.probabilities(x) - expected).max() <= 0.02  # a gradient of 1e-3 is no more
+    assert np.abs(fit.head.probabilities(x) - expected).max() <= 0.02  # an objective within 1e-4 is no more
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -3e4])
@@ -155,15 +147,18 @@ def test_a_constant_feature_changes_nothing_and_weighs_nothing(constant: float) 
     widened = np.insert(x, 4, np.float32(constant), axis=1)
     fit = fit_logistic(widened, labels, 3, seed=0)
     assert (fit.head.weight[:, 4] == 0).all()
-    expected = by_scikit_learn(x, labels, fit.C, tol=1e-3)
-    assert np.abs(fit.head.probabilities(widened) - expected).max() <= 1e-4  # single precision against double
+    narrow = fit_logistic(x, labels, 3, seed=0)
+    assert fit.C == narrow.C
+    assert np.abs(fit.head.probabilities(widened) - narrow.head.probabilities(x)).max() <= 1e-4
+    expected = by_scikit_learn(x, labels, fit.C, tol=1e-8)
+    assert np.abs(fit.head.probabilities(widened) - expected).max() <= 0.01
 
 
 def test_where_no_feature_tells_anything_the_classes_frequencies_are_told() -> None:
     labels = np.repeat([0, 1, 2], [5, 10, 25])
     fit = fit_logistic(np.ones((40, 6), np.float32), labels, 3, seed=0)
     found = fit.head.probabilities(np.ones((1, 6), np.float32))[0]
-    assert found == pytest.approx([5 / 40, 10 / 40, 25 / 40], abs=0.01)  # a gradient of 1e-3
+    assert found == pytest.approx([5 / 40, 10 / 40, 25 / 40], abs=0.01)
 
 
 def test_separable_classes_are_separated_with_finite_weights() -> None:
@@ -192,8 +187,8 @@ def test_features_far_from_zero_are_fitted_as_well_as_others() -> None:
     x, labels = blobs([20] * 3)
     far = x + 1000 * x.std(axis=0)
     fit = fit_logistic(far, labels, 3, seed=0)
-    expected = by_scikit_learn(far, labels, fit.C, tol=1e-3)
-    assert np.abs(fit.head.probabilities(far) - expected).max() <= 5e-3  # 1,000 of 2**24 steps are lost
+    expected = by_scikit_learn(far, labels, fit.C, tol=1e-8)
+    assert np.abs(fit.head.probabilities(far) - expected).max() <= 0.01  # 1,000 of 2**24 steps are lost
 
 
 def test_two_classes_have_a_row_of_weights_each() -> None:

@@ -132,7 +132,7 @@ def test_probabilities_are_those_of_scikit_learn_trained_on_the_other_folds() ->
         out = held.fold == k
         fit = make_pipeline(StandardScaler(), LogisticRegression(C=held.strength, max_iter=2000, tol=1e-6))
         wanted[out] = fit.fit(x[~out], labels[~out]).predict_proba(x[out])
-    assert np.abs(held.probabilities - wanted).mean() < 0.005
+    assert np.abs(held.probabilities - wanted).max() < 0.02
     assert held.losses[held.strength] == min(held.losses.values())
     assert held.losses[held.strength] == pytest.approx(
         -np.log(wanted[np.arange(600), labels]).mean(), abs=0.01

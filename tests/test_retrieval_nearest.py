@@ -111,14 +111,20 @@ def test_thousands_of_equal_vectors_are_told_in_order() -> None:
     np.testing.assert_array_equal(found.distances, np.zeros((3, 5)))
 
 
-def test_small_differences_of_long_vectors_are_seen() -> None:
-    """Single precision alone cannot tell these: lengths of 10,000, distances of 0.001 and 0.002."""
-    base = np.full((3, 2), 10_000, np.float32)
-    base[1, 0] += 0.0009765625 * 2
-    base[2, 0] += 0.0009765625
-    found = nearest(base[:1], base, 2, "l2", (np.array([0]), np.arange(3)))
-    np.testing.assert_array_equal(found.indices, [[2, 1]])
-    np.testing.assert_allclose(found.distances, [[0.0009765625, 0.001953125]], rtol=1e-12)
+@pytest.mark.parametrize("metric", METRICS)
+def test_small_differences_of_long_vectors_are_seen(metric: str) -> None:
+    """Single precision alone cannot tell these: lengths of 28,000, differences of 0.001 to 0.064."""
+    rng = np.random.default_rng(0)
+    steps = rng.permutation(np.arange(1, 65)) * 2.0**-10
+    base = np.full((64, 8), 10_000, np.float32)
+    base[np.arange(64), rng.integers(1, 8, 64)] += steps.astype(np.float32)
+    base[:, 0] += 0.5  # so that no two lie in one direction
+    query = np.full((1, 8), 10_000, np.float32)
+    query[0, 0] += 0.5
+    found = nearest(query, base, 5, metric, (np.array([-1]), np.arange(64)))
+    np.testing.assert_array_equal(found.indices[0], np.argsort(steps)[:5])
+    if metric == "l2":
+        np.testing.assert_allclose(found.distances[0], np.sort(steps)[:5], rtol=1e-12)
 
 
 def test_fewer_than_k_are_left_where_the_others_are_copies() -> None:

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.covariance import LedoitWolf
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from neocog.retrieval.nearest import nearest
-from neocog.retrieval.outliers import class_distances, kth_distances
+from neocog.retrieval.outliers import DIRECTIONS, PICTURES_EACH, class_distances, kth_distances, principal
 
 PIXELS, LABELS = load_digits(return_X_y=True)
 LABELS = LABELS.astype(np.int64)
@@ -50,10 +51,10 @@ def squared(x: NDArray[np.float64], labels: NDArray[np.int64], i: int) -> float:
 def test_the_distance_to_the_class_is_scipys_under_scikit_learns_covariance(n: int, d: int) -> None:
     """More pictures than features, and fewer."""
     x, labels = PIXELS[:n, :d].astype(np.float32), LABELS[:n]
+    rows = PCA(n // PICTURES_EACH, svd_solver="full").fit_transform(x.astype(np.float64))
     found = class_distances(x, labels)
     for i in range(0, n, 7):
-        wide = x.astype(np.float64)
-        wanted = squared(wide, labels, i) - squared(wide, np.zeros(n, np.int64), i)
+        wanted = squared(rows, labels, i) - squared(rows, np.zeros(n, np.int64), i)
         assert found[i] == pytest.approx(wanted, rel=1e-7, abs=1e-7)
 
 
@@ -85,3 +86,11 @@ def test_planted_outliers_come_first() -> None:
     labels[planted] = (labels[planted] + rng.integers(1, 10, 20)) % 10
     assert roc_auc_score(planted, class_distances(x, labels)) > 0.98
     assert roc_auc_score(planted, kth_distances(nearest(x, x, 9, "cosine", (numbers, numbers)))) < 0.7
+
+
+@pytest.mark.parametrize(("n", "d"), [(1400, 140), (300, 310)])
+def test_at_most_so_many_principal_directions_are_kept(n: int, d: int) -> None:
+    x = np.random.default_rng(0).normal(0, 1, (n, d)).astype(np.float32)
+    x *= np.linspace(9, 1, d, dtype=np.float32)
+    wanted = PCA(min(DIRECTIONS, n // PICTURES_EACH), svd_solver="full").fit_transform(x.astype(np.float64))
+    np.testing.assert_allclose(np.abs(principal(x)[:, ::-1]), np.abs(wanted), rtol=1e-6, atol=1e-6)

@@ -44,12 +44,16 @@ def slow(extent: int) -> Floats:
 
 
 def prefiltered(image: Floats) -> Floats:
-    """0..255, of even size."""
+    """0..255; an odd size is made even by doubling the last row and column."""
+    size = len(image)
     padded = mirrored(np.log(image + 1), 5)
+    if size % 2:
+        padded = np.vstack([padded, padded[-1:]])
+        padded = np.hstack([padded, padded[:, -1:]])
     low = slow(len(padded))
     white = padded - filtered(padded, low).real
     contrast = np.sqrt(np.abs(filtered(white**2, low)))
-    return (white / (0.2 + contrast))[5:-5, 5:-5]
+    return (white / (0.2 + contrast))[5 : 5 + size, 5 : 5 + size]
 
 
 def gabor(extent: int, scale: int, turn: int) -> Floats:

@@ -52,6 +52,8 @@ class Backbone:
     source: str
     whole: Callable[[], nn.Module]
     """the network with the last layer that it came with, fresh at each call"""
+    head_drawn: bool = False
+    """whether that last layer is drawn at random, since the weights have one for another number of classes"""
 
 
 def load_classifier(run: str | Path, model: str | None = None) -> Loaded:
@@ -169,12 +171,22 @@ def backbone_of(reference: names.Reference, preprocess: Preprocess, weights: Pat
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = names.build_module(reference, preprocess.channels)
-    if weights is not None:
-        from neocog.weights.load import load_weights
-
-        load_weights(net, weights, name=str(reference), head="fresh")
+    head_drawn = weights is not None and not _load(net, weights, str(reference))
     drawn = "those the function returned" if reference.kind == "file" else "drawn at random"
-    return backbone_from(net, reference, preprocess, str(weights or drawn))
+    backbone = backbone_from(net, reference, preprocess, str(weights or drawn))
+    return replace(backbone, head_drawn=head_drawn)
+
+
+def _load(net: nn.Module, weights: Path, name: str) -> bool:
+    """Put the weights of a file into `net`, with the last layer where that fits; whether it does."""
+    from neocog.weights.load import load_weights
+
+    try:
+        load_weights(net, weights, name=name, head="keep")
+    except UserError:
+        load_weights(net, weights, name=name, head="fresh")
+        return False
+    return True
 
 
 def backbone_from(

@@ -13,9 +13,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from neocog.classical.descriptors import lowe, rooted
-from neocog.classical.pictures import Floats, Picture, grey, within
+from neocog.classical.pictures import Floats, Picture, TooSmall, grey, within
 from neocog.classical.transformer import Extractor, Local
-from neocog.errors import UserError
 
 BINS, ORIENTATIONS = 4, 8
 MAGNIFICATION = 6  # a bin's width over the blur that goes with it, as in VLFeat's vl_phow
@@ -48,7 +47,7 @@ class DenseSift(Extractor):
         image = grey(within(picture, self.sides))
         patch = BINS * max(self.bins)
         if min(image.shape) < patch:
-            raise UserError(
+            raise TooSmall(
                 f"a picture looked at with {image.shape[0]} x {image.shape[1]} pixels is too small: a patch of dense "
                 f"SIFT has {patch} x {patch}; give larger pictures, narrower bins or larger sides"
             )

@@ -41,12 +41,11 @@ class Gist(PictureTransformer):
 
 
 def middle_square(picture: Picture, size: int) -> Picture:
-    """The picture at the size where its shorter side is `size`, and of that the middle."""
+    """The largest square in the middle, at size x size pixels."""
     height, width = picture.shape[:2]
-    factor = size / min(height, width)
-    whole = resized(picture, max(round(height * factor), size), max(round(width * factor), size))
-    top, left = (whole.shape[0] - size) // 2, (whole.shape[1] - size) // 2
-    return whole[top : top + size, left : left + size]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resized(picture[top : top + side, left : left + side], size, size)
 
 
 def gist(image: Floats, blocks: int) -> Floats:

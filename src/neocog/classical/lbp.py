@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.classical.pictures import Floats, Picture, grey, skimage_feature
+from neocog.classical.pictures import Floats, Picture, TooSmall, grey, skimage_feature
 from neocog.classical.transformer import PictureTransformer
-from neocog.errors import UserError
 
 POINTS = 8  # on the circle around a pixel
 
@@ -29,7 +28,7 @@ class LocalBinaryPatterns(PictureTransformer):
     def describe(self, picture: Picture) -> Floats:
         least = 2 * self.radius + self.cells
         if min(picture.shape[:2]) < least:
-            raise UserError(
+            raise TooSmall(
                 f"{picture.shape[0]} x {picture.shape[1]} pixels are too few: {self.cells} x {self.cells} cells of "
                 f"local binary patterns need {least} x {least}; give larger pictures or fewer cells"
             )

@@ -16,6 +16,11 @@ Picture = NDArray[np.uint8]
 Pictures = Sequence[Picture]
 Floats = NDArray[np.float32]
 
+
+class TooSmall(UserError):
+    """A picture with too few pixels for what is to be found in it."""
+
+
 LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R BT.601
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from neocog.classical.pictures import Floats, Pictures, checked
+from neocog.classical.pictures import Floats, Pictures, TooSmall, checked
 from neocog.classical.transformer import Extractor
 from neocog.errors import UserError
 
@@ -15,7 +15,8 @@ from neocog.errors import UserError
 def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, seed: int) -> Floats:
     """About `most` descriptors (n, d) at most, as many of each picture as of any other, as far as it has them.
 
-    UserError where fewer than `needed` different ones are found. Memory: that of the sample and of one picture.
+    A picture too small to look at teaches nothing. UserError where fewer than `needed` different ones are found.
+    Memory: that of the sample and of one picture.
     """
     if not len(pictures):
         raise UserError("there must be at least one picture to learn from, got none")
@@ -25,10 +26,12 @@ def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, se
     for index, picture in enumerate(pictures):
         try:
             found = extractor.extract(checked(picture)).descriptors
+        except TooSmall:
+            continue
         except UserError as error:
             raise UserError(f"picture {index}: {error}") from None
         drawn.append(found[rng.permutation(len(found))[:quota]] if len(found) > quota else found)
-    sample = np.concatenate(drawn)
+    sample = np.concatenate(drawn) if drawn else np.zeros((0, 1), np.float32)
     different = len(np.unique(sample, axis=0)) if len(sample) else 0
     if different < needed:
         raise UserError(
@@ -40,7 +43,7 @@ def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, se
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """One thread for BLAS and OpenMP: sums in another order on another number of threads would give other words."""
+    """One thread for BLAS and OpenMP: on how many a sum is made may decide its last digit, and so the words."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from neocog.classical.descriptors import rooted, unit
-from neocog.classical.pictures import Floats, Picture, grey, skimage_feature, within
+from neocog.classical.pictures import Floats, Picture, TooSmall, grey, skimage_feature, within
 from neocog.classical.transformer import Extractor, Local
-from neocog.errors import UserError
 
 UPSAMPLING = 2  # the picture is doubled first, as Lowe does
 SMALLEST = 12 // UPSAMPLING  # pixels of the shorter side: what the coarsest octave needs
@@ -28,7 +27,7 @@ class Sift(Extractor):
     def extract(self, picture: Picture) -> Local:
         image = grey(within(picture, self.sides))
         if min(image.shape) < SMALLEST:
-            raise UserError(
+            raise TooSmall(
                 f"a picture looked at with {image.shape[0]} x {image.shape[1]} pixels is too small for SIFT, which "
                 f"needs {SMALLEST} x {SMALLEST}; give larger pictures or larger sides"
             )

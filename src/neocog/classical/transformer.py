@@ -30,7 +30,7 @@ class PictureTransformer(TransformerMixin, BaseEstimator, ABC):  # type: ignore[
         return self
 
     def transform(self, X: Pictures) -> Floats:
-        """(n, d); UserError for a picture that is none, or is too small."""
+        """(n, d); UserError for a picture that is none or has too few pixels."""
         return described(X, self.describe)
 
     @abstractmethod
@@ -74,4 +74,4 @@ class Extractor(BaseEstimator, ABC):  # type: ignore[misc]
 
     @abstractmethod
     def extract(self, picture: Picture) -> Local:
-        """None found is no error: n is 0. UserError for a picture too small to look at."""
+        """None found is no error: n is 0. TooSmall for a picture that has too few pixels to look at."""

@@ -66,14 +66,17 @@ def _shape(x: float, y: float, second: bool, css: str) -> str:
 
 
 def _colours(classes: int) -> str:
-    """Hues evenly apart, light and dark by turns, legible on light paper and on dark."""
-    rules = []
+    """Hues evenly apart, light and dark by turns; all of them lighter on dark paper."""
+    css, more = [], []
     for k in range(classes):
-        colour = f"hsl({360 * k / classes:.0f} 58% {44 if k % 2 else 54}%)"
-        rules.append(
-            f".ncp .c{k}{{fill:{colour};stroke:{colour}}}.ncp .a.c{k}{{stroke:none}}.ncp .b.c{k}{{fill:none}}"
+        hue, lightness = f"{360 * k / classes:.0f} 58%", 42 if k % 2 else 52
+        css.append(
+            f".ncp .c{k}{{fill:hsl({hue} {lightness}%);stroke:hsl({hue} {lightness}%)}}"
+            f".ncp .a.c{k}{{stroke:none}}.ncp .b.c{k}{{fill:none}}"
         )
-    return "".join(rules)
+        lit = f"hsl({hue} {lightness + 16}%)"
+        more.append(f".ncp .a.c{k}{{fill:{lit}}}.ncp .b.c{k}{{stroke:{lit}}}")
+    return f"{''.join(css)}@media screen and (prefers-color-scheme:dark){{{''.join(more)}}}"
 
 
 def _legend(classes: Sequence[str], domains: tuple[str, str]) -> tuple[str, float]:

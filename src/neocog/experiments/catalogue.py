@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from neocog.experiments.claims import Experiment
 from neocog.experiments.decaf import cells as decaf_cells
+from neocog.experiments.decaf import page as decaf_page
 from neocog.experiments.decaf.facts import facts as decaf_facts
 from neocog.experiments.ilsvrc import cells, facts, page
 from neocog.experiments.tables import tables
@@ -25,5 +26,7 @@ EXPERIMENTS = {
         "features of a trained network on four tasks, beside what the sources published",
         decaf_cells.sheets,
         decaf_facts,
+        decaf_page.plots,
+        decaf_page.PREFACE,
     ),
 }

@@ -19,7 +19,7 @@ from neocog import files, runtime
 from neocog.errors import UserError
 from neocog.inference.network import Floats
 from neocog.inference.stream import Part
-from neocog.inference.tensor_file import Pieces, mapped, parts_of, pieces, rows_at_once
+from neocog.inference.tensor_file import Pieces, mapped, parts_of, pieces, release, rows_at_once
 
 SHARD, BYTES, SECONDS = 4096, 1 << 25, 20.0
 """pictures, bytes and time after which what is computed is saved, so that an interruption costs little"""
@@ -84,10 +84,16 @@ class FeatureCache:
                 return row.astype(np.float16).astype(np.float32) if self._half else np.array(row)
         return None
 
+    def release(self) -> None:
+        """Give the memory back that what was found has taken."""
+        for shard in self._shards:
+            release(shard.features)
+
     def save(self, hashes: Hashes, features: Floats) -> None:
         """Keep the rows of `features` (n, d) that are not there yet."""
-        new = np.array([self.find(row.tobytes()) is None for row in hashes], bool)
-        if not new.any():
+        new = np.unique(hashes, axis=0, return_index=True)[1]  # once, where a picture came twice
+        new = new[[self.find(hashes[row].tobytes()) is None for row in new]]
+        if not len(new):
             return
         hashes = hashes[new]
         order = np.argsort(_keys(hashes), kind="stable")

@@ -9,15 +9,16 @@ from neocog.inference.network import Floats, Head, sigmoid
 from neocog.probe.logistic import (
     FOLDS,
     GRID,
-    MAX_ITERATIONS,
     Fit,
     deal,
     folded,
+    parts,
     single_thread,
     standardised,
 )
+from neocog.probe.losses import AnyClasses, minimiser
 
-TOLERANCE = 1e-5  # of the gradient: that of a rare class is small from the start
+NEAR = 1e-6  # of the objective, from its least: what a rare class adds is small
 
 
 def fit_one_vs_rest(features: Floats, targets: Floats, classes: int, seed: int) -> Fit:
@@ -27,7 +28,7 @@ def fit_one_vs_rest(features: Floats, targets: Floats, classes: int, seed: int) 
     nothing to fit: whatever the features are, its probability is that of Laplace's rule of succession,
     (pictures that show it + 1) / (pictures + 2).
     """
-    with single_thread():
+    with single_thread(with_scipy=False):
         standard, mean, spread = standardised(features)
         fitted = np.flatnonzero((targets > 0).any(axis=0) & ~(targets > 0).all(axis=0))
         share = (targets.sum(axis=0) + 1) / (len(targets) + 2)
@@ -72,28 +73,9 @@ def solve(
 
     The classes have nothing to do with each other, but one problem of all is solved with fewer, larger products.
     """
-    from scipy.optimize import minimize
-
-    (n, d), classes = x.shape, targets.shape[1]
-    penalty = 1 / (c * n)
-
-    def loss_and_gradient(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        both = flat.astype(np.float32).reshape(classes, d + 1)
-        weight, bias = both[:, :d], both[:, d]
-        logits = x @ weight.T + bias
-        losses = np.logaddexp(0, logits) - targets * logits
-        residual = (sigmoid(logits) - targets) / n
-        gradient = np.empty((classes, d + 1), np.float64)
-        gradient[:, :d] = residual.T @ x + penalty * weight
-        gradient[:, d] = residual.sum(axis=0)
-        total = losses.sum(dtype=np.float64) / n + 0.5 * penalty * np.square(weight, dtype=np.float64).sum()
-        return float(total), gradient.ravel()
-
-    first = np.zeros((classes, d + 1)) if start is None else np.column_stack(start).astype(np.float64)
-    options = {"maxiter": MAX_ITERATIONS, "gtol": TOLERANCE, "ftol": 64 * np.finfo(float).eps, "maxls": 50}
-    found = minimize(loss_and_gradient, first.ravel(), jac=True, method="L-BFGS-B", options=options)
-    both = found.x.reshape(classes, d + 1).astype(np.float32)
-    return np.ascontiguousarray(both[:, :d]), np.ascontiguousarray(both[:, d])
+    loss = AnyClasses(x, np.ascontiguousarray(targets.T))
+    first = np.zeros(loss.shape) if start is None else np.column_stack(start).astype(np.float64)
+    return parts(minimiser(loss, 1 / (c * len(x)), first, NEAR))
 
 
 def _rarest(targets: Floats) -> NDArray[np.int64]:

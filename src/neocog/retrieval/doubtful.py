@@ -122,9 +122,9 @@ def _counts(labels: Indices, guess: Indices, classes: int) -> Indices:
 
 
 def _calibrated(counted: Indices, given: Indices) -> Doubles:
-    """Equation 3 times n. A class of which no picture is told with confidence gives no reason to doubt its labels."""
+    """Equation 3 times n. The surest picture of a given label is always counted: only labels not given have none."""
     totals = counted.sum(axis=1, keepdims=True)
-    shares = np.divide(counted, totals, out=np.eye(len(counted)), where=totals > 0)
+    shares = np.divide(counted, totals, out=np.zeros(counted.shape), where=totals > 0)
     return np.asarray(shares * given[:, None])
 
 

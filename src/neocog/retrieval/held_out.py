@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import UserError
 from neocog.inference.network import Floats, Head
-from neocog.probe.logistic import GRID, folded, single_thread, solve, standardised
+from neocog.probe.logistic import GRID, folded, solve_path, standardised
 from neocog.progress import Advance
 from neocog.retrieval.space import Doubles, Indices
 
@@ -60,14 +59,13 @@ def held_out(
         )
     heads: list[dict[float, Head]] = []
     losses = dict.fromkeys(GRID, 0.0)
-    with single_thread():
-        for k in range(FOLDS):
-            held = fold == k
-            heads.append(dict(_heads(features[~held], labels[~held], classes)))
-            for strength, head in heads[-1].items():
-                losses[strength] += _log_loss(head.probabilities(features[held]), labels[held])
-            if advance:
-                advance(1)
+    for k in range(FOLDS):
+        held = fold == k
+        heads.append(_heads(features[~held], labels[~held], classes))
+        for strength, head in heads[-1].items():
+            losses[strength] += _log_loss(head.probabilities(features[held]), labels[held])
+        if advance:
+            advance(1)
     best = min(losses, key=lambda strength: losses[strength])
     probabilities = np.full((len(labels), classes), np.nan)
     for k in range(FOLDS):
@@ -97,13 +95,11 @@ def folds_of(labels: Indices, contents: Indices, seed: int) -> Indices:
     return np.asarray(fold[contents], np.int64)
 
 
-def _heads(features: Floats, labels: Indices, classes: int) -> Iterator[tuple[float, Head]]:
-    """A classifier of the raw features for each C; each solution is the start of the next, weaker one."""
+def _heads(features: Floats, labels: Indices, classes: int) -> dict[float, Head]:
+    """A classifier of the raw features for each C."""
     standard, mean, spread = standardised(features)
-    start = None
-    for strength in GRID:
-        start = solve(standard, labels, classes, strength, start)
-        yield strength, folded(*start, mean, spread)
+    path = solve_path(standard, labels, classes, GRID)
+    return {c: folded(*layer, mean, spread) for c, layer in zip(GRID, path, strict=True)}
 
 
 def _log_loss(probabilities: Floats, labels: NDArray[np.int64]) -> float:

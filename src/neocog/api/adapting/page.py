@@ -23,7 +23,7 @@ def page_of(found: Adaptation) -> AdaptPage:
         source=pair.source.name,
         target=pair.target.name,
         said=f"{100 * best.mean:.1f} % right in the target",
-        detail=f"{best.row.name}{_on(best.layer)}{_compared(found)}",
+        detail=f"{best.row.name}{_of(best.layer, 'on')}{_compared(found)}",
         columns=found.layers,
         lines=_lines(found),
         plots=plots,
@@ -40,8 +40,9 @@ def page_of(found: Adaptation) -> AdaptPage:
     )
 
 
-def _on(layer: str) -> str:
-    return "" if layer == LAST else f" on {layer}"
+def _of(layer: str, word: str = "of") -> str:
+    """Nothing where it is what the last layer reads, which goes without saying."""
+    return "" if layer == LAST else f" {word} {layer}"
 
 
 def _compared(found: Adaptation) -> str:
@@ -91,7 +92,7 @@ def _plots(found: Adaptation) -> tuple[tuple[str, ...], str]:
     )
     after = f", and where {best.row.name} ({best.what}) puts them" if best else ""
     return plots, (
-        f"Features{_on(layer)} as they are{after}: t-SNE of their first 50 principal components, "
+        f"Features{_of(layer)} as they are{after}: t-SNE of their first 50 principal components, "
         f"{len(drawn[0].labels):,} pictures of the first draw. Neither axis means anything; near is alike."
     )
 

@@ -168,4 +168,4 @@ def _readable(samples: Samples, index: int, entry: Entry, advance: Advance) -> b
 def _code() -> str:
     """SHA-256 over the files of `classical/`: other code, other features."""
     folder = Path(classical.__file__).parent
-    return hashlib.sha256("".join(map(files.sha256, sorted(folder.glob("*.py")))).encode()).hexdigest()
+    return hashlib.sha256("".join(map(files.sha256, sorted(folder.rglob("*.py")))).encode()).hexdigest()

@@ -33,6 +33,8 @@ class Frozen:
     """name of the last layer; empty where the network knows it itself, or has none"""
     source: str
     """where the weights come from, in words"""
+    head_drawn: bool = False
+    """whether the last layer is drawn at random, though the others are not"""
     mirrored: bool = False
     """whether features are the mean over a picture and its mirror image"""
 
@@ -49,7 +51,7 @@ class Asked:
 
 def of_backbone(backbone: Backbone) -> Frozen:
     head = "" if backbone.head_added else backbone.head
-    return Frozen(backbone.network, backbone.whole, head, backbone.source)
+    return Frozen(backbone.network, backbone.whole, head, backbone.source, backbone.head_drawn)
 
 
 def of_loaded(loaded: Loaded) -> Frozen:
@@ -63,7 +65,7 @@ def of_loaded(loaded: Loaded) -> Frozen:
         return net.get_submodule("backbone") if bundle.card.head_added else net
 
     head = "" if bundle.card.head_added else bundle.card.head
-    return Frozen(network, whole, head, f"the run {loaded.folder}", bundle.card.mirrored)
+    return Frozen(network, whole, head, f"the run {loaded.folder}", mirrored=bundle.card.mirrored)
 
 
 def way_of(
@@ -118,6 +120,11 @@ def _digested(frozen: Frozen, net: nn.Module, tap: Tap) -> Network:
     head = frozen.head or str(getattr(net, "head_at", ""))
     if not head or not f"{head}.".startswith(f"{tap.module}."):
         return frozen.network
+    if frozen.head_drawn:
+        raise UserError(
+            f"{frozen.source} has no last layer for the classes of {frozen.network.name}, whose {head} {tap.key} "
+            "depends on; name a layer below it"
+        )
     state = {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
     return replace(frozen.network, digest=digest(state))
 

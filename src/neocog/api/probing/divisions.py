@@ -146,10 +146,11 @@ def _drawn(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, judges: st
 def _draw_in_words(asked: Asked, judges: str) -> str:
     draw = asked.draw
     assert draw
-    count = "up to " * draw.fewer + f"{draw.per_class:,}"
-    others = f"up to {draw.most:,} of each class" if draw.most else "all"
-    where = f"of the part {judges}" if judges else "of the others"
-    return f"{count} pictures of each class train, {others} {where} judge, {draw.splits} random splits"
+    *others, most = [f"{n:,}" for n in asked.shots or (draw.per_class,)]
+    count = "up to " * draw.fewer + (f"{', '.join(others)} or {most}" if others else most)
+    who = f"up to {draw.most:,} {{}} of each class" if draw.most else "all {}"
+    rest = who.format(f"of the part {judges}" if judges else "others")
+    return f"{count} pictures of each class train, {rest} judge, {draw.splits} random splits"
 
 
 def _share(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, split: int) -> Division:

@@ -11,18 +11,16 @@ from neocog.api.probing.result import WORDS, Probe
 from neocog.api.probing.tables import both_figures, grid_of, in_percent, strengths_in_words
 from neocog.draw.probing import Cell, Line, ProbePage
 from neocog.draw.trends import Trend, trends
-from neocog.evaluation.paired import ALPHA
 
 
 def page_of(result: Probe) -> ProbePage:
     """Everything about `result`."""
     best, two = result.best, result.two_best
     columns, lines = _table(result)
-    equal = two is not None and two.p >= ALPHA
     return ProbePage(
         name=result.data,
         model=result.model,
-        said=f"{best.name} is " + ("ahead" if equal else "best" if two else "fitted"),
+        said=f"{best.name}{',' if best.shots else ''} is {'fitted' if not two else 'ahead' if two.equal else 'best'}",
         detail=f"{in_percent(best, result.figure)} % {WORDS[result.figure]}",
         heading=result.heading,
         columns=columns,
@@ -88,14 +86,13 @@ def _by_layer(result: Probe) -> str:
         )
         for kind in result.asked.kinds
     ]
-    marks = [(float(i), str(i)) for i in place.values()]
-    across = "layer: " + ", ".join(f"{i} {layer}" for layer, i in place.items())
-    if len(across) > ROOM:
-        across = "layer, in the order of the table"
+    fits = sum(map(len, place)) <= ROOM
+    marks = [(float(i), layer if fits else str(i)) for layer, i in place.items()]
+    across = "layer" if fits else "layer, in the order of the table"
     return trends(f"{WORDS[result.figure]} in % by layer".capitalize(), across, lines, marks=marks)
 
 
-ROOM = 70  # letters below a plot
+ROOM = 50  # letters that stand beside each other below a plot
 
 
 def _point(x: float, mean: float, deviation: float | None) -> tuple[float, float, float, float]:

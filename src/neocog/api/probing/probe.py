@@ -83,6 +83,7 @@ def _probed(found: Embedded, asked: Asked, told: Progress, took: float) -> Probe
         layers=tuple(found.features),
         views=found.origin.protocol,
         asked=asked,
+        labels=labels,
         divided=parts,
         measured=measured,
         skipped=found.skipped,

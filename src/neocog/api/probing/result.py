@@ -8,41 +8,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.api.probing.divisions import Divided
 from neocog.api.probing.measured import Measured
 from neocog.api.probing.options import Asked
 from neocog.api.probing.tables import table_of
+from neocog.api.probing.two_best import TwoBest, two_best
 from neocog.draw.table import Table
-from neocog.draw.text import points
-from neocog.evaluation.intervals import Interval
-from neocog.evaluation.paired import ALPHA, compared
-from neocog.probe.differences import corrected_t
 from neocog.probe.kinds import KINDS
 from neocog.probe.scale import SCALES
 
 WORDS = {"balanced": "mean per-class accuracy", "top1": "accuracy (top-1)"}
-
-
-@dataclass(frozen=True)
-class TwoBest:
-    """Whether the best differs from the second best."""
-
-    first: str
-    second: str
-    difference: float
-    interval: Interval
-    """95 %"""
-    p: float
-    test: str
-
-    @property
-    def verdict(self) -> str:
-        low, high = self.interval
-        amount = f"{points(self.difference)} points (95 % interval {points(low)} to {points(high)}), p = {self.p:.2g}"
-        if self.p >= ALPHA:
-            return f"{self.first} and {self.second} are not distinguishable: {amount}, {self.test}"
-        return f"{self.first} is better than {self.second}: {amount}, {self.test}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,6 +34,8 @@ class Probe:
     layers: tuple[str, ...]
     views: str
     asked: Asked
+    labels: NDArray[np.int64]
+    """of all pictures; the divisions are rows of them"""
     divided: Divided
     measured: tuple[Measured, ...]
     skipped: tuple[tuple[str, str], ...]
@@ -89,15 +68,7 @@ class Probe:
         if len(self.ranked) < 2:
             return None
         first, second = self.ranked[:2]
-        if len(self.divided.divisions) > 1:
-            division = self.divided.divisions[0]
-            both = first.figures(self.figure), second.figures(self.figure)
-            found = corrected_t(*both, first.trained[0], len(division.judge))
-            test = "corrected t-test over the splits"
-            return TwoBest(first.name, second.name, found.difference, found.interval, found.p, test)
-        pair = compared(first.right[0], second.right[0])
-        test = "McNemar's test on top-1"
-        return TwoBest(first.name, second.name, pair.difference, pair.interval, pair.p, test)
+        return two_best(first, second, self.divided.divisions, self.labels, self.figure)
 
     def table(self) -> Table:
         """Kinds and layers, or numbers of pictures per class, as rows and columns."""

@@ -35,6 +35,7 @@ ROWS = 16  # queries under a heading
 COLUMNS = 12  # neighbours of a query
 PICTURES = 36  # of a list of outliers, or of doubtful labels
 SIDE = 96  # pixels of a thumbnail's longer side, so that the page stays a few megabytes
+LAST = "what the last one reads"
 LARGE = 128  # of a query's, and where pictures stand alone
 
 
@@ -46,7 +47,8 @@ def page_of(found: Retrieval) -> RetrievalPage:
         ("Pictures", f"{len(dataset):,}"),
         ("Classes", f"{len(dataset.classes):,}"),
         ("Network", origin.model),
-        ("Features", f"{found.index.layer}, {found.index.features.shape[1]:,} numbers"),
+        ("Layer", LAST if found.index.layer == "features" else found.index.layer),
+        ("Features", f"{found.index.features.shape[1]:,} numbers"),
         ("Distance", "1 − cosine" if found.asked.metric == "cosine" else "L2"),
         ("Neighbours", f"{found.asked.k:,}"),
     )

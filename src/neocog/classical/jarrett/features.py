@@ -20,6 +20,8 @@ from neocog.classical.sampling import single_thread
 from neocog.classical.transformer import takes_pictures
 from neocog.errors import UserError, unknown
 
+Bank = tuple[Maps, Maps]
+"""kernels and gains"""
 LAYERS = ("R-N-PA", "R-PA", "N-PM", "N-PA", "PA")
 """what follows the filters: the columns of the paper's table 1"""
 LEARNED_FROM = 500  # pictures at most
@@ -73,52 +75,61 @@ class JarrettFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Pictures, y: object = None) -> JarrettFeatures:
-        self._check(X)
+        self._check()
+        if not len(X):
+            raise UserError("filters need a picture, got none")
         with single_thread():
-            self._learn(X)
+            self._set(X if self._learns() else ())
         return self
 
-    def _learn(self, X: Pictures) -> None:
-        draw = check_random_state(self.random_state)
-        learned = any(WAYS[self._way(i)].learned for i in range(len(self.stages)))
-        chosen = draw.permutation(len(X))[: LEARNED_FROM if learned else 1]
-        maps = [prepared(X[i], self.side) for i in chosen]
-        self.banks_: list[tuple[Maps, Maps]] = []
-        for i, stage in enumerate(self.stages):
-            if i:
-                maps = [self._stage(i - 1, m) for m in maps]
-            self._check_room(stage, maps[0])
-            self.banks_.append(_bank(maps, stage, self._way(i), draw))
-        self.shape_ = self._stage(len(self.stages) - 1, maps[0]).shape
-
     def transform(self, X: Pictures) -> NDArray[np.float32]:
+        """Without `fit`, too, where filters do not depend on the pictures."""
+        if not hasattr(self, "banks_") and not self._learns():
+            self.fit([np.zeros((1, 1), np.uint8)])
         check_is_fitted(self)
         return described(X, self._describe)
 
     def __sklearn_tags__(self) -> Any:
-        return takes_pictures(super().__sklearn_tags__())
+        tags = takes_pictures(super().__sklearn_tags__())
+        tags.requires_fit = self._learns()
+        return tags
+
+    def _learns(self) -> bool:
+        ways = (WAYS.get(self._way(i)) for i in range(len(self.stages)))
+        return any(way is None or way.learned for way in ways)
+
+    def _set(self, X: Pictures) -> None:
+        """The filters, of some of the pictures, or without any."""
+        draw = check_random_state(self.random_state)
+        maps = [prepared(X[i], self.side) for i in draw.permutation(len(X))[:LEARNED_FROM]]
+        maps = maps or [np.zeros((1, self.side - WINDOW + 1, self.side - WINDOW + 1), np.float32)]
+        banks: list[Bank] = []
+        for i, stage in enumerate(self.stages):
+            self._check_room(stage, maps[0])
+            banks.append(_bank(maps, stage, self._way(i), draw))
+            maps = [self._through(stage, banks[-1], m) for m in maps]
+        self.shape_ = maps[0].shape
+        self.banks_ = banks  # whole at once: another thread may be looking
 
     def _describe(self, picture: Picture) -> NDArray[np.float32]:
         maps = prepared(picture, self.side)
-        for stage in range(len(self.stages)):
-            maps = self._stage(stage, maps)
+        for stage, bank in zip(self.stages, self.banks_, strict=True):
+            maps = self._through(stage, bank, maps)
         return maps.ravel()
 
     def _way(self, stage: int) -> str:
         return "templates" if stage and self.filters == "gabor" else self.filters
 
-    def _stage(self, index: int, maps: Maps) -> Maps:
-        stage, parts = self.stages[index], self.layers.split("-")
-        maps = filter_bank(maps, *self.banks_[index])
+    def _through(self, stage: Stage, bank: Bank, maps: Maps) -> Maps:
+        parts = self.layers.split("-")
+        maps = filter_bank(maps, *bank)
         if "R" in parts:
             maps = np.abs(maps)
         if "N" in parts:
             maps = normalise(maps)
         return pool(maps, stage.pool, stage.step, average="PA" in parts)
 
-    def _check(self, X: Pictures) -> None:
-        if not len(X):
-            raise UserError("filters need a picture, got none")
+    def _check(self) -> None:
         if self.layers not in LAYERS:
             raise unknown("layers", self.layers, LAYERS)
         if self.filters not in WAYS:
@@ -137,7 +148,7 @@ class JarrettFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise UserError(f"fan_in must be 1 to {len(maps)}, the maps there are, got {stage.fan_in}")
 
 
-def _bank(maps: list[Maps], stage: Stage, way: str, draw: np.random.RandomState) -> tuple[Maps, Maps]:
+def _bank(maps: list[Maps], stage: Stage, way: str, draw: np.random.RandomState) -> Bank:
     """Kernels (filters, maps, k, k), zero where a filter does not read a map, and gains."""
     count, size = len(maps[0]), stage.kernel
     fan_in = stage.fan_in or count

@@ -18,7 +18,7 @@ from neocog.errors import UserError
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
-POWER = 4  # Xiao et al. 2010 weigh a kernel by the fourth power of its accuracy
+POWER = 4  # the rule that Xiao et al. 2010 are quoted for
 GAP = 1e-4  # of the objective, at which learning by the margin stops
 ROUNDS = 500
 
@@ -38,7 +38,7 @@ def uniform(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
 
 
 def by_accuracy(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
-    """In proportion to the fourth power of each kernel's own cross-validated accuracy (Xiao et al. 2010)."""
+    """In proportion to the fourth power of each kernel's own cross-validated accuracy."""
     fewest = int(np.bincount(labels).min())
     if fewest < setting.folds:
         raise UserError(
@@ -67,9 +67,9 @@ def by_alignment(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
     """The sum most like the kernel of the labels, 1 for the same class and 0 for another (Cortes et al. 2012, alignf).
 
     Weights v >= 0 least in vᵀMv - 2vᵀa, M the products of the centred kernels with each other and a those with the
-    labels' kernel (section 3.2.2); here as nonnegative least squares.
+    labels' kernel; here as nonnegative least squares.
     """
-    target = centred((labels[:, None] == labels).astype(np.float64))
+    target = (labels[:, None] == labels).astype(np.float64)  # of two factors one centred is enough
     flat = np.stack([centred(kernel).ravel() for kernel in kernels])
     lengths = np.maximum(np.linalg.norm(flat, axis=1), 1e-300)
     flat = flat / lengths[:, None]  # else a large kernel would swamp the rounding of a small one
@@ -85,7 +85,7 @@ def by_alignment(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
 def by_margin(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
     """Multiple kernel learning: weights of sum 1 with which the machines' objective, summed over classes, is least.
 
-    The problem is SimpleMKL's (Rakotomamonjy et al. 2008, equation 4); it is solved by turns, machines for the
+    The problem is SimpleMKL's (Rakotomamonjy et al. 2008); it is solved by turns, machines for the
     weights, then the weights that are best for these machines (Xu et al. 2010), until the duality gap is small.
     """
     weights = uniform(kernels, labels, setting)

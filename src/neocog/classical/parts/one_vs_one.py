@@ -47,7 +47,7 @@ class Feature:
     offset: float
 
 
-class PartOneVsOne(BaseEstimator, TransformerMixin):  # type: ignore[misc]
+class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """For two classes and two parts a linear machine on aligned cells, whose decision value is a feature.
 
     X is a sequence of `Landmarked`. The picture is turned and scaled until the two parts lie at fixed places, and
