@@ -99,6 +99,8 @@ def test_what_is_frozen_stays_so_when_its_block_thaws() -> None:
     run(net, replace(STEP, unfreeze=1.0, freeze=("4.*",)), TASK)
     moved = {name for name, tensor in net.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == set(before) - {"4.weight", "4.bias"}
+    still = {name for name, p in net.named_parameters() if not p.requires_grad}  # nor do they get gradients
+    assert still == {"4.weight", "4.bias"}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "krizhevsky"])
