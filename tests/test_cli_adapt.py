@@ -108,3 +108,16 @@ def test_what_is_wrong_is_said_in_a_line(domains: Path, tmp_path: Path) -> None:
     assert "MODEL may be left out only where both domains are files of features" in refused(
         "adapt", "--source", domains / "light", "--target", domains / "dark", cwd=tmp_path
     )
+
+
+def test_files_of_features_give_the_figures_of_their_network(domains: Path, tmp_path: Path) -> None:
+    what = ("--img-size", 64, "--engine", "torch", *SMALL)
+    for name in ("light", "dark"):
+        neocog("embed", "efficientnet_lite0", domains / name, *what, "-o", f"{name}.npz", cwd=tmp_path)
+    ask = ("--splits", 2, "--methods", "coral,daume", "--behind", "ridge", "--json")
+    direct = ("efficientnet_lite0", "--source", domains / "light", "--target", domains / "dark", *what)
+    found = [
+        json.loads(neocog("adapt", *given, *ask, cwd=tmp_path).stdout)["rows"]
+        for given in (("--source", "light.npz", "--target", "dark.npz"), direct)
+    ]
+    assert found[0] == found[1]

@@ -37,14 +37,16 @@ def adapt(
         int | None, Option(help="pictures of each class in the source; 20, or 8 where a class has fewer")
     ] = None,
     splits: Annotated[int, Option(help="random draws of those pictures")] = 5,
-    seed: Annotated[int, Option(help="of the draws")] = 0,
+    seed: Annotated[int, Option(help="of the draws", hidden=True)] = 0,
     methods: Annotated[
         str,
         Option(
             help="of S, T, ST, daume, mmdt, gfk, coral, subspace, dlid, adabn, joined by commas; all if not given"
         ),
     ] = "",
-    behind: Annotated[str, Option(help="the classifier behind a method, a kind that probe knows")] = "svm",
+    behind: Annotated[
+        str, Option(help="the classifier behind a method, a kind that probe knows", hidden=True)
+    ] = "svm",
     layer: Annotated[str, Option(help="names of layers, joined by commas; the last one's features")] = "",
     beside: Annotated[
         str, Option(help="classical methods as further columns, as classical:surf-bow, joined by commas")
