@@ -35,6 +35,24 @@ def small():
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5),
     )
 
+class Both(nn.Module):
+    # a large layer, and a small one of which OpenVINO leaves the rounding out that torch does
+
+    def __init__(self):
+        super().__init__()
+        self.large, self.small, self.pool, self.fc = Large(), Small(), nn.AdaptiveAvgPool2d(1), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.fc((self.pool(self.large(x)) + self.pool(self.small(x))).flatten(1))
+
+class Large(nn.Module):
+    def forward(self, x):
+        return x * 1e6
+
+class Small(nn.Module):
+    def forward(self, x):
+        return (x + 1e6) - 1e6
+
 def burning():
     net = small()
     net[3].weight.data[:] = float("inf")
@@ -108,6 +126,16 @@ def test_layers_are_those_of_the_network_itself(place: Path, engine: str) -> Non
     assert len(found.dataset) == len(found.hashes) == 16
     assert found.dataset.labels.tolist() == [0] * 8 + [1] * 8
     assert found.origin.layers == ("4", "0", "7") and found.origin.pooling == "flat"
+
+
+@pytest.mark.parametrize(
+    ("layers", "engine"), [(["large"], "openvino"), (["small"], "torch"), (["large", "small"], "torch")]
+)
+def test_an_engine_must_be_right_about_each_layer_by_itself(
+    place: Path, layers: list[str], engine: str
+) -> None:
+    asked: Any = {"layers": layers, "img_size": 12, "cache": False}
+    assert embedded(f"{place / 'net.py'}:Both", place / "data", Silent(), **asked).engine == engine
 
 
 @torch.no_grad()

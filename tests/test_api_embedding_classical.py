@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 import neocog
+from door import neocog as neocog_command
+from door import refused
 from neocog import UserError
 from neocog.api.embedding.features import Embedded, embedded
 from neocog.classical.catalogue import CLASSICAL
@@ -117,3 +119,16 @@ def test_what_is_for_networks_is_refused(
         got(place, name, **options)
     with pytest.raises(UserError, match="only classical methods learn"):
         embedded("efficientnet_lite0", place / "data", Silent(), learn_from=place / "data")
+
+
+def test_queries_of_retrieve_are_described_in_the_words_of_the_index(place: Path, tmp_path: Path) -> None:
+    query = next((place / "data" / "train" / "b").glob("*.png"))
+    copy = tmp_path / "query.png"
+    Image.open(query).convert("RGB").rotate(0).save(copy, compress_level=1)  # the same pixels in another file
+    done = neocog_command(
+        "retrieve", "classical:dense-sift-bow", place / "data", copy, "-k", 1, "--json", cwd=tmp_path
+    )
+    assert query.name in done.stdout
+    neocog.embed("classical:lbp", place / "data", output=tmp_path / "f.npz")
+    message = refused("retrieve", "f.npz", place / "data", copy, "--by", "efficientnet_lite0", cwd=tmp_path)
+    assert message.startswith("queries must be seen as the pictures of the index were")

@@ -203,7 +203,7 @@ def test_where_training_spoils_the_network_the_probe_is_kept(place: Path, tmp_pa
     assert all(np.array_equal(one[name], other[name]) for name in one)
     page = (tmp_path / "kept" / "report.html").read_text()
     assert "but they decided which weights to take" in page
-    assert "the fine-tuned network" in page
+    assert "the fine-tuned network" in page and page.count("did not beat the probe that it began with") == 2
     card = json.loads((tmp_path / "kept" / "model.json").read_text())
     assert card["recipe"]["beside the probe"] == found["words"]
     assert "still computes the same" in neocog("verify", tmp_path / "kept", cwd=place).stdout

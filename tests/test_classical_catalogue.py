@@ -92,6 +92,24 @@ def test_a_whole_picture_becomes_as_many_numbers_as_the_page_says(name: str, num
     assert f"| `{name}` | {numbers:,} |" in page
 
 
+@pytest.mark.parametrize(
+    ("name", "numbers", "settings"),
+    [
+        ("surf-bow", 800, {"words": 800, "levels": 1}),
+        ("sift-bow", 800, {"words": 800, "levels": 1}),
+        ("dense-sift-bow", 400, {"words": 400, "levels": 1}),
+        ("spatial-pyramid", 200 * (1 + 4 + 16), {"words": 200, "levels": 3}),
+        ("fisher", 2 * 64 * 64, {"gaussians": 64, "components": 64, "regions": ((1, 1),)}),
+    ],
+)
+def test_the_encodings_have_the_sizes_that_the_page_says(
+    name: str, numbers: int, settings: dict[str, object]
+) -> None:
+    assert settings.items() <= CLASSICAL[name].build().get_params().items()
+    page = (Path(__file__).parents[1] / "docs" / "classical.md").read_text("utf-8")
+    assert f"| `{name}` | {numbers:,} |" in page
+
+
 WITHOUT = """
 import sys, neocog.classical.catalogue
 print(sorted({"sklearn", "skimage", "scipy"} & sys.modules.keys()))

@@ -69,7 +69,7 @@ def test_the_shorter_side_is_filled_up_around_the_picture() -> None:
 
 
 def test_the_paper_sizes_are_the_papers() -> None:
-    """Section 4: 143 pixels; 64 maps of 26 x 26; 256 of 18 x 18, pooled to 4 x 4."""
+    """143 pixels; 64 maps of 26 x 26; 256 of 18 x 18, pooled to 4 x 4."""
     picture = np.random.default_rng(6).integers(0, 256, (120, 200, 3), np.uint8)
     assert prepared(picture, 151).shape == (1, 143, 143)
     for stages, shape in ((JARRETT_1, (64, 26, 26)), (JARRETT_2, (256, 4, 4))):
@@ -174,7 +174,7 @@ def gratings(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_without_rectification_averaging_cancels_what_the_filters_answered() -> None:
-    """The paper's point (section 2): a wave's answers are as often above zero as below."""
+    """The paper's point: a wave's answers are as often above zero as below."""
     (pictures, labels), (other, truth) = gratings(120, 0), gratings(80, 1)
     accuracy = {}
     for name in ("R-N-PA", "PA"):

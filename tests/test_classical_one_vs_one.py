@@ -1,5 +1,7 @@
 """Part-based one-vs-one features: parts come to their places, and a feature reads the part that tells."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -50,6 +52,17 @@ def test_both_parts_come_to_their_places(ax: int, ay: int, bx: int, by: int) -> 
         assert rows.mean() == pytest.approx(row, abs=0.5)
         assert columns.mean() + (64 if column > 64 else 0) == pytest.approx(column, abs=0.5)
     assert patch[:, :64].max() > patch[:, 64:].max()  # the first part is on the left
+
+
+def test_alignment_turns_and_scales_and_neither_shears_nor_mirrors() -> None:
+    """Parts one below the other, 32 apart, so twice as large: what lay 10 to the left lies 20 below the first part."""
+    picture = np.zeros((96, 96), np.uint8)
+    picture[30, 30] = 250
+    points = np.array([[40.5, 30.5, 1], [40.5, 62.5, 1]])
+    patch = aligned(picture, points, 0, 1)[:, :, 0]
+    rows, columns = np.nonzero(patch > 0.5 * patch.max())
+    assert rows.mean() == pytest.approx(FIRST[0] + 20, abs=0.5)
+    assert columns.mean() == pytest.approx(FIRST[1], abs=0.5)
 
 
 def test_alignment_is_the_identity_where_the_parts_already_lie_there() -> None:
@@ -111,8 +124,27 @@ def test_a_feature_reads_the_cells_about_its_own_part() -> None:
     assert columns.mean() < 8  # on the left half, where its part is
 
 
+def test_the_cells_read_are_the_stronger_half_as_far_as_they_hang_together() -> None:
+    X, y = flock(30, 0)
+    [feature] = PartOneVsOne([(0, 1)]).fit(X, y).features_
+    rows = np.array([cells(gradients(aligned(b.picture, b.points, 0, 1)), 8).ravel() for b in X])
+    weights = LinearSVC(C=1.0, dual=False, max_iter=10_000).fit(rows, y).coef_.reshape(8, 16, 8)
+    strength = {place: float(np.sqrt((weights[place] ** 2).sum())) for place in np.ndindex(8, 16)}
+    half = sorted(strength.values())[64 - 1 : 64 + 1]
+    strong = {place for place, value in strength.items() if value >= sum(half) / 2} | {(3, 3)}
+    wanted, ahead = set(), [(3, 3)]
+    while ahead:
+        r, c = ahead.pop()
+        if (r, c) in strong - wanted:
+            wanted.add((r, c))
+            ahead += [(r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)]
+    assert {(int(r), int(c)) for r, c in np.argwhere(feature.read)} == wanted
+    assert 1 < len(wanted) < 65
+
+
 def test_the_value_is_a_machines_on_the_cells_that_it_reads() -> None:
-    (X, y), (other, _) = flock(30, 0), flock(10, 1000)
+    (X, y), (other, _) = flock(40, 0), flock(10, 1000)
+    X, y = X[::2] + X[1:12:2], np.r_[y[::2], y[1:12:2]]  # 20 of one class and 6 of the other
     made = PartOneVsOne([(0, 1)], strength=0.5).fit(X, y)
     [feature] = made.features_
 
@@ -123,8 +155,11 @@ def test_the_value_is_a_machines_on_the_cells_that_it_reads() -> None:
 
     peer = LinearSVC(C=0.5, dual=True, max_iter=200_000, tol=1e-8, random_state=0).fit(described(X), y)
     np.testing.assert_allclose(
-        made.transform(other)[:, 0], peer.decision_function(described(other)), atol=2e-2
+        made.transform(other)[:, 0], peer.decision_function(described(other)), atol=5e-3
     )
+    before = made.transform(other)
+    made.features_ = [replace(feature, offset=feature.offset + 3)]  # its own is near 0: cells have length 1
+    np.testing.assert_allclose(made.transform(other), before + 3, atol=1e-5)
 
 
 def test_colours_tell_where_shapes_do_not() -> None:

@@ -1,4 +1,4 @@
-"""Jarrett et al. 2009, section 2, number by number as the formulas read: maps (maps, rows, columns), doubles."""
+"""Jarrett et al. 2009, number by number as the formulas read: maps (maps, rows, columns), doubles."""
 
 from math import exp, sqrt, tanh
 

@@ -39,7 +39,9 @@ def probe(
     layers: Annotated[
         list[str] | None,
         Option(
-            "--layer", help="whose features: a name, repeatable, or all; what the last one reads if not given"
+            "--layer",
+            "--layers",
+            help="whose features: a name, repeatable, or all; what the last one reads if not given",
         ),
     ] = None,
     protocol: Annotated[
@@ -85,11 +87,16 @@ def probe(
     weights: Annotated[
         Path | None, Option(help="of MODEL, from this file: .safetensors, .pth, .npz or .onnx")
     ] = None,
-    model: loading.Model = None,
+    model: Annotated[
+        str | None,
+        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it here", hidden=True),
+    ] = None,
     part: reading.Part = None,
     split: reading.Split = None,
     fold: reading.Fold = None,
-    quarantine: reading.Quarantine = None,
+    quarantine: Annotated[
+        Path | None, Option(help="leave out the pictures on this list, as data check writes it", hidden=True)
+    ] = None,
     columns: reading.Columns = "",
     classes: reading.Classes = None,
     consensus: reading.Consensus = None,

@@ -19,7 +19,7 @@ from neocog import files, runtime
 from neocog.errors import UserError
 from neocog.inference.network import Floats
 from neocog.inference.stream import Part
-from neocog.inference.tensor_file import Pieces, mapped, parts_of, pieces, rows_at_once
+from neocog.inference.tensor_file import Pieces, mapped, parts_of, pieces, release, rows_at_once
 
 SHARD, BYTES, SECONDS = 4096, 1 << 25, 20.0
 """pictures, bytes and time after which what is computed is saved, so that an interruption costs little"""
@@ -83,6 +83,11 @@ class FeatureCache:
             if row is not None:
                 return row.astype(np.float16).astype(np.float32) if self._half else np.array(row)
         return None
+
+    def release(self) -> None:
+        """Give the memory back that what was found has taken."""
+        for shard in self._shards:
+            release(shard.features)
 
     def save(self, hashes: Hashes, features: Floats) -> None:
         """Keep the rows of `features` (n, d) that are not there yet."""

@@ -20,7 +20,7 @@ from neocog.data.samples import Samples
 from neocog.data.views.protocols import views
 from neocog.errors import UserError
 from neocog.inference.engines import Engine
-from neocog.inference.feature_cache import FeatureCache, Hashes, kept
+from neocog.inference.feature_cache import BYTES, FeatureCache, Hashes, kept
 from neocog.inference.network import Floats, Network
 from neocog.inference.stream import BATCH, Infer, Part, Prepare, stream
 from neocog.progress import Progress
@@ -237,7 +237,19 @@ def _parts(
 
     parts = stream(samples, way.prepare, way.infer, known, way.batch)
     sound = _sound(parts, samples, half)
-    return kept(sound, save) if caches else sound
+    return kept(_released(sound, caches), save) if caches else sound
+
+
+def _released(parts: Iterator[Part], caches: Sequence[FeatureCache]) -> Generator[Part]:
+    """`parts`; every now and then the pages of the cache that they were found in are given back."""
+    read = 0
+    for part in parts:
+        yield part
+        read += int((~part.fresh).sum()) * part.outputs[:1].nbytes
+        if read >= BYTES:
+            read = 0
+            for cache in caches:
+                cache.release()
 
 
 def _sound(parts: Iterator[Part], samples: Samples, half: bool) -> Generator[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -43,9 +44,18 @@ def pieces(array: NDArray[Any]) -> Pieces:
     step = rows_at_once(array.nbytes // max(1, len(array)))
 
     def blocks() -> Iterator[NDArray[Any]]:
-        return (np.ascontiguousarray(array[at : at + step]) for at in range(0, len(array), step))
+        for at in range(0, len(array), step):
+            yield np.ascontiguousarray(array[at : at + step])
+            release(array)
 
     return Pieces(array.dtype, array.shape, blocks)
+
+
+def release(array: NDArray[Any]) -> None:
+    """Give pages of a mapped file back that were read: they would count as this process's memory until it ends."""
+    held = getattr(array, "_mmap", None)
+    if isinstance(held, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        held.madvise(mmap.MADV_DONTNEED)
 
 
 def parts_of(tensors: Mapping[str, Pieces], metadata: Mapping[str, str] | None = None) -> Iterator[bytes]:

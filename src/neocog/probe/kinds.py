@@ -16,7 +16,7 @@ from neocog.probe.dropout import RATE, ROWS, copies_of, noised
 from neocog.probe.fitted import Fitted as Fitted
 from neocog.probe.fitted import Labels, Linear
 from neocog.probe.kernel import gaussian_machine, usual_gamma
-from neocog.probe.logistic import single_thread, solve
+from neocog.probe.logistic import single_thread, solve_path
 from neocog.probe.neighbours import Neighbours
 
 Path = Callable[[Floats, Labels, int, Sequence[float], int], list[Fitted]]
@@ -51,12 +51,7 @@ class Kind:
 
 
 def _logreg(x: Floats, labels: Labels, classes: int, strengths: Sequence[float], seed: int) -> list[Fitted]:
-    found: list[Fitted] = []
-    start = None
-    for strength in strengths:
-        start = solve(x, labels, classes, strength, start)
-        found.append(Linear(*start))
-    return found
+    return [Linear(*both) for both in solve_path(x, labels, classes, strengths)]
 
 
 def _svm(x: Floats, labels: Labels, classes: int, strengths: Sequence[float], seed: int) -> list[Fitted]:

@@ -62,7 +62,7 @@ def minimiser(
         unit[:, :-1] = 1
 
     def moved(scaled: Doubles) -> Doubles:
-        layer = scaled * unit
+        layer: Doubles = scaled * unit
         if white is not None:
             layer[:, :-1] = layer[:, :-1].astype(np.float32) @ white
         layer += start

@@ -1,21 +1,23 @@
 """Linear support vector machines, one for each class against all others, with the squared hinge loss.
 
 The machine of scikit-learn's `LinearSVC` (Fan and others 2008, LIBLINEAR) but for its bias, which is not regularised
-here. All classes are solved as one problem of few, large products, by scipy's L-BFGS.
+here. All classes are solved as one problem of few, large products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neocog.inference.network import Floats
 from neocog.probe.fitted import Labels
+from neocog.probe.lbfgs import Doubles
+from neocog.probe.logistic import parts
+from neocog.probe.losses import minimiser
 
-NEAR = 1e-6  # a step that lowers the objective by less than this share of it is the last
-MAX_ITERATIONS = 1000
+NEAR = 1e-5  # of the objective, from its least
 
 
 def solve_path(
@@ -25,40 +27,40 @@ def solve_path(
 
     Class by class they minimise |w|^2 / 2 + C * sum over rows of max(0, 1 - y (w.x + b))^2, y = 1 or -1.
     """
-    sides = np.where(labels[:, None] == np.arange(classes), 1, -1).astype(np.float32)
-    start = np.zeros((classes, x.shape[1] + 1))
-    found = []
+    sides = np.where(labels == np.arange(classes)[:, None], 1, -1).astype(np.float32)
+    loss = SquaredHinge(x, sides)
+    layer, found = np.zeros(loss.shape), []
     for strength in strengths:
-        start = _solve(x, sides, strength, start)
-        both = start.astype(np.float32)
-        found.append((np.ascontiguousarray(both[:, :-1]), np.ascontiguousarray(both[:, -1])))
+        layer = minimiser(loss, 1 / (2 * strength * len(x)), layer, NEAR)
+        found.append(parts(layer))
     return found
 
 
-def _solve(x: Floats, sides: Floats, strength: float, start: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.optimize import minimize
+@dataclass(frozen=True)
+class SquaredHinge:
+    """Half the mean over pictures of the squared hinges of all classes; a layer is (classes, d + 1), bias last."""
 
-    (n, d), classes = x.shape, sides.shape[1]
-    penalty = 1 / (2 * strength * n)
+    x: Floats
+    """(n, d)"""
+    sides: Floats
+    """(classes, n), 1 where a picture is of the class, else -1"""
 
-    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        both = flat.astype(np.float32).reshape(classes, d + 1)
-        weight, bias = both[:, :d], both[:, d]
-        short = np.maximum(1 - sides * (x @ weight.T + bias), 0)
-        loss = np.square(short, dtype=np.float64).sum() / n / 2
-        pull = -sides * short / n
-        gradient = np.empty((classes, d + 1), np.float64)
-        gradient[:, :d] = pull.T @ x + penalty * weight
-        gradient[:, d] = pull.sum(axis=0)
-        return float(loss + 0.5 * penalty * np.square(weight, dtype=np.float64).sum()), gradient.ravel()
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.sides), self.x.shape[1] + 1
 
-    unit = objective(start.ravel())[0]
+    def __call__(self, layer: Doubles) -> tuple[float, Doubles]:
+        short, n = self._short(layer), len(self.x)
+        pull = -self.sides * short / n
+        gradient = np.column_stack([pull @ self.x, pull.sum(axis=1, dtype=np.float64)])
+        return float(np.square(short, dtype=np.float64).sum()) / n / 2, gradient
 
-    def in_units(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Of about 1: what scipy calls relative it measures in ones, where a value is below."""
-        value, gradient = objective(flat)
-        return value / unit, gradient / unit
+    def curvature(self, layer: Doubles) -> Doubles:
+        """(classes,), the share of pictures whose hinge pulls."""
+        return np.asarray((self._short(layer) > 0).mean(axis=1), np.float64)
 
-    options = {"maxiter": MAX_ITERATIONS, "gtol": 0, "ftol": NEAR, "maxls": 50}
-    found = minimize(in_units, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return np.asarray(found.x.reshape(classes, d + 1), np.float64)
+    def _short(self, layer: Doubles) -> Floats:
+        """(classes, n), by how much each picture falls short of a margin of 1."""
+        single = layer.astype(np.float32)
+        scores = single[:, :-1] @ self.x.T + single[:, -1:]
+        return np.asarray(np.maximum(1 - self.sides * scores, 0), np.float32)

@@ -15,7 +15,7 @@ from neocog.evaluation.metrics import by_class, confusion_matrix
 from neocog.probe.kinds import KINDS, Fitted, Kind
 from neocog.progress import Progress
 
-ADABN_WORDS, ADABN_SOURCE = "batch norm with the target's statistics", "Li and others 2017, algorithm 1"
+ADABN_WORDS, ADABN_SOURCE = "batch norm with each domain's own statistics", "Li and others 2017, algorithm 1"
 NEAREST = replace(KINDS["knn"], name="1-nn", words="nearest neighbour", strengths=(1.0,), usual=1.0)
 
 
@@ -63,7 +63,7 @@ class Outcome:
 def outcomes(
     pair: Pair, adapted: Pair | None, splits: tuple[Split, ...], asked: Asked, told: Progress
 ) -> Iterator[Outcome]:
-    """Layer by layer, in the order of the rows. `adapted` is the pair for AdaBN, its target through adapted norms."""
+    """Layer by layer, in the order of the rows. `adapted` is the pair through adapted norms, for AdaBN."""
     layers = list(pair.source.features)
     with told.step("classifiers", len(layers) * len(asked.rows) * len(splits)) as advance:
         for layer in layers:

@@ -1,4 +1,4 @@
-"""AdaBN on features: the target's pictures through a network whose batch norms have seen them."""
+"""AdaBN on features: each domain's pictures through a network whose batch norms have seen them."""
 
 from __future__ import annotations
 
@@ -28,30 +28,31 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PICTURES = 512
-"""of the target, drawn, over which statistics are measured at most"""
+"""of a domain, drawn, over which statistics are measured at most"""
 BATCH = 64
 
 
 def with_adapted_norms(
     pair: Pair, places: tuple[Place, Place], asked: Asked, told: Progress
 ) -> tuple[Asked, Pair | None, tuple[str, ...]]:
-    """The pair whose target went through adapted batch norms, where a row asks for it and the source has such.
+    """The pair whose pictures went through batch norms with their own domain's statistics, where a row asks for it.
 
-    Where it has none, what is asked is returned without that row and with a sentence that says so; UserError where
-    the row was asked for by name.
+    So the paper has it: its network learned from the source, whose statistics it holds; a network that learned from
+    other pictures is given those, too. Where there is no batch norm, what is asked is returned without that row and
+    with a sentence that says so; UserError where the row was asked for by name.
     """
     if not any(row.method == ADABN for row in asked.rows):
         return asked, None, ()
     try:
-        features = _adapted(places[1], asked.seed, pair.target, told)
+        source = _adapted(places[0], asked.seed, pair.source, told)
+        target = _adapted(places[1], asked.seed, pair.target, told)
     except NoNorms as why:
         if asked.explicit:
             raise UserError(str(why)) from why
         rest = tuple(row for row in asked.rows if row.method != ADABN)
         return replace(asked, rows=rest), None, (f"AdaBN is absent: {why}.",)
-    source = {layer: pair.source.features[layer] for layer in features}
     adapted = replace(
-        pair, source=replace(pair.source, features=source), target=replace(pair.target, features=features)
+        pair, source=replace(pair.source, features=source), target=replace(pair.target, features=target)
     )
     return asked, adapted, ()
 
@@ -60,8 +61,8 @@ class NoNorms(UserError):
     """There is no network, or it has no batch norm with running statistics."""
 
 
-def _adapted(place: Place, seed: int, target: Domain, told: Progress) -> dict[str, Floats]:
-    """The features of the target's pictures, in its order."""
+def _adapted(place: Place, seed: int, domain: Domain, told: Progress) -> dict[str, Floats]:
+    """The features of the domain's pictures, in its order."""
     if place.data is None or not _is_network(place):
         raise NoNorms(f"{place.features} is no network whose batch norms could be adapted")
     options: Any = place.options
@@ -71,13 +72,13 @@ def _adapted(place: Place, seed: int, target: Domain, told: Progress) -> dict[st
     way = ready(place.features, whole, told, options, change).way
     found = gather(dataset.samples, way, told, cached=options.get("cache", True))
     rows = {found.hashes[i].tobytes(): i for i in range(len(found.hashes))}
-    order = np.array([rows[content.tobytes()] for content in target.hashes])
+    order = np.array([rows[content.tobytes()] for content in domain.hashes])
     return {layer: x[order].astype(np.float32) for layer, x in found.features.items()}
 
 
 @dataclass(frozen=True)
 class Adapting:
-    """A network -> the same with its batch norms' statistics measured on pictures of the target."""
+    """A network -> the same with its batch norms' statistics measured on pictures of a domain."""
 
     dataset: Dataset
     seed: int

@@ -67,7 +67,8 @@ class Probe:
         """None where there is one classifier. The two were chosen by looking, so p is on the low side."""
         if len(self.ranked) < 2:
             return None
-        return two_best(*self.ranked[:2], self.divided.divisions, self.labels, self.figure)
+        first, second = self.ranked[:2]
+        return two_best(first, second, self.divided.divisions, self.labels, self.figure)
 
     def table(self) -> Table:
         """Kinds and layers, or numbers of pictures per class, as rows and columns."""

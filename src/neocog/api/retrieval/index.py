@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neocog.api.embedding.classical import is_classical
 from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
 from neocog.api.embedding.origin import WORDS, Origin
 from neocog.api.embedding.sources import reference_of
@@ -92,21 +93,24 @@ def queries_of(
     if by is not None and not from_file:
         raise UserError(f"by is for features from a file, {source} embeds the queries itself; leave it out")
     network = (by or index.embedded.origin.model) if from_file else source
-    found = embedded(network, asked, told, **_alike(network, index.embedded.origin, options))
+    found = embedded(network, asked, told, **_alike(network, index.embedded, options))
     _demand_alike(index.embedded.origin, found.origin)
     return found
 
 
-def _alike(network: str | Path, origin: Origin, options: EmbedOptions) -> EmbedOptions:
+def _alike(network: str | Path, index: Embedded, options: EmbedOptions) -> EmbedOptions:
     """Under these options `network` sees pictures as those of the index were seen."""
+    origin = index.origin
     alike: EmbedOptions = {"layers": origin.layers, "pooling": origin.pooling, "protocol": origin.protocol}
     for key in OF_MACHINE:
         if key in options:
             alike[key] = options[key]  # type: ignore[literal-required]
-    height, width = origin.preprocess["size"]
+    if is_classical(network):
+        return {**alike, "learn_from": index.dataset}
+    height, width = origin.preprocess.get("size", (0, 1))  # that of a classical method says none
     if height == width:
         alike |= {"img_size": height, "resize_mode": origin.preprocess["resize_mode"]}
-    if reference_of(str(network)) is not None:  # a run has its own
+    if reference_of(str(network)) is not None and "size" in origin.preprocess:  # a run has its own
         alike["decoding"] = origin.preprocess["decoding"]
     return alike
 

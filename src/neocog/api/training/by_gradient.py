@@ -61,7 +61,6 @@ class Ready:
 
 def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Learned | Stopped | None:
     """Train and describe the network; None in a process that is not the first of several."""
-    from neocog.training.recipes.recipe import Recipe
     from neocog.training.resume.interruption import SOON_KILLED
 
     ready, trained = run_loop(plan, told, folder, world)
@@ -69,10 +68,10 @@ def learn_weights(plan: Plan, told: Progress, folder: Path, world: World) -> Lea
         return None
     if trained.interrupted in SOON_KILLED:
         return Stopped(trained.interrupted)
-    if trained.chosen is not None:
-        assert isinstance(plan.recipe, Recipe)
-        told.say(f"the weights are those of epoch {trained.chosen}, the best by {plan.recipe.best_by}")
-    return described(plan, ready, trained, told)
+    learned = described(plan, ready, trained, told)
+    if "weights of epoch" in learned.facts:
+        told.say(f"the weights are those of epoch {trained.chosen}, the best by {plan.loop_recipe.best_by}")
+    return learned
 
 
 def run_loop(plan: Plan, told: Progress, folder: Path, world: World) -> tuple[Ready, Trained]:
@@ -236,8 +235,8 @@ def _facts(device: object, ready: Ready, trained: Trained, verdict: Verdict | No
         "machine": ready.machine.to_json(),
         "interrupted": trained.interrupted,
         "teacher": ready.taught.summary if ready.taught else None,
-        "weights of epoch": trained.chosen,
-        "first last layer": ready.probed.facts if ready.probed else None,
+        "weights of epoch": None if verdict and verdict.kept == "probe" else trained.chosen,
+        "last layer before training": ready.probed.words if ready.probed else None,
         "beside the probe": str(verdict) if verdict else None,
     }
     return {name: fact for name, fact in facts.items() if fact is not None}

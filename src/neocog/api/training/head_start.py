@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from neocog.api.networks import Backbone, backbone_from, backbone_of
 from neocog.api.training.beginning import fresh, put_in_head
 from neocog.api.training.config import OF_PUBLISHED, initial_weights
 from neocog.api.training.held_out import Split
-from neocog.api.training.learned import engine_for, fit_facts
+from neocog.api.training.learned import engine_for
 from neocog.api.training.plan import Plan
 from neocog.data.samples import Subset
 from neocog.errors import UserError
@@ -32,7 +32,7 @@ class Probed:
     probabilities: Floats
     """(held out, classes)"""
     train_loss: float
-    facts: dict[str, Any]
+    words: str
     """how it was fitted"""
 
 
@@ -54,9 +54,9 @@ def probed(plan: Plan, split: Split, told: Progress) -> Probed:
     truth = plan.dataset.answers[split.train]
     with told.step("fit", 1):
         fit = answers.fit(train, truth, classes, plan.seed)
-    facts = {**fit_facts(fit), "features from the cache": found.cached}
+    words = f"logistic regression on the frozen network's features, C = {fit.C:g} by cross-validation"
     loss = answers.loss(fit.head.probabilities(train), truth)
-    return Probed(fit.head, fit.head.probabilities(held_out), loss, facts)
+    return Probed(fit.head, fit.head.probabilities(held_out), loss, words)
 
 
 def as_probed(plan: Plan, head: Head) -> nn.Module:

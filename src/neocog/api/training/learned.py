@@ -92,7 +92,7 @@ def learn_probe(plan: Plan, told: Progress) -> Learned:
         probabilities=fit.head.probabilities(held_out),
         skipped=found.skipped,
         license=backbone.license,
-        facts={**fit_facts(fit), "weights": backbone.source, "features from the cache": found.cached},
+        facts={**_facts(fit), "weights": backbone.source, "features from the cache": found.cached},
     )
 
 
@@ -108,7 +108,7 @@ def engine_for(plan: Plan, backbone: Backbone, told: Progress) -> Chosen:
     return chosen
 
 
-def fit_facts(fit: Fit) -> dict[str, Any]:
+def _facts(fit: Fit) -> dict[str, Any]:
     return {
         "classifier": "logistic regression on standardised features, folded into the last layer",
         "C": fit.C,

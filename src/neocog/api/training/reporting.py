@@ -52,7 +52,7 @@ def of_any_run(plan: Plan, figures: Mapping[str, Any], facts: Mapping[str, str])
         "recipe": plan.recipe_name,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version("neocog"),
-        "decisions": plan.decisions,
+        "decisions": (*plan.decisions, *_verdict(figures)),
         "n_train": figures["n_train"],
         "n_val": figures["n_val"],
         "skipped": tuple((row["path"], row["reason"]) for row in figures["skipped"]),
@@ -60,6 +60,12 @@ def of_any_run(plan: Plan, figures: Mapping[str, Any], facts: Mapping[str, str])
         "seconds": tuple(figures["seconds"].items()),
         "card": tuple(facts.items()),
     }
+
+
+def _verdict(figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """Whether fine-tuning was worth it, where that was asked."""
+    found = figures["beside_probe"]
+    return (found["words"],) if found else ()
 
 
 def epoch_rows(learned: Learned, figure: str) -> tuple[EpochRow, ...]:

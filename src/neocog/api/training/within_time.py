@@ -164,7 +164,9 @@ def _measured(kind: Kind, plan: Plan, known: Sequence[Speed], counts: Counts, le
     if beside and beside.judge * left < fewest_epochs(kind, counts) * counts.train:
         return [replace(beside, kind=kind)]
     try:
-        return [probe_speed(plan) if kind == "probe" else step_speed(kind, plan, beside and beside.fit)]
+        return [
+            probe_speed(plan) if kind == "probe" else step_speed(kind, plan, beside.fit if beside else None)
+        ]
     except (UserError, RuntimeError):
         if not known:  # at its own size a network must run
             raise

@@ -15,7 +15,7 @@ from neocog.classical.jarrett.sparse import predictive_sparse_decomposition
 from neocog.errors import UserError
 
 Floats = NDArray[np.float64]
-WHITENING = 0.1  # added to each variance: what is smaller is noise (Coates, Lee and Ng 2011, section 3.2.2)
+WHITENING = 0.1  # added to each variance: what is smaller is noise (Coates, Lee and Ng 2011)
 LEAST = 1e-8
 
 

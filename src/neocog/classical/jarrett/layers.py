@@ -1,4 +1,4 @@
-"""The four layers of a stage (Jarrett et al. 2009, section 2): maps are float32 (maps, rows, columns)."""
+"""The four layers of a stage (Jarrett et al. 2009): maps are float32 (maps, rows, columns)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture before the first stage (Jarrett et al. 2009, section 4)."""
+"""A picture before the first stage (Jarrett et al. 2009)."""
 
 from __future__ import annotations
 

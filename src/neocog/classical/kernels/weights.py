@@ -67,7 +67,7 @@ def by_alignment(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
     """The sum most like the kernel of the labels, 1 for the same class and 0 for another (Cortes et al. 2012, alignf).
 
     Weights v >= 0 least in vᵀMv - 2vᵀa, M the products of the centred kernels with each other and a those with the
-    labels' kernel (section 3.2.2); here as nonnegative least squares.
+    labels' kernel; here as nonnegative least squares.
     """
     target = (labels[:, None] == labels).astype(np.float64)  # of two factors one centred is enough
     flat = np.stack([centred(kernel).ravel() for kernel in kernels])
@@ -85,7 +85,7 @@ def by_alignment(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
 def by_margin(kernels: Floats, labels: Labels, setting: Setting) -> Floats:
     """Multiple kernel learning: weights of sum 1 with which the machines' objective, summed over classes, is least.
 
-    The problem is SimpleMKL's (Rakotomamonjy et al. 2008, equation 4); it is solved by turns, machines for the
+    The problem is SimpleMKL's (Rakotomamonjy et al. 2008); it is solved by turns, machines for the
     weights, then the weights that are best for these machines (Xu et al. 2010), until the duality gap is small.
     """
     weights = uniform(kernels, labels, setting)

@@ -17,7 +17,7 @@ MISSING = ("zeros", "mean")
 
 
 class PartPooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Features of each part's crop, one after another, or pooled into regions (Zhang et al. 2013, section 3).
+    """Features of each part's crop, one after another, or pooled into regions (Zhang et al. 2013).
 
     X is a sequence of `Parted`, all with as many boxes. `feature` is any transformer of pictures; one clone of it is
     fitted on the crops of all parts together and serves them all. (n, regions * d) float32 come out.
