@@ -180,7 +180,9 @@ def test_a_digit_under_a_wrong_name_is_listed_first(place: Path, tmp_path: Path)
     assert len(found_) >= 3
     assert next(iter(listed)) in moved
     assert all(listed[n]["suggested"] == str(DIGITS.target[n]) for n in found_)
-    assert told["estimated"] == pytest.approx(6, abs=3)
+    assert (
+        6 <= told["estimated"] <= 12
+    )  # six were moved, and some digits are written so that they look like others
 
 
 def test_the_page_shows_what_was_found(place: Path) -> None:
