@@ -216,7 +216,7 @@ def present(given: argparse.Namespace) -> list[Peer]:
 
 def main() -> None:
     given = arguments()
-    for name in [name for name in os.environ if name.endswith("_NUM_THREADS")]:
+    for name in [name for name in os.environ if name.endswith("_NUM_THREADS") and not given.quick]:
         del os.environ[name]  # each side chooses its threads as it does for its users
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.folder or Path(temporary)).resolve()
