@@ -71,9 +71,8 @@ def _both(
     """The features of both, alike: decoded as the source is, a classical method's words learned from the source."""
     first, second = places
     if is_classical(first.features) and first.data is not None:
-        second = replace(
-            second, options=second.options | {"learn_from": opened(first.data, told, first.options)}
-        )
+        reading: Any = first.options
+        second = replace(second, options=second.options | {"learn_from": opened(first.data, told, reading)})
     source = embedded(first.features, first.data, told, **first.options)
     target = embedded(second.features, second.data, told, **second.options)
     decoding = source.origin.preprocess.get("decoding")
