@@ -20,7 +20,7 @@ Layers = list[tuple[Any, Any]]
 
 
 def ours(x: Floats, labels: Labels) -> Layers:
-    from neocog.probe.logistic import solve_path
+    from neocog.probing.logistic import solve_path
 
     return list(solve_path(x, labels, int(labels.max()) + 1, STRENGTHS))
 

@@ -199,8 +199,8 @@ def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
 def test_figures_of_a_row_are_those_of_scikit_learn_on_the_same_draws() -> None:
     """Without adaptation, at the strength that was chosen."""
     from neocog.api.adapting.judged import outcomes
-    from neocog.probe.choose import fit_best
-    from neocog.probe.kinds import KINDS
+    from neocog.probing.choose import fit_best
+    from neocog.probing.kinds import KINDS
     from neocog.progress import Silent
 
     both, what = pair(), asked({"methods": ("S", "ST"), "splits": 2})

@@ -405,16 +405,6 @@ def test_pictures_without_a_label_are_left_out(tmp_path: Path) -> None:
     assert len(division.train) + len(division.judge) == 150
 
 
-def test_the_verb_is_called_like_its_folder_and_both_are_there() -> None:
-    code = (
-        "from neocog.probe.kinds import KINDS; import neocog; from neocog import probe; "
-        "assert callable(neocog.probe) and probe is neocog.probe, neocog.probe; "
-        "import neocog.probe.splits; assert callable(neocog.probe); print(len(KINDS))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "14"
-
-
 def test_saved_it_predicts_what_it_was_judged_by(tmp_path: Path) -> None:
     from judged import make_run, save_digits
 

@@ -1,8 +1,6 @@
 """neocog trains, explains and serves image classifiers. Names are loaded when they are first used."""
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -125,18 +123,6 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(f"neocog.{_PLACES[name]}"), name)
     globals()[name] = value
     return value
-
-
-class _Names(ModuleType):
-    """A verb may be called like a folder of neocog, as `probe` is. Whoever imports from the folder makes Python set it
-    here under its name, which would hide the verb."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _PLACES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Names
 
 
 def __dir__() -> list[str]:

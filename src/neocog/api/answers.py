@@ -14,8 +14,8 @@ from neocog.evaluation.leakage import leaked
 from neocog.evaluation.metrics import Figures, log_loss, score
 from neocog.evaluation.several import THRESHOLD, binary_log_loss, leaked_several, score_several
 from neocog.inference.network import Floats
-from neocog.probe.logistic import Fit, fit_logistic
-from neocog.probe.one_vs_rest import fit_one_vs_rest
+from neocog.probing.logistic import Fit, fit_logistic
+from neocog.probing.one_vs_rest import fit_one_vs_rest
 
 BEST = 5  # classes of a picture in predictions.csv
 

@@ -19,7 +19,7 @@ from neocog.data.samples import as_samples
 from neocog.errors import UserError
 from neocog.inference.layer_features import CENTER, Way, gather
 from neocog.inference.network import Floats, Head
-from neocog.probe.logistic import fit_logistic
+from neocog.probing.logistic import fit_logistic
 from neocog.progress import Silent
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import UserError
 from neocog.inference.network import Floats, Head
-from neocog.probe.logistic import GRID, folded, solve_path, standardised
+from neocog.probing.logistic import GRID, folded, solve_path, standardised
 from neocog.progress import Advance
 from neocog.retrieval.space import Doubles, Indices
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neocog.api.adapting.draws import Split
 from neocog.api.adapting.pair import Pair
 from neocog.inference.network import Floats
-from neocog.probe.scale import learned_scale
+from neocog.probing.scale import learned_scale
 
 MOST = 400
 """pictures of each domain in a plot"""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.adapt.domains import Domains
+from neocog.adaptation.domains import Domains
 from neocog.api.adapting.options import Asked
 from neocog.api.adapting.pair import Domain, Pair
 from neocog.errors import UserError
-from neocog.probe.splits import Draw, drawn
+from neocog.probing.splits import Draw, drawn
 
 Rows = NDArray[np.int64]
 MANY, FEW = 20, 8

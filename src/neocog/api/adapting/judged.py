@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neocog.adapt.methods import METHODS
+from neocog.adaptation.methods import METHODS
 from neocog.api.adapting.draws import Split
 from neocog.api.adapting.options import ADABN, Asked, Row
 from neocog.api.adapting.pair import Pair
 from neocog.evaluation.metrics import by_class, confusion_matrix
-from neocog.probe.kinds import KINDS, Fitted, Kind
+from neocog.probing.kinds import KINDS, Fitted, Kind
 from neocog.progress import Progress
 
 ADABN_WORDS, ADABN_SOURCE = "batch norm with each domain's own statistics", "Li and others 2017, algorithm 1"

@@ -86,7 +86,7 @@ class Adapting:
     """whether inner layers are read, so that it is the whole network that is adapted"""
 
     def __call__(self, frozen: Frozen) -> Frozen:
-        from neocog.adapt.adabn import adaptive_batch_norm, has_statistics
+        from neocog.adaptation.adabn import adaptive_batch_norm, has_statistics
         from neocog.weights.digest import digest
 
         net = frozen.whole() if self.layers else frozen.network.backbone()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.adapt.methods import METHODS
+from neocog.adaptation.methods import METHODS
 from neocog.data.reading import ReadingOptions
 from neocog.errors import UserError, unknown
-from neocog.probe.kinds import KINDS
+from neocog.probing.kinds import KINDS
 
 ADABN = "adabn"
 BEHIND = "svm"
@@ -58,11 +58,11 @@ class AdaptOptions(FeatureOptions, total=False):
     """how often is drawn, 5 times if not given"""
     seed: int
     methods: Sequence[str]
-    """of `adapt.methods.METHODS` and adabn; all if not given"""
+    """of `adaptation.methods.METHODS` and adabn; all if not given"""
     beside: Sequence[str]
     """classical methods, `classical:NAME`, each a further column of the table"""
     behind: str
-    """of `probe.kinds.KINDS`, the classifier behind a method; svm if not given"""
+    """of `probing.kinds.KINDS`, the classifier behind a method; svm if not given"""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from neocog.data.samples import Joined
 from neocog.data.source import open_dataset
 from neocog.data.split import grouped, stratified
 from neocog.errors import UserError
-from neocog.probe.choose import last_of_each_class
-from neocog.probe.protocols import Protocol
-from neocog.probe.splits import Division, Rows, drawn
+from neocog.probing.choose import last_of_each_class
+from neocog.probing.protocols import Protocol
+from neocog.probing.splits import Division, Rows, drawn
 
 PUBLISHED = "published split {}"
 """the column that says of each picture where the data set's own split of that number has it"""

@@ -17,10 +17,10 @@ from neocog.evaluation.intervals import Interval, wilson
 from neocog.evaluation.metrics import by_class, confusion_matrix
 from neocog.evaluation.paired import Right
 from neocog.inference.network import Floats
-from neocog.probe.choose import Chosen, fit_best
-from neocog.probe.kinds import KINDS
-from neocog.probe.logistic import single_thread
-from neocog.probe.splits import first_of_each
+from neocog.probing.choose import Chosen, fit_best
+from neocog.probing.kinds import KINDS
+from neocog.probing.logistic import single_thread
+from neocog.probing.splits import first_of_each
 from neocog.progress import Progress
 
 Labels = NDArray[np.int64]

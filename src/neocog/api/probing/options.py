@@ -8,11 +8,11 @@ from pathlib import Path
 
 from neocog.data.reading import ReadingOptions
 from neocog.errors import UserError, unknown
-from neocog.probe.choose import FOLDS
-from neocog.probe.kinds import GROUPS, KINDS
-from neocog.probe.protocols import PROTOCOLS, Protocol
-from neocog.probe.scale import SCALES
-from neocog.probe.splits import Draw
+from neocog.probing.choose import FOLDS
+from neocog.probing.kinds import GROUPS, KINDS
+from neocog.probing.protocols import PROTOCOLS, Protocol
+from neocog.probing.scale import SCALES
+from neocog.probing.splits import Draw
 
 
 class FeatureOptions(ReadingOptions, total=False):
@@ -37,9 +37,9 @@ class ProbeOptions(FeatureOptions, total=False):
     """What may be asked of a probe."""
 
     kinds: Sequence[str]
-    """of `probe.kinds.KINDS`, or of its `GROUPS`: usual if not given, decaf, all"""
+    """of `probing.kinds.KINDS`, or of its `GROUPS`: usual if not given, decaf, all"""
     protocol: str | None
-    """of `probe.protocols.PROTOCOLS`: what a paper does; nothing else about splits may be asked then, but the seed"""
+    """of `probing.protocols.PROTOCOLS`: what a paper does; nothing else about splits may be asked then, but the seed"""
     per_class: int | None
     """pictures of each class that train, drawn anew for each split; the others judge"""
     judged_per_class: int | None
@@ -55,7 +55,7 @@ class ProbeOptions(FeatureOptions, total=False):
     folds: int | None
     """of the cross-validation that chooses a strength; 5 if not given"""
     scale: str
-    """of `probe.scale.SCALES`"""
+    """of `probing.scale.SCALES`"""
     views: str
     """views of a picture whose features are averaged: center (if not given), flip, 10-crop, ..."""
     seed: int

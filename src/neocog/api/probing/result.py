@@ -16,8 +16,8 @@ from neocog.api.probing.options import Asked
 from neocog.api.probing.tables import table_of
 from neocog.api.probing.two_best import TwoBest, two_best
 from neocog.draw.table import Table
-from neocog.probe.kinds import KINDS
-from neocog.probe.scale import SCALES
+from neocog.probing.kinds import KINDS
+from neocog.probing.scale import SCALES
 
 WORDS = {"balanced": "mean per-class accuracy", "top1": "accuracy (top-1)"}
 

@@ -25,8 +25,8 @@ from neocog.evaluation.calibration import fit_temperature
 from neocog.evaluation.metrics import score
 from neocog.inference.engines import choose
 from neocog.inference.network import Floats, Head, Network, softmax
-from neocog.probe.choose import dealt, fit_best
-from neocog.probe.kinds import KINDS
+from neocog.probing.choose import dealt, fit_best
+from neocog.probing.kinds import KINDS
 from neocog.weights.digest import digest
 from neocog.weights.published import Tensors
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from neocog.api.probing.measured import Measured
 from neocog.draw.table import Table
-from neocog.probe.kinds import KINDS
+from neocog.probing.kinds import KINDS
 
 WIDE = 6  # layers that stand beside each other; more stand below each other
 

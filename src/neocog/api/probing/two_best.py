@@ -12,8 +12,8 @@ from neocog.api.probing.measured import Measured
 from neocog.draw.text import points
 from neocog.evaluation.intervals import Interval
 from neocog.evaluation.paired import ALPHA, compared
-from neocog.probe.differences import over_splits
-from neocog.probe.splits import Division
+from neocog.probing.differences import over_splits
+from neocog.probing.splits import Division
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from neocog.api.training.plan import Plan
 from neocog.inference.engines import Chosen, choose, recheck
 from neocog.inference.features import extract
 from neocog.inference.network import Floats, Head, Network
-from neocog.probe.logistic import Fit
+from neocog.probing.logistic import Fit
 from neocog.progress import Progress
 from neocog.weights.published import Tensors
 

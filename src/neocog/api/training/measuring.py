@@ -23,7 +23,7 @@ from neocog.data.loading.workers import Workers
 from neocog.data.samples import Subset
 from neocog.inference.engines import choose
 from neocog.inference.stream import stream
-from neocog.probe.logistic import fit_logistic
+from neocog.probing.logistic import fit_logistic
 from neocog.progress import Silent
 
 if TYPE_CHECKING:
