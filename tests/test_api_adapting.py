@@ -179,6 +179,8 @@ def test_a_model_may_be_left_out_for_files_of_features_only(tmp_path: Path) -> N
     ):
         places_of(None, tmp_path, files[1], None, {})
     assert [place.features for place in places_of(None, *files, None, {})] == files
+    given = {"layers": ["fc6"], "part": "test"}
+    assert [place.options for place in places_of(None, *files, None, given)] == [given, given]
 
 
 def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
@@ -223,3 +225,23 @@ def test_figures_of_a_row_are_those_of_scikit_learn_on_the_same_draws() -> None:
             assert found[name].balanced[i] == pytest.approx(expected)
     mean, deviation = np.mean(found[name].balanced), np.std(found[name].balanced, ddof=1)
     assert str(found[name]) == f"{100 * mean:.1f} ± {100 * deviation:.1f}"
+
+
+def test_the_same_pictures_are_no_two_domains() -> None:
+    with pytest.raises(UserError, match=r"got none of cat, dog, owl \(they also lie in the target\)"):
+        paired(domain("a", SOURCE, 0), domain("b", SOURCE, 0))
+
+
+def test_a_target_without_any_label_judges_nothing() -> None:
+    found = domain("b", TARGET, 1)
+    bare = replace(found.dataset, labels=np.full(len(found.dataset), -1))
+    both = paired(domain("a", SOURCE, 0), replace(found, dataset=bare))
+    with pytest.raises(UserError, match="need labels, got none in b"):
+        splits(both, Asked(labels_per_class=0))
+
+
+def test_pictures_of_several_classes_are_refused() -> None:
+    found = domain("b", TARGET, 1)
+    several = replace(found.dataset, targets=np.ones((len(found.dataset), 3), bool))
+    with pytest.raises(UserError, match="one class for each picture"):
+        paired(domain("a", SOURCE, 0), replace(found, dataset=several))

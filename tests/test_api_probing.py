@@ -403,6 +403,17 @@ def test_pictures_without_a_label_are_left_out(tmp_path: Path) -> None:
     assert len(division.train) + len(division.judge) == 150
 
 
+def test_a_saved_run_writes_over_no_other(tmp_path: Path) -> None:
+    from judged import make_run, save_digits
+
+    make_run(tmp_path / "run", 0, taught=range(30))
+    save_digits(tmp_path / "data", range(100, 160))
+    before = (tmp_path / "run" / "model.json").read_bytes()
+    with pytest.raises(UserError, match="holds a run"):
+        neocog.probe(tmp_path / "run", tmp_path / "data", kinds=["ncm"], save=tmp_path / "run")
+    assert (tmp_path / "run" / "model.json").read_bytes() == before
+
+
 def test_saved_it_predicts_what_it_was_judged_by(tmp_path: Path) -> None:
     from judged import make_run, save_digits
 

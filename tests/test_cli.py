@@ -61,6 +61,7 @@ def test_train_reports_its_figures_as_json(place: Path) -> None:
         "n_val",
         "leakage",
         "interrupted",
+        "beside_probe",
         "skipped",
         "quarantined",
         "seconds",

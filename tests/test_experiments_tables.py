@@ -17,13 +17,15 @@ from torch import nn
 import neocog
 from neocog.api.reproduce import Reproduction, judged
 from neocog.experiments.claims import Claim, Rounding, Sheet, Value, Verdict
-from neocog.experiments.ilsvrc.cells import SHEETS
+from neocog.experiments.decaf.cells import TABLES as DECAF
+from neocog.experiments.ilsvrc.cells import SHEETS as ILSVRC
 from neocog.experiments.networks import Networks, depth
 from neocog.experiments.printed import HERE, read, sheet
 from neocog.experiments.tables import TABLES, tables
 from neocog.models import build
 
 ROOT = Path(__file__).parents[1]
+SHEETS = {*ILSVRC, *DECAF}
 
 # The lecture's slides "Receptive Field" and "Other Stats", typed again with all that is wrong in them: input C and
 # H/W, filters, kernel, stride, pad, output C and H/W; field, stride, padding; memory, params, flop

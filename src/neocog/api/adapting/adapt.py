@@ -16,6 +16,7 @@ from neocog.api.adapting.places import Place, beside, places_of
 from neocog.api.adapting.result import FIGURES, Adaptation
 from neocog.api.embedding.classical import is_classical
 from neocog.api.embedding.features import Embedded, embedded, opened
+from neocog.api.evaluating.evaluate import demand_alone
 from neocog.progress import Progress, Silent
 
 OWN = ("domains", "beside", "labels_per_class", "source_per_class", "splits", "seed", "methods", "behind")
@@ -37,6 +38,7 @@ def adapt(
     `source` and `target` are files of features themselves. Classes are matched by name. With `output` a page and the
     figures are written into that folder.
     """
+    demand_alone("adapt")
     told, what = progress or Silent(), asked(options)
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
     places = places_of(model, source, target, options.get("domains"), _of_features(options))

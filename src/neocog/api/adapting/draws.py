@@ -51,6 +51,11 @@ def splits(pair: Pair, asked: Asked) -> tuple[Split, ...]:
     none_judges = np.zeros(len(pair.source), bool)
     sources = drawn(pair.source.labels, pair.source.hashes, pair.classes, draw, none_judges)
     known = np.flatnonzero(pair.target.labels >= 0)
+    if not len(known):
+        raise UserError(
+            f"pictures of the target that judge need labels, got none in {pair.target.name}; "
+            "give labels to some of them"
+        )
     if not asked.labels_per_class:
         targets = [(known[:0], known)] * asked.splits
     else:

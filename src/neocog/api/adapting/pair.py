@@ -66,15 +66,19 @@ def paired(source: Embedded, target: Embedded) -> Pair:
     the same name in both.
     """
     source.origin.demand_like(target.origin, f"the target {target.dataset.name}")
+    if target.dataset.targets is not None or source.dataset.targets is not None:
+        raise UserError("adapt is for one class for each picture, got several for some; give other data")
     classes = _common(source, target)
     one, other = _domain(source, classes), _domain(target, classes)
     one = one.select(one.labels >= 0)
     foreign = (other.labels < 0) & (target.dataset.labels != UNLABELLED)
     other = other.select(~foreign)
+    _demand_every_class(one, classes, "none has a label")
     shared = np.isin(_keys(one), _keys(other))
     notes = []
     if shared.any():
         one = one.select(~shared)
+        _demand_every_class(one, classes, "they also lie in the target")
         notes.append(
             f"{count(int(shared.sum()), 'picture')} of the source left out: the same lie in the target."
         )
@@ -85,6 +89,15 @@ def paired(source: Embedded, target: Embedded) -> Pair:
         if names:
             notes.append(f"Left out of the {name}: {_listed(names)}, which the other domain lacks.")
     return Pair(one, other, classes, source.origin, (only[0], only[1]), tuple(notes))
+
+
+def _demand_every_class(source: Domain, classes: tuple[str, ...], why: str) -> None:
+    """UserError where a class has no picture of the source to learn from."""
+    empty = [name for i, name in enumerate(classes) if not (source.labels == i).any()]
+    if empty:
+        raise UserError(
+            f"each class needs pictures of the source, got none of {_listed(empty)} ({why}); give other pictures"
+        )
 
 
 def with_column(pair: Pair, layer: str, source: Embedded, target: Embedded) -> Pair:

@@ -45,7 +45,7 @@ def places_of(
         return Place(model, _domain(whole, source), rest), Place(model, _domain(whole, target), rest)
     if model is not None:
         return Place(model, source, options), Place(model, target, options)
-    return _file(source), _file(target)
+    return _file(source, options), _file(target, options)
 
 
 def beside(places: tuple[Place, Place], method: str) -> tuple[Place, Place]:
@@ -63,13 +63,13 @@ def beside(places: tuple[Place, Place], method: str) -> tuple[Place, Place]:
     return source, target
 
 
-def _file(place: object) -> Place:
+def _file(place: object, options: dict[str, Any]) -> Place:
     if not isinstance(place, str | Path) or not is_features_file(Path(place)):
         raise UserError(
             f"MODEL may be left out only where both domains are files of features, as embed writes them, got {place}; "
             "name a model or a run"
         )
-    return Place(place, None, {})
+    return Place(place, None, options)
 
 
 def _domain(whole: Dataset, name: object) -> Dataset:

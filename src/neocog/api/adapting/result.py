@@ -93,7 +93,9 @@ class Adaptation:
     def write(self, folder: Path) -> None:
         """The page and the figures."""
         files.write_text(folder / REPORT, self.to_html())
-        files.write_text(folder / FIGURES, json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n")
+        files.write_text(
+            folder / FIGURES, json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        )
 
     def __str__(self) -> str:
         return str(self.table())

@@ -49,10 +49,9 @@ def demand_savable(source: str | Path, asked: Asked, options: ProbeOptions) -> N
     }
     if missing := [reason for reason, failed in reasons.items() if failed]:
         raise UserError(f"a run is saved of {missing[0]}; leave --save out, or ask for that")
-    if asked.save.is_dir() and not is_bundle(asked.save) and any(asked.save.iterdir()):
-        raise UserError(
-            f"a run needs a folder of its own, {asked.save} holds other files; name another with --save"
-        )
+    if asked.save.is_dir() and any(asked.save.iterdir()):
+        what = "a run" if is_bundle(asked.save) else "other files"
+        raise UserError(f"--save must name a new or empty folder, {asked.save} holds {what}; name another")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ class TwoBest:
         amount = f"{points(self.difference)} points (95 % interval {points(low)} to {points(high)}), p = {self.p:.2g}"
         if self.equal:
             return f"{self.first} and {self.second} are not distinguishable: {amount}, {self.test}"
-        return f"{self.first} is better than {self.second}: {amount}, {self.test}"
+        better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
+        return f"{better} is better than {worse}: {amount}, {self.test}"
 
 
 def two_best(
