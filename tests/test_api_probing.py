@@ -104,6 +104,16 @@ def test_without_parts_a_fifth_of_each_class_judges(place: Path) -> None:
     assert found.best.top1[0] > 0.9
 
 
+def test_a_strength_is_not_chosen_by_copies_of_what_trains(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(150, 20)).repeat(3, axis=0), rng.integers(0, 2, 150).repeat(3)
+    path = write_features(tmp_path / "f.npz", {"noise": x}, y, classes=("a", "b"))
+    found = neocog.probe(path, kinds=["knn"], layers=["noise"])
+    assert max(found.best.first.figures.values()) < 0.65
+    (division,) = found.divided.divisions
+    assert not set(division.train // 3) & set(division.judge // 3)
+
+
 def test_one_split_is_tested_by_the_figure_that_ranks(place: Path, tmp_path: Path) -> None:
     found = neocog.probe(place / "parts.npz", kinds=["ncm", "logreg"], layers=["pixels"])
     (first, second), two = found.ranked, found.two_best
