@@ -249,8 +249,9 @@ def test_the_names_are_those_of_the_docs() -> None:
 def test_all_k_are_judged_by_one_search(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(200, 30)).astype(np.float32), rng.integers(0, 3, 200)
+    new = rng.normal(size=(100, 30)).astype(np.float32)
     kind, searched = KINDS[name], []
-    one_by_one = [kind.fit(x, y, 3, k, 0).predict(x + 0.3) for k in kind.strengths]
+    one_by_one = [kind.fit(x, y, 3, k, 0).predict(new) for k in kind.strengths]
     search = NearestNeighbors.kneighbors
 
     def counting(self: NearestNeighbors, rows: np.ndarray) -> Any:
@@ -259,7 +260,7 @@ def test_all_k_are_judged_by_one_search(name: str, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(NearestNeighbors, "kneighbors", counting)
     found = kind.fit_all(x, y, 3, kind.strengths, 0)
-    for said, wanted in zip(kind.answers(found, x + 0.3), one_by_one, strict=True):
+    for said, wanted in zip(kind.answers(found, new), one_by_one, strict=True):
         assert (said == wanted).all()
     assert len({tuple(said) for said in one_by_one}) > 3
     searched.clear()
