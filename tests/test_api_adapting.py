@@ -16,6 +16,7 @@ from neocog.api.adapting.draws import splits
 from neocog.api.adapting.options import Asked, asked
 from neocog.api.adapting.pair import Pair, paired
 from neocog.api.adapting.places import places_of
+from neocog.api.adapting.result import Adaptation
 from neocog.api.embedding.features import Embedded, Origin
 from neocog.data.dataset import Dataset
 from neocog.data.samples import as_samples
@@ -245,3 +246,42 @@ def test_pictures_of_several_classes_are_refused() -> None:
     several = replace(found.dataset, targets=np.ones((len(found.dataset), 3), bool))
     with pytest.raises(UserError, match="one class for each picture"):
         paired(domain("a", SOURCE, 0), replace(found, dataset=several))
+
+
+def grouped(groups: list[str]) -> Pair:
+    found = domain("b", TARGET, 1)
+    data = replace(found.dataset, columns={"group": np.array(groups)})
+    return paired(domain("a", SOURCE, 0), replace(found, dataset=data))
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "c", "d", "e"]), min_size=29, max_size=29), st.integers(0, 9))
+def test_pictures_of_a_labelled_ones_group_do_not_judge(groups: list[str], seed: int) -> None:
+    both, what = grouped(groups), Asked(labels_per_class=1, splits=2, seed=seed)
+    try:
+        found = splits(both, what)
+    except UserError as error:
+        assert "each class of the target needs a group without labels" in str(error)
+        return
+    for split, plain in zip(found, splits(pair(), what), strict=True):
+        mine = {groups[i] for i in split.labelled} - {""}
+        assert sorted(split.labelled) == sorted(plain.labelled)  # what is drawn stays as it was
+        assert split.judged.tolist() == [i for i in plain.judged if groups[i] not in mine]
+        assert sorted([*split.judged, *split.kin]) == sorted(plain.judged)
+
+
+def test_that_a_group_does_not_judge_is_said() -> None:
+    both = grouped(["x", "x", *(str(i) for i in range(27))])
+    for seed in range(50):
+        found = splits(both, Asked(splits=1, seed=seed))
+        if len(found[0].kin):
+            break
+    said = Adaptation(both, found, Asked(), ()).notes()
+    assert "1 picture of the target shares a group with a labelled one and does not judge." in said
+
+
+def test_a_group_that_tells_domains_apart_is_none_within_a_domain() -> None:
+    data = domain("x", {"cat": 3, "dog": 3}, 0).dataset
+    data = replace(data, columns={"group": np.array(["a", "b"] * 3)})
+    for place in places_of("net", "a", "b", data, {}):
+        assert isinstance(place.data, Dataset)
+        assert "group" not in place.data.columns

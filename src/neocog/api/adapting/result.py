@@ -134,6 +134,12 @@ def _protocol(found: Adaptation) -> list[str]:
             "No picture of the target is labelled: the rows T and ST, Daumé's and Hoffman's, which need such labels, "
             f"are absent; {count(len(split.judged), 'picture')} judge."
         )
+    if len(split.kin):
+        said.append(
+            "1 picture of the target shares a group with a labelled one and does not judge."
+            if len(split.kin) == 1
+            else f"{len(split.kin):,} pictures of the target share a group with a labelled one and do not judge."
+        )
     if len(found.splits) > 1:
         said.append(f"{len(found.splits)} random draws; what follows ± is their standard deviation.")
     said.append(
