@@ -102,7 +102,32 @@ def test_without_parts_a_fifth_of_each_class_judges(place: Path) -> None:
     assert sorted([*division.train, *division.judge]) == list(range(600))
     assert found.best.kind == "logreg"
     assert found.best.top1[0] > 0.9
-    assert "McNemar" in str(found)
+
+
+def test_one_split_is_tested_by_the_figure_that_ranks(place: Path, tmp_path: Path) -> None:
+    found = neocog.probe(place / "parts.npz", kinds=["ncm", "logreg"], layers=["pixels"])
+    (first, second), two = found.ranked, found.two_best
+    assert two is not None
+    assert two.difference == pytest.approx(first.balanced[0] - second.balanced[0])
+    assert abs(two.difference - (first.top1[0] - second.top1[0])) > 1e-4
+    assert "permutation" in two.test
+    task = thousand(tmp_path / "f.npz")
+    found = neocog.probe(task, layers=["pixels"], protocol="vtab1k", kinds=["ncm", "ridge"])
+    assert found.two_best is not None
+    assert found.two_best.difference == pytest.approx(found.ranked[0].top1[0] - found.ranked[1].top1[0])
+    assert "McNemar" in found.two_best.verdict
+
+
+def test_where_the_two_best_are_level_the_headline_says_so(place: Path, tmp_path: Path) -> None:
+    for kinds, words in ((["ridge", "svm"], "are level"), (["ncm", "svm"], "svm on pixels is best")):
+        where: dict[str, Any] = {"val_fraction": 0.5, "output": tmp_path / kinds[0]}
+        found = neocog.probe(place / "whole.npz", kinds=kinds, layers=["pixels"], **where)
+        assert found.two_best is not None
+        assert (found.two_best.p >= 0.05) == (words == "are level")
+        (head,) = Page((tmp_path / kinds[0] / "probe.html").read_text("utf-8")).root.all("h1")
+        assert words in head.text()
+        assert "ahead" not in head.text()
+        assert f"{100 * found.best.balanced[0]:.2f} %" in head.text()
 
 
 def test_figures_do_not_depend_on_the_order_of_the_pictures(place: Path, tmp_path: Path) -> None:
