@@ -17,7 +17,7 @@ from neocog.inference.feature_files import is_features_file
 
 COLUMNS = ("domain", "group")
 """that tell domains of one data set apart: of Office-31, of a table (`group=COLUMN`)"""
-OF_PICTURES = (*ReadingOptions.__annotations__, "part", "cache")
+OF_PICTURES = (*ReadingOptions.__annotations__, "part", "cache", "strict")
 """options that any method heeds"""
 
 
