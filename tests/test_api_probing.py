@@ -375,6 +375,17 @@ def test_what_is_wrong_is_said_in_words(place: Path, options: dict[str, Any], sa
         neocog.probe(place / "whole.npz", **options)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("kind", "did you mean kinds"), ("per_clas", "did you mean per_class"), ("xyzzy", "--help-all")],
+)
+def test_a_keyword_that_it_does_not_have_is_an_error_as_python_raises_it(
+    place: Path, given: str, said: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"^probe\(\) has no argument '{given}'; .*{said}"):
+        neocog.probe(place / "whole.npz", **{given: 1})  # type: ignore[arg-type]
+
+
 def test_the_command_refuses_in_one_line(place: Path) -> None:
     words = ("probe", "whole.npz", "--kind", "ncm", "--shots")
     assert "shots must be whole numbers" in refused(*words, "1,x", cwd=place)
