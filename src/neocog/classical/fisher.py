@@ -16,9 +16,10 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
 from neocog.classical.pictures import Floats, Picture, Pictures, described
-from neocog.classical.sampling import sampled, single_thread
+from neocog.classical.sampling import sampled
 from neocog.classical.transformer import Extractor, takes_pictures
 from neocog.errors import UserError
+from neocog.runtime import single_thread
 
 Doubles = NDArray[np.float64]
 POWER = 0.5  # of each number, its sign kept (section 3.2)

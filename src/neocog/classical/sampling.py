@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
 from neocog.classical.pictures import Floats, Pictures, TooSmall, checked
@@ -39,12 +36,3 @@ def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, se
             "give more or larger pictures, or ask for fewer words or Gaussians"
         )
     return sample
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """One thread for BLAS and OpenMP: on how many a sum is made may decide its last digit, and so the words."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield

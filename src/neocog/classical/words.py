@@ -10,9 +10,10 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
 
 from neocog.classical.pictures import Floats, Picture, Pictures, described
-from neocog.classical.sampling import sampled, single_thread
+from neocog.classical.sampling import sampled
 from neocog.classical.transformer import Extractor, takes_pictures
 from neocog.errors import UserError
+from neocog.runtime import single_thread
 
 AT_ONCE = 4096  # descriptors compared with all words at a time
 
