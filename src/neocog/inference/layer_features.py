@@ -51,8 +51,13 @@ class Way:
 def last_layer(network: Network, engine: Engine, protocol: str = CENTER) -> Way:
     """What the last layer reads, under the name `LAST`."""
     prepare, infer, batch = seen(network.preprocess, engine, protocol)
+    return Way((LAST,), prepare, infer, (last_key(network, engine, protocol),), tuple, batch)
+
+
+def last_key(network: Network, engine: Engine, protocol: str) -> str:
+    """Of what the last layer reads: same key, same features, whether other layers were asked for beside or not."""
     own = network.key() if protocol == CENTER else layer_key(network, ("", "", protocol))
-    return Way((LAST,), prepare, infer, (f"{own[:24]}-{engine.name}",), tuple, batch)
+    return f"{own[:24]}-{engine.name}"
 
 
 def layer_key(network: Network, what: Sequence[str]) -> str:

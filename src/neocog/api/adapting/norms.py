@@ -20,7 +20,7 @@ from neocog.data.dataset import Dataset
 from neocog.data.preprocess import Preprocess
 from neocog.errors import Unreadable, UserError
 from neocog.inference.feature_files import is_features_file
-from neocog.inference.layer_features import gather
+from neocog.inference.layer_features import LAST, gather
 from neocog.inference.network import Floats
 from neocog.progress import Progress
 
@@ -68,7 +68,7 @@ def _adapted(place: Place, seed: int, domain: Domain, told: Progress) -> dict[st
     options: Any = place.options
     whole = opened(place.data, told, options)
     dataset = part_of(whole, told, options)
-    change = Adapting(dataset, seed, bool(options.get("layers")))
+    change = Adapting(dataset, seed, tuple(options.get("layers", ())) not in ((), (LAST,)))
     way = ready(place.features, whole, told, options, change).way
     found = gather(dataset.samples, way, told, cached=options.get("cache", True))
     rows = {found.hashes[i].tobytes(): i for i in range(len(found.hashes))}

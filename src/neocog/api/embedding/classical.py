@@ -32,7 +32,7 @@ from neocog.progress import Advance, Progress
 PREFIX = "classical:"
 LONGEST = 480
 """pixels of the longer side, where a method takes pictures of any size"""
-OF_NETWORKS = ("layers", "weights", "img_size", "resize_mode", "decoding", "model", "download")
+OF_NETWORKS = ("weights", "img_size", "resize_mode", "decoding", "model", "download")
 
 
 def is_classical(source: str | Path) -> bool:
@@ -45,6 +45,8 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
     if name not in CLASSICAL:
         raise unknown("classical method", source, [f"{PREFIX}{known}" for known in CLASSICAL])
     demand_left_out(options, OF_NETWORKS, f"{source} is no network")
+    if tuple(options.get("layers", ())) not in ((), (LAST,)):
+        demand_left_out(options, ("layers",), f"{source} is no network")
     for option, plain in (
         ("pooling", "mean"),
         ("protocol", "center"),
@@ -65,7 +67,7 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     told.say(f"engine: numpy; {learned}")
     way = Way((LAST,), method.features, lambda rows: rows, (f"{digest[:24]}-classical",), tuple)
-    origin = Origin(source, digest, (), "mean", "center", preprocess, learned)
+    origin = Origin(source, digest, (LAST,), "mean", "center", preprocess, learned)
     return Ready(way, origin, "numpy")
 
 

@@ -13,7 +13,7 @@ class EmbedOptions(ReadingOptions, total=False):
     """Which features of which pictures."""
 
     layers: Sequence[str]
-    """names of papers or modules; without any what the last layer reads, under the key `features`"""
+    """names of papers or modules, or `features`, which the last layer reads: those alone if none is given"""
     pooling: str
     """how maps and tokens become a vector: `mean` if not given, `flat`, `max`, `gem`, `token`"""
     protocol: str

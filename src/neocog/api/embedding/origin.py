@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from neocog.errors import UserError
+from neocog.inference.layer_features import LAST
 
 WORDS = {
     "model": "model",
@@ -29,7 +30,6 @@ class Origin:
     digest: str
     """SHA-256 of the weights; of a method that learned a dictionary, of what it learned from"""
     layers: tuple[str, ...]
-    """none where they are what the last layer reads"""
     pooling: str
     protocol: str
     preprocess: dict[str, Any]
@@ -48,7 +48,7 @@ class Origin:
     def from_json(cls, stored: Mapping[str, Any]) -> Origin:
         """What `to_json` gave; raises KeyError or TypeError where it is something else."""
         values = {field.name: stored[field.name] for field in fields(cls)}
-        return cls(**{**values, "layers": tuple(values["layers"])})
+        return cls(**{**values, "layers": tuple(values["layers"]) or (LAST,)})
 
     def demand_like(self, other: Origin, name: str) -> None:
         """UserError in words where the features called `name`, which are of `other`, are not like those of this one."""
@@ -68,7 +68,7 @@ def _said(field: str, origin: Mapping[str, Any], beside: Mapping[str, Any]) -> s
     if field == "digest":
         return f"{value[:12]} ({origin['source']})"
     if field == "layers":
-        return ", ".join(value) or "(what the last one reads)"
+        return ", ".join(value)
     if isinstance(value, dict):
         return (
             ", ".join(f"{k} {v}" for k, v in value.items() if beside[field].get(k) != v) or "(none of that)"

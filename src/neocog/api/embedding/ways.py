@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from neocog.api.networks import Backbone, Loaded, published_module, rebuild
 from neocog.errors import UserError
-from neocog.inference.engines import TOLERANCE, Chosen, choose, difference
-from neocog.inference.layer_features import CENTER, Way, last_layer, layer_key, seen, split
+from neocog.inference.engines import TOLERANCE, Chosen, Engine, choose, difference
+from neocog.inference.layer_features import CENTER, LAST, Way, last_key, last_layer, layer_key, seen, split
 from neocog.inference.network import Network
 from neocog.weights.digest import digest
 
@@ -30,7 +31,7 @@ class Frozen:
     whole: Callable[[], nn.Module]
     """with the last layer, fresh at each call"""
     head: str
-    """name of the last layer; empty where the network knows it itself, or has none"""
+    """name of the last layer; empty where the network has none that could be exchanged: its output is the features"""
     source: str
     """where the weights come from, in words"""
     head_drawn: bool = False
@@ -43,8 +44,7 @@ class Frozen:
 class Asked:
     """Which features are wanted."""
 
-    layers: tuple[str, ...] = ()
-    """none: what the last layer reads"""
+    layers: tuple[str, ...] = (LAST,)
     pooling: str = MEAN
     protocol: str = CENTER
 
@@ -58,7 +58,7 @@ def of_loaded(loaded: Loaded) -> Frozen:
     """A run's network, or a published one."""
     bundle, network = loaded.bundle, loaded.network
     if bundle is None:
-        return Frozen(network, lambda: published_module(network.name), "", "published weights")
+        return Frozen(network, partial(published_module, network.name), loaded.last, "published weights")
 
     def whole() -> nn.Module:
         net = rebuild(bundle, loaded.model)
@@ -72,7 +72,7 @@ def way_of(
     frozen: Frozen, asked: Asked, engine: str = "auto", device: str = "auto"
 ) -> tuple[Way, Chosen, Network]:
     """The way to the features, the engine that goes it, and the network whose digest says whose they are."""
-    if not asked.layers:
+    if asked.layers == (LAST,):
         if asked.pooling != MEAN:
             raise UserError(
                 f"pooling is for layers, the network itself pools what its last one reads, got {asked.pooling}; "
@@ -87,38 +87,44 @@ def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> tuple
     from neocog.inference.tapping import Tapping
 
     net = frozen.whole()
-    taps = _taps(net, frozen.network.name, asked)
+    taps = _taps(net, frozen, asked)
     preprocess = frozen.network.preprocess
     tapping = Tapping(frozen.whole, taps, (preprocess.channels, *preprocess.size), frozen.mirrored)
-    own = [_digested(frozen, net, tap) for tap in taps]
+    own = [_digested(frozen, tap, net) for tap in taps]
     deepest = next((one for one in own if one.digest != frozen.network.digest), frozen.network)
     said = ", ".join(f"{tap.module} {tap.pooling}" for tap in taps)
     network = replace(deepest, backbone=tapping.module, source=f"{deepest.source}; {said}")
     chosen = _chosen(network, tapping, engine, device)
     prepare, infer, batch = seen(preprocess, chosen.engine, asked.protocol)
-    keys = tuple(
-        f"{layer_key(one, (tap.module, tap.pooling, asked.protocol))[:24]}-{chosen.engine.name}"
-        for one, tap in zip(own, taps, strict=True)
-    )
+    keys = tuple(_key(one, tap, chosen.engine, asked.protocol) for one, tap in zip(own, taps, strict=True))
     way = Way(tuple(tap.key for tap in taps), prepare, infer, keys, lambda: tapping.widths, batch)
     return way, chosen, deepest
 
 
-def _taps(net: nn.Module, model: str, asked: Asked) -> tuple[Tap, ...]:
+def _key(network: Network, tap: Tap, engine: Engine, protocol: str) -> str:
+    if tap.key == LAST:
+        return last_key(network, engine, protocol)
+    return f"{layer_key(network, (tap.module, tap.pooling, protocol))[:24]}-{engine.name}"
+
+
+def _taps(net: nn.Module, frozen: Frozen, asked: Asked) -> tuple[Tap, ...]:
     from neocog.inference.tapping import Tap, demand_pooling
     from neocog.models.layer_names import find_layer
 
+    def tap(layer: str) -> Tap:
+        if layer == LAST:
+            return Tap(LAST, frozen.head, MEAN, read=bool(frozen.head))
+        place = find_layer(net, frozen.network.name, layer)
+        return Tap(layer, place.module, "flat" if place.flat else asked.pooling)
+
     demand_pooling(asked.pooling)
-    places = {layer: find_layer(net, model, layer) for layer in asked.layers}
-    return tuple(
-        Tap(layer, place.module, "flat" if place.flat else asked.pooling) for layer, place in places.items()
-    )
+    return tuple(map(tap, asked.layers))
 
 
-def _digested(frozen: Frozen, net: nn.Module, tap: Tap) -> Network:
+def _digested(frozen: Frozen, tap: Tap, net: nn.Module) -> Network:
     """The network whose digest covers all that the layer depends on: the last layer, too, where that is part of it."""
-    head = frozen.head or str(getattr(net, "head_at", ""))
-    if not head or not f"{head}.".startswith(f"{tap.module}."):
+    head = frozen.head
+    if tap.read or not head or not f"{head}.".startswith(f"{tap.module}."):
         return frozen.network
     if frozen.head_drawn:
         raise UserError(
@@ -143,6 +149,6 @@ def _chosen(network: Network, tapping: Tapping, engine: str, device: str) -> Cho
 
 
 def asked_of(layers: str | Sequence[str], pooling: str, protocol: str) -> Asked:
-    """One layer or several, each once, in the order given."""
+    """One layer or several, each once, in the order given; without any what the last one reads."""
     several = [layers] if isinstance(layers, str) else layers
-    return Asked(tuple(dict.fromkeys(several)), pooling, protocol)
+    return Asked(tuple(dict.fromkeys(several)) or (LAST,), pooling, protocol)
