@@ -184,16 +184,16 @@ def test_features_beside_a_layer_are_those_alone(place: Path, tmp_path: Path, mo
     np.testing.assert_allclose(both.features["features"], alone.features["features"], rtol=1e-4, atol=1e-5)
 
 
-def test_layer_pooling_and_protocol_are_kept_apart_in_the_cache(place: Path) -> None:
+def test_layer_pooling_and_views_are_kept_apart_in_the_cache(place: Path) -> None:
     asked: list[dict[str, Any]] = [
         {"layers": ["4"]},
         {"layers": ["4"], "pooling": "max"},
-        {"layers": ["4"], "protocol": "flip"},
+        {"layers": ["4"], "views": "flip"},
         {"layers": ["3"]},
         {"layers": ["4"], "resize_mode": "squash"},
         {"layers": ["4"], "img_size": 10},
         {},
-        {"protocol": "flip"},
+        {"views": "flip"},
     ]
     first = [got(place, **one) for one in asked]
     assert [one.cached for one in first] == [0] * len(asked)
@@ -247,11 +247,9 @@ def test_a_runs_features_are_those_that_its_classifier_gives(place: Path, tmp_pa
     classifier = load(run, engine="torch")
     paths = [found.dataset.samples.name(i) for i in range(16)]
     assert np.array_equal(classifier.embed(paths), found.features["features"])
-    layer = embedded(
-        run, place / "data", Silent(), engine="torch", layers=["4"], pooling="max", protocol="flip"
-    )
+    layer = embedded(run, place / "data", Silent(), engine="torch", layers=["4"], pooling="max", views="flip")
     assert np.array_equal(
-        classifier.embed(paths, layer="4", pooling="max", protocol="flip"), layer.features["4"]
+        classifier.embed(paths, layer="4", pooling="max", views="flip"), layer.features["4"]
     )
     assert str(run) in found.origin.source
     with pytest.raises(UserError, match="a run brings its own, got weights"):
@@ -409,7 +407,7 @@ def test_one_part_is_taken_where_that_is_asked_for(place: Path, tmp_path: Path) 
         ({"layers": ["conv9"]}, "unknown layer 'conv9'; there are 0, 1, 2"),
         ({"layers": ["4"], "pooling": "gen"}, "unknown pooling 'gen'; did you mean gem"),
         ({"layers": ["4"], "pooling": "token"}, "token pooling needs tokens"),
-        ({"protocol": "11-crop"}, "unknown protocol '11-crop'; did you mean"),
+        ({"views": "11-crop"}, "unknown views '11-crop'; did you mean"),
         ({"img_size": 3}, r"the network must accept a batch|pictures|size"),
         ({"model": "x.py:f"}, "model is for a run"),
         ({"strict": True}, "every picture must be readable"),
@@ -441,7 +439,7 @@ def test_the_report_says_what_there_is(place: Path) -> None:
     )
     text = str(report)
     assert text.startswith("16 pictures in ") and "0 from the cache, 16 computed, 1 skipped" in text
-    assert "pooling mean, protocol center, engine torch, float32" in text
+    assert "pooling mean, views center, engine torch, float32" in text
     shown = report._repr_html_()
     assert "<table>" in shown and "<td>4</td><td>6</td>" in shown
     assert json.loads(json.dumps(report.to_json()))["widths"] == {"4": 6}

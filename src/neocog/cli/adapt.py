@@ -52,7 +52,7 @@ def adapt(
         str, Option(help="classical methods as further columns, as classical:surf-bow, joined by commas")
     ] = "",
     pooling: Annotated[str, Option(help="of a layer's positions, as for embed", hidden=True)] = "mean",
-    protocol: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
+    views: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
     weights: Annotated[Path | None, Option(help="a weight file for MODEL, as for embed", hidden=True)] = None,
     img_size: Annotated[
         int | None, Option(help="side of the picture that the network sees", hidden=True)
@@ -89,7 +89,7 @@ def adapt(
         beside=[name.strip() for name in beside.split(",") if name.strip()],
         layers=[name.strip() for name in layer.split(",") if name.strip()],
         pooling=pooling,
-        protocol=protocol,
+        views=views,
         weights=weights,
         img_size=img_size,
         output=output,

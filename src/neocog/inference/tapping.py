@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from neocog.errors import UserError, unknown
+from neocog.errors import UserError
 from neocog.models.head import MirrorMean, run_once
 
 GEM_POWER = 3.0
@@ -33,7 +33,6 @@ OVER_POSITIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gem": gem,
 }
 """(batch, dim, positions) -> (batch, dim)"""
-POOLINGS = ("mean", "flat", "max", "gem", "token")
 
 
 Place = tuple[str, bool]
@@ -55,11 +54,6 @@ class Tap:
     @property
     def place(self) -> Place:
         return self.module, self.read
-
-
-def demand_pooling(pooling: str) -> None:
-    if pooling not in POOLINGS:
-        raise unknown("pooling", pooling, POOLINGS)
 
 
 def pooled(x: Tensor, pooling: str) -> Tensor:

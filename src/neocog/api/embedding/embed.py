@@ -80,7 +80,7 @@ class Embedding:
             (
                 f"{self.rows:,} pictures in {self.seconds:.1f} s, {self.rate:,.0f} pictures/s: {self.cached:,} from "
                 f"the cache, {self.rows - self.cached:,} computed, {len(self.skipped):,} skipped",
-                f"{origin.model}, {origin.source}: {pooling}protocol {origin.protocol}, engine {self.engine}, "
+                f"{origin.model}, {origin.source}: {pooling}views {origin.views}, engine {self.engine}, "
                 f"{self.dtype}",
                 str(self.table()),
             )

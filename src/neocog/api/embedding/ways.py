@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 from neocog.api.networks import Backbone, Loaded, published_module, rebuild
 from neocog.errors import UserError
 from neocog.inference.engines import TOLERANCE, Chosen, Engine, choose, difference
-from neocog.inference.layer_features import CENTER, LAST, Way, last_key, last_layer, layer_key, seen, split
+from neocog.inference.layer_features import (
+    CENTER,
+    LAST,
+    MEAN,
+    Way,
+    demand_known,
+    last_key,
+    last_layer,
+    layer_key,
+    seen,
+    split,
+)
 from neocog.inference.network import Network
 from neocog.weights.digest import digest
 
@@ -18,8 +29,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from neocog.inference.tapping import Tap, Tapping
-
-MEAN = "mean"
 
 
 @dataclass(frozen=True)
@@ -41,12 +50,23 @@ class Frozen:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What computes features, and what is to be known about it."""
+
+    way: Way
+    chosen: Chosen
+    """the engine that goes the way"""
+    digests: dict[str, str]
+    """layer -> SHA-256 of the weights that it depends on"""
+
+
+@dataclass(frozen=True)
 class Asked:
     """Which features are wanted."""
 
     layers: tuple[str, ...] = (LAST,)
     pooling: str = MEAN
-    protocol: str = CENTER
+    views: str = CENTER
 
 
 def of_backbone(backbone: Backbone) -> Frozen:
@@ -68,10 +88,8 @@ def of_loaded(loaded: Loaded) -> Frozen:
     return Frozen(network, whole, head, f"the run {loaded.folder}", mirrored=bundle.card.mirrored)
 
 
-def way_of(
-    frozen: Frozen, asked: Asked, engine: str = "auto", device: str = "auto"
-) -> tuple[Way, Chosen, Network]:
-    """The way to the features, the engine that goes it, and the network whose digest says whose they are."""
+def way_of(frozen: Frozen, asked: Asked, engine: str = "auto", device: str = "auto") -> Found:
+    """The way from pictures to the features that are asked for."""
     if asked.layers == (LAST,):
         if asked.pooling != MEAN:
             raise UserError(
@@ -79,11 +97,12 @@ def way_of(
                 "name a layer"
             )
         chosen = choose(frozen.network, None, engine, device)
-        return last_layer(frozen.network, chosen.engine, asked.protocol), chosen, frozen.network
+        way = last_layer(frozen.network, chosen.engine, asked.views)
+        return Found(way, chosen, {LAST: frozen.network.digest})
     return _layers_way(frozen, asked, engine, device)
 
 
-def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> tuple[Way, Chosen, Network]:
+def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> Found:
     from neocog.inference.tapping import Tapping
 
     net = frozen.whole()
@@ -95,20 +114,20 @@ def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> tuple
     said = ", ".join(f"{tap.module} {tap.pooling}" for tap in taps)
     network = replace(deepest, backbone=tapping.module, source=f"{deepest.source}; {said}")
     chosen = _chosen(network, tapping, engine, device)
-    prepare, infer, batch = seen(preprocess, chosen.engine, asked.protocol)
-    keys = tuple(_key(one, tap, chosen.engine, asked.protocol) for one, tap in zip(own, taps, strict=True))
+    prepare, infer, batch = seen(preprocess, chosen.engine, asked.views)
+    keys = tuple(_key(one, tap, chosen.engine, asked.views) for one, tap in zip(own, taps, strict=True))
     way = Way(tuple(tap.key for tap in taps), prepare, infer, keys, lambda: tapping.widths, batch)
-    return way, chosen, deepest
+    return Found(way, chosen, {tap.key: one.digest for tap, one in zip(taps, own, strict=True)})
 
 
-def _key(network: Network, tap: Tap, engine: Engine, protocol: str) -> str:
+def _key(network: Network, tap: Tap, engine: Engine, views: str) -> str:
     if tap.key == LAST:
-        return last_key(network, engine, protocol)
-    return f"{layer_key(network, (tap.module, tap.pooling, protocol))[:24]}-{engine.name}"
+        return last_key(network, engine, views)
+    return f"{layer_key(network, (tap.module, tap.pooling, views))[:24]}-{engine.name}"
 
 
 def _taps(net: nn.Module, frozen: Frozen, asked: Asked) -> tuple[Tap, ...]:
-    from neocog.inference.tapping import Tap, demand_pooling
+    from neocog.inference.tapping import Tap
     from neocog.models.layer_names import find_layer
 
     def tap(layer: str) -> Tap:
@@ -117,7 +136,6 @@ def _taps(net: nn.Module, frozen: Frozen, asked: Asked) -> tuple[Tap, ...]:
         place = find_layer(net, frozen.network.name, layer)
         return Tap(layer, place.module, "flat" if place.flat else asked.pooling)
 
-    demand_pooling(asked.pooling)
     return tuple(map(tap, asked.layers))
 
 
@@ -148,7 +166,8 @@ def _chosen(network: Network, tapping: Tapping, engine: str, device: str) -> Cho
     return replace(choose(network, None, "torch", "cpu"), why=why)
 
 
-def asked_of(layers: str | Sequence[str], pooling: str, protocol: str) -> Asked:
+def asked_of(layers: str | Sequence[str], pooling: str, views: str) -> Asked:
     """One layer or several, each once, in the order given; without any what the last one reads."""
+    demand_known(pooling, views)
     several = [layers] if isinstance(layers, str) else layers
-    return Asked(tuple(dict.fromkeys(several)) or (LAST,), pooling, protocol)
+    return Asked(tuple(dict.fromkeys(several)) or (LAST,), pooling, views)
