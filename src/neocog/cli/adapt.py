@@ -65,7 +65,7 @@ def adapt(
         ),
     ] = None,
     pooling: Annotated[str, Option(help="of a layer's positions, as for embed", hidden=True)] = "mean",
-    protocol: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
+    views: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
     weights: Annotated[Path | None, Option(help="a weight file for MODEL, as for embed", hidden=True)] = None,
     img_size: Annotated[
         int | None, Option(help="side of the picture that the network sees", hidden=True)
@@ -117,7 +117,7 @@ def adapt(
         beside=beside or (),
         layers=layers or (),
         pooling=pooling,
-        protocol=protocol,
+        views=views,
         weights=weights,
         img_size=img_size,
         resize_mode=resize_mode,

@@ -20,7 +20,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples
 from neocog.errors import Unreadable, UserError
 from neocog.inference.feature_files import is_features_file
-from neocog.inference.layer_features import gather
+from neocog.inference.layer_features import LAST, gather
 from neocog.inference.network import Floats
 from neocog.progress import Progress
 
@@ -70,7 +70,7 @@ def _adapted(place: Place, seed: int, domain: Domain, told: Progress) -> dict[st
         raise NoNorms(f"{place.features} is no network whose batch norms could be adapted")
     options: Any = place.options
     whole = opened(place.data, told, options)
-    change = Adapting(domain.samples, seed, bool(options.get("layers")))
+    change = Adapting(domain.samples, seed, tuple(options.get("layers", ())) not in ((), (LAST,)))
     way = ready(place.features, whole, told, options, change).way
     found = gather(domain.samples, way, told, cached=False)
     return {layer: x.astype(np.float32) for layer, x in found.features.items()}

@@ -34,7 +34,7 @@ class FeatureOptions(ReadingOptions, total=False):
 
     layers: str | Sequence[str]
     pooling: str
-    protocol: str
+    views: str
     weights: str | Path | None
     img_size: int | None
     resize_mode: str | None
