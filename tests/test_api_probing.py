@@ -21,7 +21,7 @@ import neocog
 import trees
 from door import neocog as command
 from door import refused
-from neocog.api.probing.boxes import Cut, enlarged
+from neocog.api.probing.boxes import Cut
 from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
@@ -451,16 +451,15 @@ def test_birds_are_cut_to_their_box(tmp_path: Path) -> None:
 
 def test_a_box_grows_around_its_middle_within_the_picture() -> None:
     pixels = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
-    boxes = np.array([[10, 6, 8, 4], [0, 0, 30, 20], [np.nan] * 4, [28, 18, 4, 4]])
-    cut = Cut(Arrays([pixels] * 4), boxes, 1.5)
+    boxes = np.array([[10, 6, 8, 4], [0, 0, 30, 20], [np.nan] * 4, [28, 18, 4, 4], [100, 100, 2, 2]])
+    cut = Cut(Arrays([pixels] * 5), boxes, 1.5)
     # 8 x 4 becomes 12 x 6 around (14, 8)
     assert (np.asarray(cut.read(0)) == pixels[5:11, 8:20]).all()
-    for i in (1, 2):
+    for i in (1, 2, 4):  # a box as large as the picture, an unknown one, one that lies elsewhere
         assert (np.asarray(cut.read(i)) == pixels).all()
     # 4 x 4 becomes 6 x 6 around (30, 20), of which 3 x 3 are in the picture
     assert (np.asarray(cut.read(3)) == pixels[17:, 27:]).all()
     assert isinstance(cut.read(0), Image.Image)
-    assert enlarged(np.array([100.0, 100.0, 2, 2]), 1.5, (30, 20)) == (29, 19, 30, 20)
 
 
 def test_office_in_one_domain(tmp_path: Path) -> None:

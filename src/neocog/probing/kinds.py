@@ -17,8 +17,9 @@ from neocog.probing.dropout import RATE, ROWS, copies_of, noised
 from neocog.probing.fitted import Fitted as Fitted
 from neocog.probing.fitted import Labels, Linear
 from neocog.probing.kernel import gaussian_machine, usual_gamma
-from neocog.probing.logistic import rough_path, single_thread, solve_path
+from neocog.probing.logistic import rough_path, solve_path
 from neocog.probing.neighbours import Neighbours, answers_of_all
+from neocog.runtime import single_thread
 
 Path = Callable[[Floats, Labels, int, Sequence[float], int], list[Fitted]]
 """features (n, d), labels, number of classes, strengths, seed -> a classifier for each strength"""
