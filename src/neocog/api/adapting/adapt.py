@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from neocog import files
 from neocog.api.adapting.draws import splits
-from neocog.api.adapting.judged import outcomes
+from neocog.api.adapting.judged import outcomes, without_slow
 from neocog.api.adapting.norms import with_adapted_norms
 from neocog.api.adapting.options import AdaptOptions, asked, names
 from neocog.api.adapting.pair import paired, with_column
@@ -55,6 +55,7 @@ def adapt(
     for note in pair.notes:
         told.say(note)
     drawn = splits(pair, what)
+    what, slow = without_slow(pair, what)
     what, adapted, why = with_adapted_norms(pair, places, what, told)
     report = Adaptation(
         pair,
@@ -62,7 +63,7 @@ def adapt(
         what,
         tuple(outcomes(pair, adapted, drawn, what, told)),
         skipped,
-        why,
+        (*slow, *why),
     )
     if folder is not None:
         report.write(folder)
