@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
+
+if TYPE_CHECKING:
+    from neocog.api.adapting.result import Adaptation
 
 
 def adapt(
@@ -133,11 +136,15 @@ def adapt(
         **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
+    _print(found, as_json, told)
+    if output and not as_json:
+        out(f"report  {output / REPORT}")
+
+
+def _print(found: Adaptation, as_json: bool, told: Console) -> None:
     if as_json:
         out_json(found.to_json())
         return
     out(found.table())
     for note in found.notes():
         told.say(note)
-    if output:
-        out(f"report  {output / REPORT}")
