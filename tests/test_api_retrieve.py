@@ -185,7 +185,7 @@ def test_a_digit_under_a_wrong_name_is_listed_first(place: Path, tmp_path: Path)
         (tmp_path / "digits" / str(DIGITS.target[n]) / f"{n:04}.png").rename(
             tmp_path / "digits" / other / f"{n:04}.png"
         )
-    report = neocog.retrieve(place / "run", tmp_path / "digits", k=3, mislabels=True)
+    report = neocog.retrieve(place / "run", tmp_path / "digits", mislabels=True)
     assert report.mislabels is not None
     told = report.mislabels.to_json()
     listed = {int(Path(one["path"]).stem): one for one in told["pictures"]}
@@ -243,7 +243,7 @@ def test_without_labels_there_are_neighbours_and_no_figures(place: Path, tmp_pat
     assert told["notes"][-1] == "No picture has a label: no figures of classes."
     assert len(told["outliers"]["far_from_all"]) == 3
     assert told["outliers"]["far_from_class"] == []
-    assert "need labels" in door.refused("retrieve", place / "run", ".", "-k", 2, "--mislabels", cwd=tmp_path)
+    assert "need labels" in door.refused("retrieve", place / "run", ".", "--mislabels", cwd=tmp_path)
 
 
 def test_what_cannot_be_done_is_told_in_one_line(place: Path) -> None:
@@ -263,6 +263,7 @@ def test_what_cannot_be_done_is_told_in_one_line(place: Path) -> None:
         ({"queries": ["missing.png"]}, "does not exist"),
         ({"queries": ["missing.png"], "figures": True}, "does not exist"),
         ({"queries": ["query.png"], "figures": True}, "a QUERY was given, too"),
+        ({"mislabels": True, "k": 3}, "k is of neighbours, doubtful labels need none, got 3"),
         ({"by": "run", "queries": ["query.png"]}, "by is for features from a file"),
         ({"output": ""}, "holds other files"),
         ({"data": None}, "give DATA"),
@@ -283,7 +284,7 @@ def test_doubtful_labels_need_two_classes(place: Path) -> None:
     for path in (place / "digits" / "3").iterdir():
         shutil.copy(path, place / "one" / "3")
     with pytest.raises(UserError, match="need two classes of 5 different pictures each, got 1 in 1"):
-        neocog.retrieve(place / "run", place / "one", k=2, mislabels=True)
+        neocog.retrieve(place / "run", place / "one", mislabels=True)
 
 
 def test_an_unreadable_query_is_skipped_and_said(place: Path) -> None:
@@ -341,7 +342,7 @@ def test_pictures_of_several_classes_have_neighbours_and_no_figures(place: Path,
     for one in told["queries"][0]["neighbours"]:
         assert one["label"] == ("a + b" if int(Path(one["path"]).stem) % 2 else "a")
     assert told["notes"][-1].startswith("Pictures may show several classes")
-    said = door.refused("retrieve", place / "run", "list.csv", "-k", 2, "--mislabels", cwd=tmp_path)
+    said = door.refused("retrieve", place / "run", "list.csv", "--mislabels", cwd=tmp_path)
     assert "each picture has one class" in said
 
 

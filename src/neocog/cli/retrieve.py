@@ -22,12 +22,12 @@ def retrieve(
     data: Annotated[
         str | None,
         Argument(
-            help="where to look: any DATA; of a features file its own pictures if not given", metavar="[DATA]"
+            help="where to look: any DATA; of a features file its own pictures if not given", metavar="DATA"
         ),
     ] = None,
     queries: Annotated[
         list[str] | None,
-        Argument(help="pictures to look for; every picture of DATA if not given", metavar="[QUERY]..."),
+        Argument(help="pictures to look for; every picture of DATA if not given", metavar="QUERY"),
     ] = None,
     k: Annotated[
         int | None, Option("-k", help="neighbours of each picture; 9 if not given", show_default=False)

@@ -51,7 +51,7 @@ class Retrieval:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know, in sentences."""
-        doubt = self.mislabels.warning() if self.mislabels else ""
+        doubt = self.mislabels.warning() if self.mislabels is not None else ""
         return (*([str(self.trained)] if self.trained else []), *([doubt] if doubt else []), *self.remarks)
 
     def query_path(self, query: int) -> str:
@@ -100,13 +100,14 @@ class Retrieval:
 
     def headline(self) -> str:
         """What was done, and the first figures, in one line."""
-        among = f"among {count(len(self.index.dataset), 'picture')} of {self.index.dataset.name}"
+        pictures = f"{count(len(self.index.dataset), 'picture')} of {self.index.dataset.name}"
+        among = f"among {pictures}"
         if self.queries is not None:
             return (
                 f"{self.asked.k} nearest of {len(self):,} {'query' if len(self) == 1 else 'queries'} {among}"
             )
         if self.neighbours is None:
-            return among
+            return pictures
         if not self.figures:
             return f"{self.asked.k} nearest of each {among}"
         recalls = ", ".join(f"recall@{k} {percent(value)} %" for k, value in self.figures.recall.items())

@@ -99,7 +99,9 @@ class Mislabels:
         return float((self.held.probabilities[judged].argmax(axis=1) == self.index.labels[self.rows]).mean())
 
     def warning(self) -> str:
-        """Why the doubts may be the classifier's rather than the labels'; nothing where they need not be."""
+        """Why the doubts may be the classifier's rather than the labels'; nothing where they need not, or are none."""
+        if not len(self):
+            return ""
         counts = np.bincount(self.index.labels[self.rows])
         fewest = int(counts[counts > 0].min())
         why = [f"it is right in {percent(self.accuracy)} % only"] if self.accuracy < LOW else []

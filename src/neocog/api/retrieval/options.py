@@ -86,6 +86,7 @@ class Asked:
         )
 
 
+OF_NEIGHBOURS = ("k", "metric", "keep_copies")
 OWN = ("k", "metric", "keep_copies", "figures", "outliers", "mislabels", "rank", "prune", "seed")
 
 
@@ -98,5 +99,15 @@ def asked_for(options: RetrieveOptions, queries: bool) -> tuple[Asked, EmbedOpti
         )
     listed = queries or given.get("outliers") or given.get("mislabels")
     asked = Asked(**{**given, "figures": bool(given.get("figures")) or not listed}, usual="k" not in given)
+    if not (queries or asked.among_themselves):
+        _demand_usual(given)
     rest = {name: value for name, value in options.items() if name not in OWN}
     return asked, cast("EmbedOptions", rest)
+
+
+def _demand_usual(given: Mapping[str, Any]) -> None:
+    """UserError for what is said of neighbours where none are looked for."""
+    for name in OF_NEIGHBOURS:
+        if name in given and given[name] != getattr(Asked, name):
+            way = "--figures asks for them, too; or leave it out"
+            raise UserError(f"{name} is of neighbours, doubtful labels need none, got {given[name]}; {way}")

@@ -77,6 +77,10 @@ def _headline(found: Retrieval) -> tuple[str, str]:
         share, n = percent(found.figures.recall[1]), found.figures.n
         nearest = f"{share} % of {n:,} pictures have one of their class nearest"
         return nearest, f"95 % interval {low}–{high} %; mean average precision {percent(found.figures.map)} %"
+    if found.neighbours is None and found.mislabels is not None:
+        listed, n = len(found.mislabels), len(found.mislabels.rows)
+        wrong = found.mislabels.doubts.estimated
+        return f"{listed:,} of {n:,} labels are in doubt", f"{wrong:.1f} are estimated to be wrong"
     return found.headline(), ""
 
 
