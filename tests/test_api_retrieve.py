@@ -463,6 +463,8 @@ def test_beside_a_features_file_a_picture_is_a_query(place: Path) -> None:
     alone = json.loads(door.neocog("retrieve", "again.npz", "query.png", *words, cwd=place).stdout)
     both = door.neocog("retrieve", "again.npz", "digits", "query.png", *words, cwd=place)
     assert alone["queries"] == json.loads(both.stdout)["queries"]
+    gone = door.refused("retrieve", "again.npz", "gone.png", cwd=place)
+    assert gone.startswith("a query is a picture or a folder of pictures, gone.png does not exist")
     make_run(place / "second", seed=1)
     said = door.refused("retrieve", "again.npz", "query.png", "--by", "second", cwd=place)
     assert "name the network with --by run, " in said

@@ -34,7 +34,9 @@ def told_apart(source: str | Path, data: object, queries: object) -> tuple[objec
 
 
 def _is_one_picture(data: object) -> bool:
-    return isinstance(data, str | Path) and is_picture(Path(data).name) and Path(data).expanduser().is_file()
+    return (
+        isinstance(data, str | Path) and is_picture(Path(data).name) and not Path(data).expanduser().is_dir()
+    )
 
 
 def query_pictures(pictures: object) -> Dataset | None:
