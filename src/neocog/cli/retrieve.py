@@ -52,7 +52,7 @@ def retrieve(
         ),
     ] = "joint",
     keep_copies: Annotated[
-        bool, Option("--keep-copies", help="copies of a query, by content, are neighbours, too")
+        bool, Option("--keep-copies", help="copies of a query, by content, are neighbours, too", hidden=True)
     ] = False,
     by: Annotated[
         str | None,
