@@ -19,7 +19,7 @@ from sklearn.metrics.pairwise import cosine_distances
 import door
 import neocog
 from judged import CLASSES, DIGITS, encoded, make_run, middles, module, picture, save_digits
-from neocog.api.retrieval.retrieve import among_themselves
+from neocog.api.retrieval.searched import among_themselves
 from neocog.data.quarantine import read_list
 from neocog.errors import UserError
 from neocog.progress import Silent
@@ -53,7 +53,20 @@ def features(run: Path, numbers: list[int]) -> NDArray[np.float64]:
 def found(place: Path) -> dict[str, Any]:
     """The figures of everything at once, as the command prints them."""
     done = door.neocog(
-        *("retrieve", "run", "digits", "-k", 5, "--outliers", 4, "--mislabels", "--json", "-o", "all"),
+        *(
+            "retrieve",
+            "run",
+            "digits",
+            "-k",
+            5,
+            "--outliers",
+            4,
+            "--mislabels",
+            "--figures",
+            "--json",
+            "-o",
+            "all",
+        ),
         cwd=place,
     )
     return json.loads(done.stdout)
@@ -172,7 +185,7 @@ def test_a_digit_under_a_wrong_name_is_listed_first(place: Path, tmp_path: Path)
         (tmp_path / "digits" / str(DIGITS.target[n]) / f"{n:04}.png").rename(
             tmp_path / "digits" / other / f"{n:04}.png"
         )
-    report = neocog.retrieve(place / "run", tmp_path / "digits", k=3, mislabels=True)
+    report = neocog.retrieve(place / "run", tmp_path / "digits", mislabels=True)
     assert report.mislabels is not None
     told = report.mislabels.to_json()
     listed = {int(Path(one["path"]).stem): one for one in told["pictures"]}
@@ -208,7 +221,7 @@ def test_the_page_shows_what_was_found(place: Path) -> None:
 
 
 def test_in_python_it_is_the_same_and_shows_itself(place: Path) -> None:
-    report = neocog.retrieve(place / "run", place / "digits", k=5, outliers=4, mislabels=True)
+    report = neocog.retrieve(place / "run", place / "digits", k=5, outliers=4, mislabels=True, figures=True)
     told = found(place)
     assert report.to_json() | {"source": ""} == told | {"source": ""}
     assert report._repr_html_().startswith("<iframe srcdoc=")
@@ -230,7 +243,7 @@ def test_without_labels_there_are_neighbours_and_no_figures(place: Path, tmp_pat
     assert told["notes"][-1] == "No picture has a label: no figures of classes."
     assert len(told["outliers"]["far_from_all"]) == 3
     assert told["outliers"]["far_from_class"] == []
-    assert "need labels" in door.refused("retrieve", place / "run", ".", "-k", 2, "--mislabels", cwd=tmp_path)
+    assert "need labels" in door.refused("retrieve", place / "run", ".", "--mislabels", cwd=tmp_path)
 
 
 def test_what_cannot_be_done_is_told_in_one_line(place: Path) -> None:
@@ -248,6 +261,9 @@ def test_what_cannot_be_done_is_told_in_one_line(place: Path) -> None:
         ({"k": 0}, "k must be at least 1, got 0"),
         ({"outliers": -1}, "outliers must be 0"),
         ({"queries": ["missing.png"]}, "does not exist"),
+        ({"queries": ["missing.png"], "figures": True}, "does not exist"),
+        ({"queries": ["query.png"], "figures": True}, "a QUERY was given, too"),
+        ({"mislabels": True, "k": 3}, "k is of neighbours, doubtful labels need none, got 3"),
         ({"by": "run", "queries": ["query.png"]}, "by is for features from a file"),
         ({"output": ""}, "holds other files"),
         ({"data": None}, "give DATA"),
@@ -268,7 +284,7 @@ def test_doubtful_labels_need_two_classes(place: Path) -> None:
     for path in (place / "digits" / "3").iterdir():
         shutil.copy(path, place / "one" / "3")
     with pytest.raises(UserError, match="need two classes of 5 different pictures each, got 1 in 1"):
-        neocog.retrieve(place / "run", place / "one", k=2, mislabels=True)
+        neocog.retrieve(place / "run", place / "one", mislabels=True)
 
 
 def test_an_unreadable_query_is_skipped_and_said(place: Path) -> None:
@@ -326,5 +342,134 @@ def test_pictures_of_several_classes_have_neighbours_and_no_figures(place: Path,
     for one in told["queries"][0]["neighbours"]:
         assert one["label"] == ("a + b" if int(Path(one["path"]).stem) % 2 else "a")
     assert told["notes"][-1].startswith("Pictures may show several classes")
-    said = door.refused("retrieve", place / "run", "list.csv", "-k", 2, "--mislabels", cwd=tmp_path)
+    said = door.refused("retrieve", place / "run", "list.csv", "--mislabels", cwd=tmp_path)
     assert "each picture has one class" in said
+
+
+def test_what_is_missing_is_told_before_anything_is_computed(place: Path, tmp_path: Path) -> None:
+    """Before the run is opened, too: this one does not exist."""
+    (tmp_path / "flat").mkdir()
+    for n in range(3):
+        (tmp_path / "flat" / f"{n}.png").write_bytes(encoded(n))
+    for data, options, words in (
+        (place / "digits", {"queries": ["gone.png"]}, "gone.png does not exist; give one that does$"),
+        (place / "digits", {"k": 121}, "k must be at most the number of other pictures, 120"),
+        (tmp_path / "flat", {"mislabels": True}, "need labels, got none"),
+        (place / "digits", {"queries": [place / "query.png"], "k": 122}, "number of pictures, 121"),
+    ):
+        with pytest.raises(UserError, match=words):
+            neocog.retrieve("runs/none", data, **options)
+
+
+def test_as_many_neighbours_as_there_are_where_nobody_said_how_many(place: Path, tmp_path: Path) -> None:
+    save_digits(tmp_path / "few", [300, 301, 302, 303, 304])
+    report = neocog.retrieve(place / "run", tmp_path / "few")
+    assert report.neighbours is not None
+    assert report.neighbours.indices.shape == (5, 4)
+    (tmp_path / "one").mkdir()
+    shutil.copy(place / "query.png", tmp_path / "one")
+    with pytest.raises(UserError, match="among the others, one has one; add pictures"):
+        neocog.retrieve(place / "run", tmp_path / "one")
+
+
+def test_one_neighbour_has_one_recall(place: Path) -> None:
+    done = door.neocog("retrieve", "run", "digits", "-k", 1, cwd=place)
+    assert done.stdout.count("recall@1 ") == 2  # in the headline and over the column
+    assert neocog.retrieve(place / "run", place / "digits", k=1).classes().header == (
+        "class",
+        "pictures",
+        "recall@1",
+        "mAP",
+        "nearest other",
+    )
+
+
+def test_lists_come_alone_unless_figures_are_asked_for(place: Path) -> None:
+    doubtful = neocog.retrieve(place / "run", place / "digits", mislabels=True)
+    assert (doubtful.neighbours, doubtful.figures, len(doubtful)) == (None, None, 0)
+    assert "nearest" not in doubtful.headline() and "recall" not in str(doubtful)
+    odd = neocog.retrieve(place / "run", place / "digits", outliers=2)
+    assert odd.figures is None and odd.outliers is not None
+    both = neocog.retrieve(place / "run", place / "digits", place / "query.png", k=2, mislabels=True)
+    assert len(both) == 1 and both.mislabels is not None
+    assert both.mislabels.to_json() == doubtful.mislabels.to_json()  # type: ignore[union-attr]
+
+
+def test_lists_of_an_earlier_call_do_not_stay_and_files_of_the_users_do(place: Path, tmp_path: Path) -> None:
+    where = tmp_path / "out"
+    neocog.retrieve(place / "run", place / "digits", outliers=2, output=where)
+    assert {path.name for path in where.iterdir()} == {
+        "retrieve.html",
+        "retrieve.json",
+        "neighbours.csv",
+        "outliers.csv",
+    }
+    neocog.retrieve(place / "run", place / "digits", mislabels=True, output=where)
+    assert {path.name for path in where.iterdir()} == {"retrieve.html", "retrieve.json", "mislabels.csv"}
+    (where / "outliers.csv").write_text("path\nmine.png\n")
+    neocog.retrieve(place / "run", place / "digits", output=where)
+    assert (where / "outliers.csv").read_text() == "path\nmine.png\n"
+    assert not (where / "mislabels.csv").exists()
+
+
+def test_pictures_that_trained_the_network_are_counted_and_told_of(place: Path, tmp_path: Path) -> None:
+    """Of the digits 30 to 109 the run has learned those below 60."""
+    save_digits(tmp_path / "digits", range(30, 110))
+    run = place / "run"
+    done = door.neocog("retrieve", run, "digits", "--json", "-k", 3, "-o", "out", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert (told["leakage"]["same"], told["leakage"]["of"]) == (30, 80)
+    with (tmp_path / "out" / "neighbours.csv").open() as file:
+        first = [line for line in csv.DictReader(file) if line["rank"] == "1"]
+    others = [line["same_class"] == "1" for line in first if int(Path(line["query"]).stem) >= 60]
+    assert told["leakage"]["recall_at_1_without"] == pytest.approx(np.mean(others))
+    assert len(others) == 50
+    sentence = f"30 of 80 pictures trained {run}: its features know their labels"
+    assert f"warning: {sentence}" in done.stderr
+    assert told["notes"][0].startswith(sentence)
+    page = Page((tmp_path / "out" / "retrieve.html").read_text()).root
+    assert page.all("p", "leak")[0].text().startswith(sentence)
+    assert neocog.retrieve(run, place / "digits", k=3).trained is None
+    door.neocog("embed", run, "digits", "-o", "digits.npz", cwd=tmp_path)
+    from_file = neocog.retrieve(tmp_path / "digits.npz", k=3)
+    assert from_file.trained is not None
+    assert from_file.trained.to_json()["same"] == 30
+
+
+def test_a_frozen_network_was_not_trained_on_what_its_run_learned(place: Path, tmp_path: Path) -> None:
+    save_digits(tmp_path / "digits", range(30, 110))
+    for told in ({"recipe": "probe"}, {"recipe": "finetune", "beside_probe": {"kept": "probe"}}):
+        shutil.copytree(place / "run", tmp_path / "run", dirs_exist_ok=True)
+        (tmp_path / "run" / "run.json").write_text(json.dumps(told))
+        assert neocog.retrieve(tmp_path / "run", tmp_path / "digits", k=3).trained is None
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"recipe": "finetune", "beside_probe": None}))
+    assert neocog.retrieve(tmp_path / "run", tmp_path / "digits", k=3).trained is not None
+
+
+def test_how_good_the_classifier_behind_doubtful_labels_is_is_told(place: Path) -> None:
+    report = neocog.retrieve(place / "run", place / "digits", mislabels=True)
+    assert report.mislabels is not None
+    names = [int(report.index.dataset.short_name(row).split("/")[0]) for row in report.mislabels.rows]
+    right = report.mislabels.held.probabilities.argmax(axis=1) == names
+    assert report.mislabels.to_json()["accuracy"] == pytest.approx(right.mean())
+    assert f"gives {100 * right.mean():.1f} % their label" in str(report)
+    fewest = min(names.count(digit) for digit in range(10))
+    assert f"it learns from few pictures (a class has {fewest})" in report.notes[0]
+
+
+def test_beside_a_features_file_a_picture_is_a_query(place: Path) -> None:
+    door.neocog("embed", "run", "digits", "-o", "again.npz", cwd=place)
+    words = ("-k", 4, "--json", "--by", "run")
+    alone = json.loads(door.neocog("retrieve", "again.npz", "query.png", *words, cwd=place).stdout)
+    both = door.neocog("retrieve", "again.npz", "digits", "query.png", *words, cwd=place)
+    assert alone["queries"] == json.loads(both.stdout)["queries"]
+    gone = door.refused("retrieve", "again.npz", "gone.png", cwd=place)
+    assert gone.startswith("a query is a picture or a folder of pictures, gone.png does not exist")
+    make_run(place / "second", seed=1)
+    said = door.refused("retrieve", "again.npz", "query.png", "--by", "second", cwd=place)
+    assert "name the network with --by run, " in said
+
+
+def test_a_keyword_that_it_does_not_have_is_an_error(place: Path) -> None:
+    with pytest.raises(TypeError, match="retrieve.. has no argument 'mislabel'; did you mean mislabels"):
+        neocog.retrieve(place / "run", place / "digits", mislabel=True)  # type: ignore[call-arg]

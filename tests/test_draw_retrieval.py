@@ -40,6 +40,7 @@ def page() -> RetrievalPage:
         made="2026-11-26T04:00:00",
         version="0.1.0",
         k=3,
+        warning="Trained on them.",
         figures=(Figure(name="Recall at 1", what="the nearest", value=0.75, interval=(0.3, 0.954)),),
         classes=(
             ClassLine(name="cat", n=3, recall_at_1=0.5, recall_at_k=1.0, map=0.625, confused="dog"),
@@ -51,6 +52,7 @@ def page() -> RetrievalPage:
         outliers=(Far(title="Far", words="By distance.", pictures=(seen(6, None, 0.5),), more=1),),
         labels=Labels(
             words="Look at each.",
+            warning="Few pictures.",
             noise=(NoiseLine(name="cat", n=40, wrong=2.5, listed=2, most="dog"),),
             pictures=(doubt,),
             more=1,
@@ -95,6 +97,8 @@ def test_every_figure_and_picture_is_shown() -> None:
     assert "Given, at 4.0 % cat" in doubtful.text()
     assert "Suggested, at 90.0 % dog" in doubtful.text()
     assert rows(doubtful.all("table")[0]) == [["cat", "40", "2.5", "6.2 %", "", "2", "dog"]]
+    assert "Few pictures." in doubtful.text()
+    assert root.all("p", "leak")[0].text() == "Trained on them."
     assert "x.png empty file" in section(root, "Left out").text()
     assert "A note." in section(root, "What these figures are").text()
 

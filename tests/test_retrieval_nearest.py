@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import NearestNeighbors
 
 from neocog.errors import UserError
-from neocog.retrieval.contents import numbered, numbered_together
+from neocog.retrieval.contents import labels_of_copies, numbered, numbered_together
 from neocog.retrieval.nearest import BLOCK, QUERIES, Neighbours, nearest
 
 Matrix = NDArray[np.float32]
@@ -168,3 +168,17 @@ def test_contents_are_numbered_in_the_order_of_their_hashes(hashes: list[bytes])
 
 def test_neighbours_say_how_many_there_are() -> None:
     assert Neighbours(np.array([[2, -1]]), np.array([[0.5, np.inf]])).there.tolist() == [1]
+
+
+@given(
+    st.lists(st.integers(0, 6), max_size=8),
+    st.lists(st.tuples(st.integers(0, 6), st.integers(-1, 2)), max_size=12),
+)
+def test_a_query_has_the_label_on_which_its_copies_agree(
+    queries: list[int], base: list[tuple[int, int]]
+) -> None:
+    numbers, labels = np.array([list(pair) for pair in base], np.int64).reshape(-1, 2).T
+    found = labels_of_copies(np.array(queries, np.int64), numbers, labels)
+    for query, label in zip(queries, found, strict=True):
+        said = {one for number, one in base if number == query}
+        assert label == (said.pop() if len(said) == 1 else -1)

@@ -21,14 +21,21 @@ def retrieve(
     ],
     data: Annotated[
         str | None,
-        Argument(help="where to look: any DATA; of a features file its own pictures if not given"),
+        Argument(
+            help="where to look: any DATA; of a features file its own pictures if not given", metavar="DATA"
+        ),
     ] = None,
     queries: Annotated[
         list[str] | None,
-        Argument(help="pictures to look for; every picture of DATA if not given", metavar="[QUERY]..."),
+        Argument(help="pictures to look for; every picture of DATA if not given", metavar="QUERY"),
     ] = None,
-    k: Annotated[int, Option("-k", help="neighbours of each picture")] = 9,
+    k: Annotated[
+        int | None, Option("-k", help="neighbours of each picture; 9 if not given", show_default=False)
+    ] = None,
     metric: Annotated[str, Option(help="cosine or l2")] = "cosine",
+    figures: Annotated[
+        bool, Option("--figures", help="of every picture among the others beside lists, too, not only alone")
+    ] = False,
     outliers: Annotated[
         int, Option(help="list so many pictures far from all others, and far from their own class")
     ] = 0,
@@ -45,7 +52,7 @@ def retrieve(
         ),
     ] = "joint",
     keep_copies: Annotated[
-        bool, Option("--keep-copies", help="copies of a query, by content, are neighbours, too")
+        bool, Option("--keep-copies", help="copies of a query, by content, are neighbours, too", hidden=True)
     ] = False,
     by: Annotated[
         str | None,
@@ -92,6 +99,7 @@ def retrieve(
         queries or (),
         k=k,
         metric=metric,
+        figures=figures,
         outliers=outliers,
         mislabels=mislabels,
         rank=rank,

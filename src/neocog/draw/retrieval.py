@@ -35,23 +35,26 @@ class Hits:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Gallery:
-    """Queries under a heading; `more` are there but not shown."""
+class Headed:
+    """What stands under a heading; `more` are there but not shown."""
 
     title: str
     words: str
-    rows: tuple[Hits, ...]
     more: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Far:
-    """Outliers under a heading, the farthest first."""
+class Gallery(Headed):
+    """Queries, each with its nearest."""
 
-    title: str
-    words: str
+    rows: tuple[Hits, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Far(Headed):
+    """Outliers, the farthest first."""
+
     pictures: tuple[Seen, ...]
-    more: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +106,8 @@ class Labels:
     """What was found about the labels."""
 
     words: str
+    warning: str
+    """why most of it may be wrong; nothing where it need not be"""
     noise: tuple[NoiseLine, ...]
     pictures: tuple[Doubtful, ...]
     """the most doubtful first"""
@@ -128,6 +133,8 @@ class RetrievalPage:
     galleries: tuple[Gallery, ...] = ()
     outliers: tuple[Far, ...] = ()
     labels: Labels | None = None
+    warning: str = ""
+    """why the figures are too good; nothing where they are not known to be"""
     notes: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
     """(path, reason) of pictures that could not be read"""

@@ -20,3 +20,13 @@ def numbered_together(queries: Hashes, base: Hashes) -> tuple[Indices, Indices]:
     """`numbered` of two sets of pictures at once, so that equal numbers are copies across them, too."""
     both = numbered(np.concatenate([queries, base]))
     return both[: len(queries)], both[len(queries) :]
+
+
+def labels_of_copies(queries: Indices, base: Indices, labels: Indices) -> Indices:
+    """(q,), the label of the copies of each query among `base` (n,) with `labels` (n,); -1 without copies, or where
+    they differ. `queries` and `base` are numbers of contents."""
+    room = int(max(queries.max(initial=-1), base.max(initial=-1))) + 1
+    least, most = np.full(room, np.iinfo(np.int64).max), np.full(room, -1)
+    np.minimum.at(least, base, labels)
+    np.maximum.at(most, base, labels)
+    return np.asarray(np.where(least == most, most, -1)[queries], np.int64)

@@ -18,6 +18,7 @@ from neocog.retrieval.space import Doubles, Indices
 
 RANKS = ("self-confidence", "margin")
 PRUNES = ("joint", "class")
+HELD = 1 << 20  # probabilities that are copied at once
 EQUAL = 1e-12  # by which a probability may miss a threshold that is the mean of probabilities
 
 
@@ -62,17 +63,14 @@ def confident(
     _demand(probabilities, labels, rank, prune)
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(labels)), labels]
-    others = np.array(probabilities)
-    others[np.arange(len(labels)), labels] = -np.inf
-    margin = own - others.max(axis=1)
     thresholds = _thresholds(own, labels, classes)
-    guess = _confident_class(probabilities, thresholds)
+    guess, other, margin = _each(probabilities, labels, thresholds)
     counted = _counts(labels, guess, classes)
     joint = _calibrated(counted, np.bincount(labels, minlength=classes))
     if prune == "joint":
         candidates, suggested = np.flatnonzero((guess >= 0) & (guess != labels)), guess
     else:
-        candidates, suggested = _least_confident(own, labels, joint), others.argmax(axis=1)
+        candidates, suggested = _least_confident(own, labels, joint), other
     least = (own if rank == "self-confidence" else margin)[candidates]
     candidates = candidates[np.argsort(least, kind="stable")]
     return Doubts(thresholds, counted, joint, candidates, suggested[candidates], own, margin)
@@ -95,7 +93,11 @@ def _demand(probabilities: Doubles, labels: Indices, rank: str, prune: str) -> N
         raise UserError(
             f"each label needs a row of probabilities, got {probabilities.shape} for {len(labels):,} labels"
         )
-    if not np.isfinite(probabilities).all() or labels.min() < 0 or labels.max() >= probabilities.shape[1]:
+    if (
+        not np.isfinite([probabilities.min(), probabilities.max()]).all()
+        or labels.min() < 0
+        or labels.max() >= probabilities.shape[1]
+    ):
         raise UserError(
             f"probabilities must be finite and labels lie between 0 and {probabilities.shape[1] - 1}; leave others out"
         )
@@ -106,6 +108,26 @@ def _thresholds(own: Doubles, labels: Indices, classes: int) -> Doubles:
     counts = np.bincount(labels, minlength=classes)
     totals = np.bincount(labels, own, classes)
     return np.asarray(np.divide(totals, counts, out=np.full(classes, np.nan), where=counts > 0))
+
+
+def _each(probabilities: Doubles, labels: Indices, thresholds: Doubles) -> tuple[Indices, Indices, Doubles]:
+    """Of each picture the confident class, the most probable one beside the given, and the margin to it.
+
+    Some pictures at a time, so that no second matrix of all probabilities is held.
+    """
+    n, classes = probabilities.shape
+    guess, other, margin = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+    step = max(1, HELD // classes)
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        rows = np.array(probabilities[part])
+        at, given = np.arange(len(rows)), labels[part]
+        guess[part] = _confident_class(rows, thresholds)
+        own = rows[at, given]
+        rows[at, given] = -np.inf
+        other[part] = rows.argmax(axis=1)
+        margin[part] = own - rows[at, other[part]]
+    return guess, other, margin
 
 
 def _confident_class(probabilities: Doubles, thresholds: Doubles) -> Indices:

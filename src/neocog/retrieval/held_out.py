@@ -53,11 +53,8 @@ def held_out(
     """
     fold = folds_of(labels, contents, seed)
     judged = fold != TRAINED
-    if len(np.unique(labels[judged])) < 2:
-        raise UserError(
-            f"doubtful labels need two classes of {FOLDS} different pictures each, got "
-            f"{len(np.unique(labels[judged]))} in {len(np.unique(labels))}; add pictures"
-        )
+    there = np.bincount(labels)
+    demand_two(np.bincount(labels[judged], minlength=len(there)), there)
     heads: list[dict[float, Head]] = []
     losses = dict.fromkeys(GRID, 0.0)
     for k in range(FOLDS):
@@ -73,6 +70,16 @@ def held_out(
         probabilities[fold == k] = heads[k][best].probabilities(features[fold == k])
     n = int(judged.sum())
     return HeldOut(probabilities, fold, best, {c: loss / n for c, loss in losses.items()})
+
+
+def demand_two(counts: Indices, pictures: Indices | None = None) -> None:
+    """UserError where not two classes have `FOLDS` of the `counts` (classes,) out of all `pictures` (classes,)."""
+    enough, there = int((counts >= FOLDS).sum()), int(((counts if pictures is None else pictures) > 0).sum())
+    if enough < 2:
+        raise UserError(
+            f"doubtful labels need two classes of {FOLDS} different pictures each, got {enough} in {there}; add "
+            "pictures"
+        )
 
 
 def folds_of(labels: Indices, contents: Indices, seed: int) -> Indices:

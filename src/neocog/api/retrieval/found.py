@@ -12,6 +12,7 @@ from neocog.api.retrieval.index import Index
 from neocog.api.retrieval.labels import Mislabels
 from neocog.api.retrieval.options import Asked
 from neocog.api.retrieval.outliers import Outliers
+from neocog.api.retrieval.trained_on import TrainedOn
 from neocog.draw.page import framed
 from neocog.draw.table import Table
 from neocog.draw.text import count, percent
@@ -22,26 +23,36 @@ from neocog.retrieval.space import Indices
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Retrieval:
-    """Neighbours of the queries, or of every picture among the others; and what follows from them."""
+    """Neighbours of the queries, or of every picture among the others; what follows from them; lists."""
 
     index: Index
     asked: Asked
     queries: Embedded | None
-    """None where every picture was looked for among the others"""
+    """None where none were given"""
     query_labels: Indices
     """(q,), classes of the queries as far as the index holds a copy; -1 otherwise"""
-    neighbours: Neighbours
+    neighbours: Neighbours | None
+    """None where only doubtful labels were looked for"""
     figures: Found | None
-    """None where queries were given, or no picture shares its class with another"""
+    """None where they were not asked for, or no picture shares its class with another"""
     outliers: Outliers | None
     mislabels: Mislabels | None
-    notes: tuple[str, ...]
+    remarks: tuple[str, ...]
+    """what a reader should know about the pictures, in sentences"""
+    trained: TrainedOn | None = None
+    """pictures that trained the network; None where none is known to"""
 
     def __len__(self) -> int:
-        return len(self.neighbours.indices)
+        return 0 if self.neighbours is None else len(self.neighbours.indices)
 
     def __repr__(self) -> str:
         return f"Retrieval({len(self):,} queries among {count(len(self.index.dataset), 'picture')})"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know, in sentences."""
+        doubt = self.mislabels.warning() if self.mislabels is not None else ""
+        return (*([str(self.trained)] if self.trained else []), *([doubt] if doubt else []), *self.remarks)
 
     def query_path(self, query: int) -> str:
         dataset = self.index.dataset if self.queries is None else self.queries.dataset
@@ -49,6 +60,8 @@ class Retrieval:
 
     def near(self, query: int) -> Iterator[tuple[int, float, bool | None]]:
         """Row, distance and whether it is of the query's class (None where nobody knows), the nearest first."""
+        if self.neighbours is None:
+            return
         own, labels = int(self.query_labels[query]), self.index.labels
         for row, distance in zip(
             self.neighbours.indices[query].tolist(), self.neighbours.distances[query].tolist(), strict=True
@@ -69,12 +82,12 @@ class Retrieval:
     def classes(self) -> Table:
         """A row for each class, where there are figures."""
         found = self.figures.per_class if self.figures else {}
+        last = [f"recall@{self.asked.k}"] if self.asked.k > 1 else []
         rows = (
-            (name, row.n, row.recall_at_1, row.recall_at_k, row.map, row.confused)
+            (name, row.n, row.recall_at_1, *[row.recall_at_k for _ in last], row.map, row.confused)
             for name, row in found.items()
         )
-        header = ("class", "pictures", "recall@1", f"recall@{self.asked.k}", "mAP", "nearest other")
-        return Table(header, tuple(rows))
+        return Table(("class", "pictures", "recall@1", *last, "mAP", "nearest other"), tuple(rows))
 
     def __str__(self) -> str:
         parts = [self.headline()]
@@ -87,11 +100,14 @@ class Retrieval:
 
     def headline(self) -> str:
         """What was done, and the first figures, in one line."""
-        among = f"among {count(len(self.index.dataset), 'picture')} of {self.index.dataset.name}"
+        pictures = f"{count(len(self.index.dataset), 'picture')} of {self.index.dataset.name}"
+        among = f"among {pictures}"
         if self.queries is not None:
             return (
                 f"{self.asked.k} nearest of {len(self):,} {'query' if len(self) == 1 else 'queries'} {among}"
             )
+        if self.neighbours is None:
+            return pictures
         if not self.figures:
             return f"{self.asked.k} nearest of each {among}"
         recalls = ", ".join(f"recall@{k} {percent(value)} %" for k, value in self.figures.recall.items())
@@ -115,6 +131,7 @@ class Retrieval:
             "skipped": _reasons(self.index.embedded),
             "quarantined": [gone.to_json() for gone in dataset.quarantined],
             "notes": list(self.notes),
+            "leakage": self.trained.to_json() if self.trained else None,
             "queries": None if self.queries is None else [self._query(i) for i in range(len(self))],
             "skipped_queries": [] if self.queries is None else _reasons(self.queries),
             "figures": self.figures.to_json() if self.figures else None,

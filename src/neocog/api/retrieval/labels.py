@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from neocog.api.retrieval.index import Index
+from neocog.api.retrieval.index import Index, one_label
 from neocog.api.retrieval.options import Asked
+from neocog.data.dataset import Dataset
 from neocog.data.quarantine import Entry
 from neocog.draw.table import Table
+from neocog.draw.text import percent
 from neocog.errors import UserError
 from neocog.progress import Progress
 from neocog.retrieval.doubtful import Doubts, confident
-from neocog.retrieval.held_out import FOLDS, HeldOut, held_out
+from neocog.retrieval.held_out import FOLDS, HeldOut, demand_two, held_out
 from neocog.retrieval.space import Indices
 
 SHOWN = 20  # lines of the table in a terminal
+LOW = 0.8  # accuracy of the classifier behind the doubts, below which most of them may be its own errors
+FEW = 50  # pictures of a class, likewise: measured, see docs/retrieve.md
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,14 @@ class Mislabels:
 
     def __iter__(self) -> Iterator[Doubt]:
         """The doubtful ones, the most doubtful first."""
-        doubts, labels = self.doubts, self.index.labels
-        probabilities = self.held.probabilities[self.held.judged]
+        doubts, labels, judged = self.doubts, self.index.labels, self.held.judged
         for at, suggested in zip(doubts.candidates.tolist(), doubts.suggested.tolist(), strict=True):
             row = int(self.rows[at])
             yield Doubt(
                 row,
                 int(labels[row]),
                 suggested,
-                float(probabilities[at, suggested]),
+                float(self.held.probabilities[judged[at], suggested]),
                 float(doubts.self_confidence[at]),
                 float(doubts.margin[at]),
             )
@@ -74,17 +77,41 @@ class Mislabels:
             (
                 self.index.path(d.row),
                 classes[d.given],
-                d.probability_of_given,
+                round(d.probability_of_given, 4),
                 classes[d.suggested],
-                d.probability,
+                round(d.probability, 4),
             )
             for d in self
         )
-        return Table(("picture", "given", "at", "suggested", "at "), tuple(rows))
+        return Table(("picture", "given", "given at", "suggested", "suggested at"), tuple(rows))
 
     def headline(self) -> str:
         wrong, n = self.doubts.estimated, len(self.rows)
-        return f"{len(self):,} doubtful labels of {n:,}; estimated to be wrong: {wrong:.1f} ({100 * wrong / n:.1f} %)"
+        return (
+            f"{len(self):,} doubtful labels of {n:,}; estimated to be wrong: {wrong:.1f} ({percent(wrong / n)} %); "
+            f"held out, the classifier behind it gives {percent(self.accuracy)} % their label"
+        )
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the judged pictures that are given their label by a classifier that has not seen them."""
+        judged = self.held.judged
+        return float((self.held.probabilities[judged].argmax(axis=1) == self.index.labels[self.rows]).mean())
+
+    def warning(self) -> str:
+        """Why the doubts may be the classifier's rather than the labels'; nothing where they need not, or are none."""
+        if not len(self):
+            return ""
+        counts = np.bincount(self.index.labels[self.rows])
+        fewest = int(counts[counts > 0].min())
+        why = [f"it is right in {percent(self.accuracy)} % only"] if self.accuracy < LOW else []
+        why += [f"it learns from few pictures (a class has {fewest:,})"] if fewest < FEW else []
+        if not why:
+            return ""
+        return (
+            f"Many of the doubtful labels may be errors of the classifier behind them, and the number estimated too "
+            f"large: {' and '.join(why)}."
+        )
 
     def __str__(self) -> str:
         whole = self.table()
@@ -98,6 +125,7 @@ class Mislabels:
             "judged": len(self.rows),
             "listed": len(self),
             "estimated": doubts.estimated,
+            "accuracy": self.accuracy,
             "rank": self.asked.rank,
             "prune": self.asked.prune,
             "folds": FOLDS,
@@ -107,9 +135,7 @@ class Mislabels:
             "thresholds": {
                 name: float(t) for name, t in zip(classes, doubts.thresholds, strict=True) if not np.isnan(t)
             },
-            "counted": doubts.counted.tolist(),
-            "joint": doubts.joint.tolist(),
-            "noise": doubts.given_if_true().tolist(),
+            "pairs": list(self._pairs()),
             "pictures": [
                 {
                     "path": self.index.path(d.row),
@@ -123,6 +149,19 @@ class Mislabels:
             ],
         }
 
+    def _pairs(self) -> Iterator[dict[str, Any]]:
+        """Given and true labels that some picture counts for: of many classes few pairs have any."""
+        doubts, classes = self.doubts, self.index.dataset.classes
+        noise = doubts.given_if_true()
+        for given, true in np.argwhere(doubts.counted).tolist():
+            yield {
+                "given": classes[given],
+                "true": classes[true],
+                "counted": int(doubts.counted[given, true]),
+                "joint": float(doubts.joint[given, true]),
+                "noise": float(noise[given, true]),
+            }
+
     def entries(self) -> Iterator[Entry]:
         """The doubtful ones as lines of a quarantine list."""
         classes = self.index.dataset.classes
@@ -134,26 +173,33 @@ class Mislabels:
             )
 
 
+def demand_judgeable(dataset: Dataset) -> None:
+    """UserError where no label can be doubted: a picture may show several classes, none has one, or all have few."""
+    labels = one_label(dataset)
+    if dataset.targets is not None:
+        raise UserError(
+            f"doubtful labels are looked for where each picture has one class, those of {dataset.name} may show "
+            "several; leave out --mislabels"
+        )
+    if not (labels >= 0).any():
+        raise UserError(
+            f"doubtful labels need labels, got none in {dataset.name}; leave out --mislabels, or sort the pictures "
+            "into one folder per class"
+        )
+    demand_two(np.bincount(labels[labels >= 0]))
+
+
 def mislabels_of(index: Index, asked: Asked, told: Progress) -> Mislabels:
-    """The doubtful labels of the index. Raises UserError where a picture may show several classes, or none has one."""
+    """The doubtful labels of the index. Raises UserError where fewer than two classes have pictures enough."""
     labels = index.labels
     known = np.flatnonzero(labels >= 0)
-    if index.dataset.targets is not None:
-        raise UserError(
-            f"doubtful labels are looked for where each picture has one class, those of {index.dataset.name} may "
-            "show several; leave out --mislabels"
-        )
-    if not len(known):
-        raise UserError(
-            f"doubtful labels need labels, got none in {index.dataset.name}; leave out --mislabels, or sort the "
-            "pictures into one folder per class"
-        )
     classes = index.dataset.classes
     with told.step("folds", FOLDS) as advance:
         held = held_out(
             index.features[known], labels[known], len(classes), index.contents[known], asked.seed, advance
         )
     judged = held.judged
-    doubts = confident(held.probabilities[judged], labels[known][judged], asked.rank, asked.prune)
+    probabilities = held.probabilities if len(judged) == len(known) else held.probabilities[judged]
+    doubts = confident(probabilities, labels[known][judged], asked.rank, asked.prune)
     few = set(labels[known].tolist()) - set(labels[known][judged].tolist())
     return Mislabels(index, known[judged], held, doubts, asked, tuple(classes[i] for i in sorted(few)))

@@ -50,7 +50,7 @@ def page_of(found: Retrieval) -> RetrievalPage:
         ("Layer", LAST if found.index.layer == "features" else found.index.layer),
         ("Features", f"{found.index.features.shape[1]:,} numbers"),
         ("Distance", "1 − cosine" if found.asked.metric == "cosine" else "L2"),
-        ("Neighbours", f"{found.asked.k:,}"),
+        *([("Neighbours", f"{found.asked.k:,}")] if found.neighbours is not None else []),
     )
     return RetrievalPage(
         name=dataset.name,
@@ -65,7 +65,8 @@ def page_of(found: Retrieval) -> RetrievalPage:
         galleries=tuple(gallery for gallery in _galleries(found) if gallery.rows),
         outliers=tuple(_outliers(found.outliers)) if found.outliers else (),
         labels=None if found.mislabels is None else _labels(found.mislabels),
-        notes=found.notes,
+        warning=str(found.trained) if found.trained else "",
+        notes=found.remarks,
         skipped=found.skipped(),
     )
 
@@ -76,6 +77,10 @@ def _headline(found: Retrieval) -> tuple[str, str]:
         share, n = percent(found.figures.recall[1]), found.figures.n
         nearest = f"{share} % of {n:,} pictures have one of their class nearest"
         return nearest, f"95 % interval {low}–{high} %; mean average precision {percent(found.figures.map)} %"
+    if found.neighbours is None and found.mislabels is not None:
+        listed, n = len(found.mislabels), len(found.mislabels.rows)
+        wrong = found.mislabels.doubts.estimated
+        return f"{listed:,} of {n:,} labels are in doubt", f"{wrong:.1f} are estimated to be wrong"
     return found.headline(), ""
 
 
@@ -108,6 +113,8 @@ def _classes(found: Found) -> tuple[ClassLine, ...]:
 
 
 def _galleries(found: Retrieval) -> Iterator[Gallery]:
+    if found.neighbours is None:
+        return
     if found.queries is not None:
         queries = np.arange(len(found))
         yield _gallery(
@@ -191,10 +198,17 @@ def _labels(found: Mislabels) -> Labels:
     words = (
         f"Of {n:,} labels {wrong:.1f} are estimated to be wrong, and the {len(found):,} listed are in doubt: a "
         "classifier that has not seen the picture is surer of another class than it mostly is where that class is "
-        "given (Northcutt, Jiang and Chuang 2021). Look at each: some are right, and odd."
+        f"given (Northcutt, Jiang and Chuang 2021). It gives {percent(found.accuracy)} % of the pictures their label. "
+        "Look at each: some are right, and odd."
     )
     shown = tuple(_doubtful(found, doubt) for doubt in islice(found, PICTURES))
-    return Labels(words=words, noise=_noise(found), pictures=shown, more=max(0, len(found) - PICTURES))
+    return Labels(
+        words=words,
+        warning=found.warning(),
+        noise=_noise(found),
+        pictures=shown,
+        more=max(0, len(found) - PICTURES),
+    )
 
 
 def _doubtful(found: Mislabels, doubt: Doubt) -> Doubtful:
