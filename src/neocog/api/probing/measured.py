@@ -132,7 +132,7 @@ def _run(
         labels[train],
         classes,
         asked.seed + split,
-        folds=divided.folds_of(train, labels),
+        folds=divided.folds_of(train, labels, asked.seed + split),
         scale=asked.scale,
     )
     truth = labels[division.judge]
