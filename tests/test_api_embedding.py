@@ -53,6 +53,10 @@ class Small(nn.Module):
     def forward(self, x):
         return (x + 1e6) - 1e6
 
+def headless():
+    torch.manual_seed(6)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3))
+
 def burning():
     net = small()
     net[3].weight.data[:] = float("inf")
@@ -143,21 +147,53 @@ def test_without_a_layer_they_are_what_the_last_one_reads(place: Path) -> None:
     net, x = net_and_inputs(place)
     found = got(place, resize_mode="squash")
     np.testing.assert_allclose(found.features["features"], net[:7](x).numpy(), rtol=1e-4, atol=1e-5)
-    assert found.origin.layers == ()
+    assert found.origin.layers == ("features",)
     with pytest.raises(UserError, match="pooling is for layers"):
         got(place, pooling="gem")
 
 
-def test_layer_pooling_and_protocol_are_kept_apart_in_the_cache(place: Path) -> None:
+@torch.no_grad()
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_what_the_last_layer_reads_is_a_layer_among_others(place: Path, engine: str) -> None:
+    """Whatever pooling is asked for the others, beside the last layer's own output, and found alone afterwards."""
+    net, x = net_and_inputs(place)
+    asked: Any = {"engine": engine, "resize_mode": "squash"}
+    found = got(place, layers=["4", "features", "7"], pooling="max", **asked)
+    assert list(found.features) == ["4", "features", "7"]
+    np.testing.assert_allclose(found.features["features"], net[:7](x).numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.features["4"], net[:5](x).amax((2, 3)).numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.features["7"], net(x).numpy(), rtol=1e-4, atol=1e-5)
+    alone = got(place, layers=["features"], **asked)
+    assert alone.cached == 16 and alone.origin == got(place, **asked).origin
+    assert np.array_equal(alone.features["features"], found.features["features"])
+
+
+@pytest.mark.parametrize("model", ["efficientnet_lite0", "run", "headless"])
+def test_features_beside_a_layer_are_those_alone(place: Path, tmp_path: Path, model: str) -> None:
+    """Of a published network, of a run, and of a network without a linear layer at its end."""
+    sources = {
+        "efficientnet_lite0": lambda: "efficientnet_lite0",
+        "run": lambda: probed(place, place / "data", tmp_path / "run"),
+        "headless": lambda: f"{place / 'net.py'}:headless",
+    }
+    layer = {"efficientnet_lite0": "blocks.0", "run": "2", "headless": "1"}[model]
+    source, asked = sources[model](), {"engine": "torch", "img_size": 32, "cache": False}
+    both: Any = embedded(source, place / "data", Silent(), layers=[layer, "features"], **asked)  # type: ignore[arg-type]
+    alone: Any = embedded(source, place / "data", Silent(), **asked)  # type: ignore[arg-type]
+    assert both.features["features"].std() > 0
+    np.testing.assert_allclose(both.features["features"], alone.features["features"], rtol=1e-4, atol=1e-5)
+
+
+def test_layer_pooling_and_views_are_kept_apart_in_the_cache(place: Path) -> None:
     asked: list[dict[str, Any]] = [
         {"layers": ["4"]},
         {"layers": ["4"], "pooling": "max"},
-        {"layers": ["4"], "protocol": "flip"},
+        {"layers": ["4"], "views": "flip"},
         {"layers": ["3"]},
         {"layers": ["4"], "resize_mode": "squash"},
         {"layers": ["4"], "img_size": 10},
         {},
-        {"protocol": "flip"},
+        {"views": "flip"},
     ]
     first = [got(place, **one) for one in asked]
     assert [one.cached for one in first] == [0] * len(asked)
@@ -211,11 +247,9 @@ def test_a_runs_features_are_those_that_its_classifier_gives(place: Path, tmp_pa
     classifier = load(run, engine="torch")
     paths = [found.dataset.samples.name(i) for i in range(16)]
     assert np.array_equal(classifier.embed(paths), found.features["features"])
-    layer = embedded(
-        run, place / "data", Silent(), engine="torch", layers=["4"], pooling="max", protocol="flip"
-    )
+    layer = embedded(run, place / "data", Silent(), engine="torch", layers=["4"], pooling="max", views="flip")
     assert np.array_equal(
-        classifier.embed(paths, layer="4", pooling="max", protocol="flip"), layer.features["4"]
+        classifier.embed(paths, layer="4", pooling="max", views="flip"), layer.features["4"]
     )
     assert str(run) in found.origin.source
     with pytest.raises(UserError, match="a run brings its own, got weights"):
@@ -373,7 +407,7 @@ def test_one_part_is_taken_where_that_is_asked_for(place: Path, tmp_path: Path) 
         ({"layers": ["conv9"]}, "unknown layer 'conv9'; there are 0, 1, 2"),
         ({"layers": ["4"], "pooling": "gen"}, "unknown pooling 'gen'; did you mean gem"),
         ({"layers": ["4"], "pooling": "token"}, "token pooling needs tokens"),
-        ({"protocol": "11-crop"}, "unknown protocol '11-crop'; did you mean"),
+        ({"views": "11-crop"}, "unknown views '11-crop'; did you mean"),
         ({"img_size": 3}, r"the network must accept a batch|pictures|size"),
         ({"model": "x.py:f"}, "model is for a run"),
         ({"strict": True}, "every picture must be readable"),
@@ -405,7 +439,7 @@ def test_the_report_says_what_there_is(place: Path) -> None:
     )
     text = str(report)
     assert text.startswith("16 pictures in ") and "0 from the cache, 16 computed, 1 skipped" in text
-    assert "pooling mean, protocol center, engine torch, float32" in text
+    assert "pooling mean, views center, engine torch, float32" in text
     shown = report._repr_html_()
     assert "<table>" in shown and "<td>4</td><td>6</td>" in shown
     assert json.loads(json.dumps(report.to_json()))["widths"] == {"4": 6}

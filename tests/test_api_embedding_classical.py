@@ -109,7 +109,7 @@ def test_a_picture_that_a_method_cannot_look_at_is_skipped_and_named(tmp_path: P
     [
         ("hogg", {}, "unknown classical method 'classical:hogg'; did you mean classical:hog"),
         ("hog", {"layers": ["fc6"]}, "classical:hog is no network, got layers"),
-        ("hog", {"protocol": "flip"}, "classical:hog is no network, got protocol 'flip'"),
+        ("hog", {"views": "flip"}, "classical:hog is no network, got views 'flip'"),
         ("hog", {"engine": "torch"}, "classical:hog is no network, got engine 'torch'"),
     ],
 )

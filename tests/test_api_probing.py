@@ -299,6 +299,18 @@ def test_shots_are_draws_of_each_other(place: Path, tmp_path: Path) -> None:
     assert {"1", "5", "20", "pictures per class"} <= set(axis)
 
 
+def test_no_axis_goes_above_all_pictures(tmp_path: Path) -> None:
+    labels = np.arange(60) % 2
+    path = write_features(tmp_path / "f.npz", {"told": labels[:, None] + np.arange(60)[:, None] / 1e4}, labels,
+                          classes=("a", "b"))  # fmt: skip
+    found = neocog.probe(path, kinds="ncm", layers="told", shots=[1, 2, 4], output=tmp_path / "o")
+    assert found.best.mean("balanced") == 1
+    page = Page((tmp_path / "o" / "probe.html").read_text("utf-8")).root
+    texts = [e.text() for e in section(page, "Curves").all("text")]
+    numbers = [float(text) for text in texts if re.fullmatch(r"[\d.]+", text)]
+    assert max(numbers) == 100
+
+
 def test_the_page_marks_the_best_and_holds_every_figure(place: Path, tmp_path: Path) -> None:
     found = neocog.probe(
         place / "whole.npz",

@@ -104,7 +104,7 @@ def documented(title: str) -> set[str]:
 def keys_of(shown: Any, at: str = "") -> Iterator[str]:
     if isinstance(shown, dict) and at != "origin.preprocess":
         for name, inner in shown.items():
-            word = "LAYER" if at == "widths" else name
+            word = "LAYER" if at in ("widths", "origin.digests") else name
             yield from keys_of(inner, f"{at}.{word}" if at else word)
     elif isinstance(shown, list) and shown and isinstance(shown[0], dict):
         for inner in shown:
@@ -148,7 +148,7 @@ def test_people_read_how_many_how_fast_and_where(place: Path) -> None:
         ),
         (("net.py:wide", "data", "-o", "f.npz", "--layer", "9"), "unknown layer '9'"),
         (("net.py:wide", "data", "-o", "f.npz", "--dtype", "int8"), "dtype must be one of"),
-        (("net.py:wide", "data", "-o", "f.npz", "--protocol", "vgg"), "unknown protocol 'vgg'"),
+        (("net.py:wide", "data", "-o", "f.npz", "--views", "vgg"), "unknown views 'vgg'"),
         (("net.py:wide", "data", "-o", "f.npz", "--pooling", "max"), "pooling is for layers"),
         (("net.py:wide", "nowhere", "-o", "f.npz"), "nowhere does not exist"),
         (("nothing", "data", "-o", "f.npz"), "unknown model 'nothing'"),

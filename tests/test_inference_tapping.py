@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
-from neocog.inference.tapping import POOLINGS, Tap, Tapped, Tapping, demand_pooling, pooled
+from neocog.inference.layer_features import POOLINGS, demand_known
+from neocog.inference.tapping import Tap, Tapped, Tapping, pooled
 from neocog.inference.torch_engine import TorchEngine
 from neocog.models import build
 from networks import Net
@@ -66,7 +67,7 @@ def test_pooled_values_do_not_change_when_a_later_layer_writes_into_the_output()
 
 def test_an_unknown_pooling_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown pooling 'gen'; did you mean gem"):
-        demand_pooling("gen")
+        demand_known("gen", "center")
 
 
 def small() -> nn.Sequential:

@@ -138,18 +138,18 @@ class Classifier:
         *,
         layer: str | None = None,
         pooling: str = "mean",
-        protocol: str = CENTER,
+        views: str = CENTER,
     ) -> Floats:
         """The features (n, d) of a `layer`, or those that the last layer reads; raises where one cannot be read.
 
-        `layer`, `pooling` and `protocol` are those of `neocog embed`. Kept by content.
+        `layer`, `pooling` and `views` are those of `neocog embed`. Kept by content.
         """
         samples = _samples(pictures)
-        asked = asked_of(layer or (), pooling, protocol)
+        asked = asked_of(layer or (), pooling, views)
         if asked == Asked():
             way = last_layer(self.loaded.network, self.engine.engine)
         else:
-            way, _, _ = way_of(of_loaded(self.loaded), asked, self.engine_name, self.device)
+            way = way_of(of_loaded(self.loaded), asked, self.engine_name, self.device).way
         found = gather(samples, way, progress or Silent())
         if found.skipped:
             index, reason = found.skipped[0]

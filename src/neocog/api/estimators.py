@@ -73,7 +73,7 @@ class _Frozen(BaseEstimator):  # type: ignore[misc]
         reference = names.parse(self.model)
         preprocess = names.resized(names.default_preprocess(reference), self.img_size, self.resize_mode)
         frozen = of_backbone(backbone_of(reference, preprocess, self._weights))
-        self._way: Way = way_of(frozen, self._asked, self.engine)[0]
+        self._way: Way = way_of(frozen, self._asked, self.engine).way
 
     @property
     def _asked(self) -> Asked:

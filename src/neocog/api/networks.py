@@ -36,6 +36,8 @@ class Loaded:
     """FILE.py:FUNCTION that the user trusts it with"""
     epoch: int | None = None
     """after which the run had these weights; None for those that it ended with"""
+    last: str = ""
+    """name of a published network's last layer"""
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def _published_classifier(given: str) -> Loaded:
     version = names.code_version(name, "")
     network = Network(name, preprocess, digest(kept), _lazy(reference, preprocess, tensors, last), version)
     head = Head(tensors[f"{last}.weight"].astype(np.float32), tensors[f"{last}.bias"].astype(np.float32))
-    return Loaded(network, head, imagenet_classes(), None, None)
+    return Loaded(network, head, imagenet_classes(), None, None, last=last)
 
 
 def _last_layer(tensors: Tensors, classes: int) -> str:

@@ -39,26 +39,54 @@ def adapt(
     splits: Annotated[int, Option(help="random draws of those pictures")] = 5,
     seed: Annotated[int, Option(help="of the draws", hidden=True)] = 0,
     methods: Annotated[
-        str,
+        list[str] | None,
         Option(
-            help="of S, T, ST, daume, mmdt, gfk, coral, subspace, dlid, adabn, joined by commas; all if not given"
+            help="of S, T, ST, daume, mmdt, gfk, coral, subspace, dlid, adabn, repeatable or joined by commas; "
+            "all if not given"
         ),
-    ] = "",
+    ] = None,
     behind: Annotated[
-        str, Option(help="the classifier behind a method, a kind that probe knows", hidden=True)
-    ] = "svm",
-    layer: Annotated[str, Option(help="names of layers, joined by commas; the last one's features")] = "",
+        str | None,
+        Option(help="the classifier behind a method, a kind that probe knows; svm if not given", hidden=True),
+    ] = None,
+    layers: Annotated[
+        list[str] | None,
+        Option(
+            "--layer",
+            "--layers",
+            metavar="NAME",
+            help="whose features: names, repeatable or joined by commas; what the last one reads if not given",
+        ),
+    ] = None,
     beside: Annotated[
-        str, Option(help="classical methods as further columns, as classical:surf-bow, joined by commas")
-    ] = "",
+        list[str] | None,
+        Option(
+            help="classical methods as further columns, as classical:surf-bow, repeatable or joined by commas"
+        ),
+    ] = None,
     pooling: Annotated[str, Option(help="of a layer's positions, as for embed", hidden=True)] = "mean",
-    protocol: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
+    views: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
     weights: Annotated[Path | None, Option(help="a weight file for MODEL, as for embed", hidden=True)] = None,
     img_size: Annotated[
         int | None, Option(help="side of the picture that the network sees", hidden=True)
     ] = None,
+    resize_mode: Annotated[
+        str | None, Option(help="crop, pad or squash pictures that are not square", hidden=True)
+    ] = None,
+    no_cache: Annotated[
+        bool,
+        Option("--no-cache", help="neither look features up nor keep them for the next time", hidden=True),
+    ] = False,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
     part: reading.Part = None,
+    split: Annotated[
+        Path | None,
+        Option(help="manifest of data split, or a run: its split is taken again", hidden=True),
+    ] = None,
+    fold: reading.Fold = None,
+    strict: Annotated[
+        bool, Option("--strict", help="an unreadable picture is an error, not skipped", hidden=True)
+    ] = False,
     trust_model: loading.Model = None,
     download: loading.Download = False,
     quarantine: reading.Quarantine = None,
@@ -84,22 +112,25 @@ def adapt(
         source_per_class=source_per_class,
         splits=splits,
         seed=seed,
-        methods=[name.strip() for name in methods.split(",") if name.strip()],
+        methods=methods or (),
         behind=behind,
-        beside=[name.strip() for name in beside.split(",") if name.strip()],
-        layers=[name.strip() for name in layer.split(",") if name.strip()],
+        beside=beside or (),
+        layers=layers or (),
         pooling=pooling,
-        protocol=protocol,
+        views=views,
         weights=weights,
         img_size=img_size,
+        resize_mode=resize_mode,
+        cache=not no_cache,
         output=output,
         part=part,
+        strict=strict,
         trust_model=trust_model,
         download=download,
         decoding=decoding,
         engine=engine,
         device=device,
-        **reading.options(columns, classes, consensus, quarantine),
+        **reading.options(columns, classes, consensus, quarantine, split, fold),
         progress=told,
     )
     if as_json:

@@ -28,7 +28,7 @@ def embed(
         ),
     ] = None,
     pooling: Annotated[str, Option(help="of maps and tokens: mean, flat, max, gem or token")] = "mean",
-    protocol: Annotated[
+    views: Annotated[
         str, Option(help="views of a picture to average: center, flip, 5-crop, 10-crop ..")
     ] = "center",
     weights: Annotated[Path | None, Option(help="file of a model's weights")] = None,
@@ -69,7 +69,7 @@ def embed(
         output=output,
         layers=layers or (),
         pooling=pooling,
-        protocol=protocol,
+        views=views,
         weights=weights,
         img_size=img_size,
         resize_mode=resize_mode,

@@ -62,9 +62,7 @@ def retrieve(
     pooling: Annotated[
         str, Option(help="of maps and tokens: mean, flat, max, gem or token", hidden=True)
     ] = "mean",
-    protocol: Annotated[
-        str, Option(help="views of a picture to average, as for embed", hidden=True)
-    ] = "center",
+    views: Annotated[str, Option(help="views of a picture to average, as for embed", hidden=True)] = "center",
     img_size: Annotated[int | None, Option(help="side of the network's input in pixels", hidden=True)] = None,
     resize_mode: Annotated[str | None, Option(help="crop, pad or squash", hidden=True)] = None,
     part: reading.Part = None,
@@ -105,7 +103,7 @@ def retrieve(
         progress=told,
         layers=(layer,) if layer else (),
         pooling=pooling,
-        protocol=protocol,
+        views=views,
         img_size=img_size,
         resize_mode=resize_mode,
         weights=weights,

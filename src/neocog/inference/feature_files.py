@@ -17,7 +17,9 @@ from neocog.inference import npz_file, parquet_file, safetensors_file
 from neocog.inference.feature_contents import Contents as Contents
 from neocog.inference.tensor_file import pieces
 
-FORMAT = 1
+FORMAT = 2
+KNOWN = (1, 2)
+"""formats that are read; in the first, features were of one digest, whatever their layers"""
 RESERVED = (
     "labels",
     "classes",
@@ -84,7 +86,7 @@ def read_contents(path: Path) -> Contents:
     try:
         contents, text = _kind(path).read(path)
         about = json.loads(text)
-        if about["format"] != FORMAT:
+        if about["format"] not in KNOWN:
             raise UserError(
                 f"{path} is of format {about['format']}, which a newer neocog writes; update this one"
             )

@@ -17,18 +17,22 @@ from numpy.typing import NDArray
 from neocog.data.decode import Pixels
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Samples
-from neocog.data.views.protocols import views
-from neocog.errors import UserError
+from neocog.data.views.protocols import PROTOCOLS, views
+from neocog.errors import UserError, unknown
 from neocog.inference.engines import Engine
 from neocog.inference.feature_cache import BYTES, FeatureCache, Hashes, kept
-from neocog.inference.network import Floats, Network
+from neocog.inference.network import DECODING, Floats, Network
 from neocog.inference.stream import BATCH, Infer, Part, Prepare, stream
 from neocog.progress import Progress
 
 LAST = "features"
 """what the vector that the last layer reads is called"""
+POOLINGS = ("mean", "flat", "max", "gem", "token")
+"""how what a layer gives becomes a vector"""
+MEAN = "mean"
+"""the pooling where nothing else is said"""
 CENTER = "center"
-"""the protocol of one view: what preprocessing gives"""
+"""the views where nothing else is said: the one that preprocessing gives"""
 POOLED = 1  # counted up when a pooling changes, so that older features are not taken
 
 
@@ -48,11 +52,21 @@ class Way:
     """pictures at once"""
 
 
-def last_layer(network: Network, engine: Engine, protocol: str = CENTER) -> Way:
+def last_layer(network: Network, engine: Engine, seen_in: str = CENTER) -> Way:
     """What the last layer reads, under the name `LAST`."""
-    prepare, infer, batch = seen(network.preprocess, engine, protocol)
-    own = network.key() if protocol == CENTER else layer_key(network, ("", "", protocol))
-    return Way((LAST,), prepare, infer, (f"{own[:24]}-{engine.name}",), tuple, batch)
+    prepare, infer, batch = seen(network.preprocess, engine, seen_in)
+    return Way((LAST,), prepare, infer, (last_key(network, engine, seen_in),), tuple, batch)
+
+
+def last_key(network: Network, engine: Engine, seen_in: str) -> str:
+    """Of what the last layer reads: same key, same features, whether other layers were asked for beside or not."""
+    own = network.key() if seen_in == CENTER else layer_key(network, ("", "", seen_in))
+    return f"{own[:24]}-{engine.name}"
+
+
+def code_of(network: Network) -> str:
+    """What beside weights and preprocessing decides about the features of `network`: whatever its key holds of code."""
+    return f"{network.source}; decoding {DECODING}, pooling {POOLED}"
 
 
 def layer_key(network: Network, what: Sequence[str]) -> str:
@@ -60,10 +74,18 @@ def layer_key(network: Network, what: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps([network.key(), *what, POOLED]).encode()).hexdigest()
 
 
-def seen(preprocess: Preprocess, engine: Engine, protocol: str) -> tuple[Prepare, Infer, int]:
-    """How pictures are prepared and inferred, and how many at once: the mean of the features of a protocol's views."""
-    taken = views(protocol, preprocess)
-    if protocol == CENTER:
+def demand_known(pooling: str, seen_in: str) -> None:
+    """UserError for a pooling or views that there are not."""
+    if pooling not in POOLINGS:
+        raise unknown("pooling", pooling, POOLINGS)
+    if seen_in not in PROTOCOLS:
+        raise unknown("views", seen_in, PROTOCOLS)
+
+
+def seen(preprocess: Preprocess, engine: Engine, seen_in: str) -> tuple[Prepare, Infer, int]:
+    """How pictures are prepared and inferred, and how many at once: the mean over the views of `seen_in`."""
+    taken = views(seen_in, preprocess)
+    if seen_in == CENTER:
         return preprocess, engine, BATCH
 
     def infer(pixels: Pixels) -> Floats:

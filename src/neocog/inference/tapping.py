@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from neocog.errors import UserError, unknown
+from neocog.errors import UserError
 from neocog.models.head import MirrorMean, run_once
 
 GEM_POWER = 3.0
@@ -31,7 +33,10 @@ OVER_POSITIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gem": gem,
 }
 """(batch, dim, positions) -> (batch, dim)"""
-POOLINGS = ("mean", "flat", "max", "gem", "token")
+
+
+Place = tuple[str, bool]
+"""a module, and whether what it reads is meant"""
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,14 @@ class Tap:
     key: str
     """what the caller calls it"""
     module: str
-    """of `named_modules()`"""
+    """of `named_modules()`; nothing for the network itself"""
     pooling: str
+    read: bool = False
+    """whether what the module reads is meant, not what it gives"""
 
-
-def demand_pooling(pooling: str) -> None:
-    if pooling not in POOLINGS:
-        raise unknown("pooling", pooling, POOLINGS)
+    @property
+    def place(self) -> Place:
+        return self.module, self.read
 
 
 def pooled(x: Tensor, pooling: str) -> Tensor:
@@ -78,11 +84,11 @@ class Tapped(nn.Module):
     def __init__(self, net: nn.Module, taps: Sequence[Tap], input_size: tuple[int, int, int]):
         """`input_size` is (channels, height, width); the network is run once, and its modules get hooks."""
         super().__init__()
-        shapes, self._calls = _observed(net, [tap.module for tap in taps], input_size)
-        self.widths = tuple(_width(tap, shapes[tap.module], net) for tap in taps)
+        shapes, self._calls = _observed(net, [tap.place for tap in taps], input_size)
+        self.widths = tuple(_width(tap, shapes[tap.place], net) for tap in taps)
         self.net, self._taps, self._local = net, tuple(taps), threading.local()
-        for name in shapes:
-            net.get_submodule(name).register_forward_hook(partial(self._read, name))
+        for place in shapes:
+            _hook(net, place, partial(self._read, place))
 
     def forward(self, x: Tensor) -> Tensor:
         self._local.calls, self._local.rows = Counter(), {}
@@ -91,11 +97,11 @@ class Tapped(nn.Module):
         rows = self._local.rows
         return torch.cat([rows[tap] for tap in self._taps], 1)
 
-    def _read(self, name: str, _: nn.Module, __: object, output: Tensor) -> None:
+    def _read(self, place: Place, tensor: Tensor) -> None:
         calls, rows = self._local.calls, self._local.rows
-        calls[name] += 1
-        if calls[name] == self._calls[name]:
-            rows.update({tap: pooled(output, tap.pooling) for tap in self._taps if tap.module == name})
+        calls[place] += 1
+        if calls[place] == self._calls[place]:
+            rows.update({tap: pooled(tensor, tap.pooling) for tap in self._taps if tap.place == place})
         # a tracer must leave each module in order; its converter leaves out what nothing depends on
         if len(rows) == len(set(self._taps)) and not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
             raise _Read
@@ -126,31 +132,39 @@ class Tapping:
         return self._widths[0]
 
 
+def _hook(net: nn.Module, place: Place, seen: Callable[[Any], None]) -> RemovableHandle:
+    """Call `seen` with what passes at `place`, at each call of the module."""
+    module, read = net.get_submodule(place[0]), place[1]
+    if read:
+        return module.register_forward_pre_hook(lambda _, inputs: seen(inputs[0]))
+    return module.register_forward_hook(lambda _, __, output: seen(output))
+
+
 def _observed(
-    net: nn.Module, names: Sequence[str], input_size: tuple[int, int, int]
-) -> tuple[dict[str, tuple[int, ...]], Counter[str]]:
-    """Shape of the last output of each module, and how often it was called, in one forward."""
-    last: dict[str, object] = {}
-    calls: Counter[str] = Counter()
+    net: nn.Module, places: Sequence[Place], input_size: tuple[int, int, int]
+) -> tuple[dict[Place, tuple[int, ...]], Counter[Place]]:
+    """Shape of what passed last at each place, and how often something did, in one forward."""
+    last: dict[Place, object] = {}
+    calls: Counter[Place] = Counter()
 
-    def note(name: str, _: nn.Module, __: object, output: object) -> None:
-        calls[name] += 1
-        last[name] = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    def note(place: Place, tensor: object) -> None:
+        calls[place] += 1
+        last[place] = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
 
-    handles = [net.get_submodule(name).register_forward_hook(partial(note, name)) for name in set(names)]
+    handles = [_hook(net, place, partial(note, place)) for place in set(places)]
     try:
         run_once(net, torch.zeros(1, *input_size))
     finally:
         for handle in handles:
             handle.remove()
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name in names:
-        shape = last.get(name)
+    shapes: dict[Place, tuple[int, ...]] = {}
+    for place in places:
+        name, shape = place[0], last.get(place)
         if shape is None:
             raise UserError(f"the layer {name} takes no part in a forward; name another one")
         if not isinstance(shape, tuple) or len(shape) < 2:
             raise UserError(f"the layer {name} must give one tensor with a row a picture, it gave {shape}")
-        shapes[name] = shape
+        shapes[place] = shape
     return shapes, calls
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ Kernel = Callable[[Floats], Floats]
 class OnKernel:
     """A machine behind the kernel of what it is shown with the rows that it was fitted to."""
 
-    kernel: Kernel
+    kernel: Kernel = field(repr=False)
     machine: Machine
 
     def scores(self, features: Floats) -> Floats:

@@ -25,14 +25,14 @@ from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Picture, Samples, Subset, content_hash
 from neocog.data.source import open_dataset
 from neocog.errors import Unreadable, UserError, unknown
-from neocog.inference.layer_features import LAST, Way
+from neocog.inference.layer_features import CENTER, LAST, MEAN, Way
 from neocog.inference.network import DECODING, Floats
 from neocog.progress import Advance, Progress
 
 PREFIX = "classical:"
 LONGEST = 480
 """pixels of the longer side, where a method takes pictures of any size"""
-OF_NETWORKS = ("layers", "weights", "img_size", "resize_mode", "decoding", "model", "download")
+OF_NETWORKS = ("weights", "img_size", "resize_mode", "decoding", "model", "download")
 
 
 def is_classical(source: str | Path) -> bool:
@@ -45,9 +45,11 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
     if name not in CLASSICAL:
         raise unknown("classical method", source, [f"{PREFIX}{known}" for known in CLASSICAL])
     demand_left_out(options, OF_NETWORKS, f"{source} is no network")
+    if tuple(options.get("layers", ())) not in ((), (LAST,)):
+        demand_left_out(options, ("layers",), f"{source} is no network")
     for option, plain in (
         ("pooling", "mean"),
-        ("protocol", "center"),
+        ("views", "center"),
         ("engine", "auto"),
         ("device", "auto"),
     ):
@@ -65,7 +67,9 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     told.say(f"engine: numpy; {learned}")
     way = Way((LAST,), method.features, lambda rows: rows, (f"{digest[:24]}-classical",), tuple)
-    origin = Origin(source, digest, (), "mean", "center", preprocess, learned)
+    origin = Origin(
+        source, _code(), {LAST: digest}, MEAN, CENTER, preprocess, options.get("dtype", "float32"), learned
+    )
     return Ready(way, origin, "numpy")
 
 

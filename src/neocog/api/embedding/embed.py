@@ -17,6 +17,7 @@ from neocog.api.evaluating.evaluate import demand_alone
 from neocog.draw.table import Table
 from neocog.errors import UserError
 from neocog.inference.feature_files import demand_place, is_features_file, write_contents
+from neocog.inference.layer_features import LAST
 from neocog.progress import Progress, Silent
 
 
@@ -74,12 +75,12 @@ class Embedding:
 
     def __str__(self) -> str:
         origin = self.origin
-        pooling = f"pooling {origin.pooling}, " if origin.layers else ""
+        pooling = f"pooling {origin.pooling}, " if origin.layers != (LAST,) else ""
         return "\n".join(
             (
                 f"{self.rows:,} pictures in {self.seconds:.1f} s, {self.rate:,.0f} pictures/s: {self.cached:,} from "
                 f"the cache, {self.rows - self.cached:,} computed, {len(self.skipped):,} skipped",
-                f"{origin.model}, {origin.source}: {pooling}protocol {origin.protocol}, engine {self.engine}, "
+                f"{origin.model}, {origin.source}: {pooling}views {origin.views}, engine {self.engine}, "
                 f"{self.dtype}",
                 str(self.table()),
             )

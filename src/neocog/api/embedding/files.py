@@ -20,7 +20,7 @@ from neocog.inference.layer_features import Gathered
 from neocog.inference.stream import stream
 from neocog.progress import Progress
 
-DEFAULTS = {"pooling": "mean", "protocol": "center"}
+DEFAULTS = {"pooling": "mean", "views": "center"}
 """which nobody need have said"""
 NAMED = 3  # pictures that an error names
 
@@ -51,7 +51,7 @@ def read_features(path: str | Path) -> Embedded:
         raise UserError(f"{path} does not exist; give a file that neocog embed wrote")
     kept = read_contents(path)
     try:
-        origin, data = Origin.from_json(kept.about["origin"]), kept.about["data"]
+        origin, data = Origin.from_json(kept.about["origin"], kept.features), kept.about["data"]
         dataset = _dataset(kept, str(data["name"]), data["root"])
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -108,8 +108,8 @@ def _layers(kept: Embedded, path: Path, options: EmbedOptions) -> Embedded:
     if odd is not None:
         raise unknown(f"layer of {path}", odd, kept.features)
     chosen = layers or list(kept.features)
-    origin = replace(kept.origin, layers=tuple(layers) or kept.origin.layers)
-    return replace(kept, features={layer: kept.features[layer] for layer in chosen}, origin=origin)
+    features = {layer: kept.features[layer] for layer in chosen}
+    return replace(kept, features=features, origin=kept.origin.of(chosen))
 
 
 def _hashed(

@@ -13,10 +13,10 @@ class EmbedOptions(ReadingOptions, total=False):
     """Which features of which pictures."""
 
     layers: Sequence[str]
-    """names of papers or modules; without any what the last layer reads, under the key `features`"""
+    """names of papers or modules, or `features`, which the last layer reads: those alone if none is given"""
     pooling: str
     """how maps and tokens become a vector: `mean` if not given, `flat`, `max`, `gem`, `token`"""
-    protocol: str
+    views: str
     """which views of a picture the mean is taken over: a name of `PROTOCOLS`, `center` if not given"""
     weights: str | Path | None
     """a file of weights, for a model's name"""
@@ -41,7 +41,7 @@ class EmbedOptions(ReadingOptions, total=False):
     """an unreadable picture is an error instead of being skipped"""
 
 
-OF_NETWORKS = ("layers", "pooling", "protocol", "weights", "img_size", "resize_mode", "decoding", "model")
+OF_NETWORKS = ("layers", "pooling", "views", "weights", "img_size", "resize_mode", "decoding", "model")
 DTYPES = ("float32", "float16")
 
 

@@ -20,7 +20,7 @@ from neocog.data.dataset import Dataset
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
-from neocog.inference.layer_features import CENTER
+from neocog.inference.layer_features import CENTER, MEAN, code_of
 from neocog.progress import Progress
 
 
@@ -42,25 +42,23 @@ def ready(
     if is_classical(source):
         return classical_ready(str(source), dataset, told, options)
     demand_left_out(options, ("learn_from",), "only classical methods learn from pictures here")
-    asked = asked_of(
-        options.get("layers", ()), options.get("pooling", "mean"), options.get("protocol", CENTER)
-    )
+    asked = asked_of(options.get("layers", ()), options.get("pooling", MEAN), options.get("views", CENTER))
     with told.step("engine", 1):
         frozen = change(_frozen(source, dataset, told, options))
-        way, chosen, network = way_of(
-            frozen, asked, options.get("engine", "auto"), options.get("device", "auto")
-        )
-    told.say(f"engine: {chosen.engine.name}, {chosen.why}")
+        found = way_of(frozen, asked, options.get("engine", "auto"), options.get("device", "auto"))
+    engine, network = found.chosen.engine.name, frozen.network
+    told.say(f"engine: {engine}, {found.chosen.why}")
     origin = Origin(
-        network.name,
-        network.digest,
-        asked.layers,
-        asked.pooling,
-        asked.protocol,
-        json.loads(json.dumps(network.preprocess.to_json())),  # as a file gives it back
-        frozen.source,
+        model=network.name,
+        code=code_of(network),
+        digests=found.digests,
+        pooling=asked.pooling,
+        views=asked.views,
+        preprocess=json.loads(json.dumps(network.preprocess.to_json())),  # as a file gives it back
+        dtype=options.get("dtype", "float32"),
+        source=frozen.source,
     )
-    return Ready(way, origin, chosen.engine.name)
+    return Ready(found.way, origin, engine)
 
 
 def _frozen(source: str | Path, dataset: Dataset, told: Progress, options: EmbedOptions) -> Frozen:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from neocog.api.networks import Backbone, Loaded, published_module, rebuild
 from neocog.errors import UserError
-from neocog.inference.engines import TOLERANCE, Chosen, choose, difference
-from neocog.inference.layer_features import CENTER, Way, last_layer, layer_key, seen, split
+from neocog.inference.engines import TOLERANCE, Chosen, Engine, choose, difference
+from neocog.inference.layer_features import (
+    CENTER,
+    LAST,
+    MEAN,
+    Way,
+    demand_known,
+    last_key,
+    last_layer,
+    layer_key,
+    seen,
+    split,
+)
 from neocog.inference.network import Network
 from neocog.weights.digest import digest
 
@@ -17,8 +29,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from neocog.inference.tapping import Tap, Tapping
-
-MEAN = "mean"
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Frozen:
     whole: Callable[[], nn.Module]
     """with the last layer, fresh at each call"""
     head: str
-    """name of the last layer; empty where the network knows it itself, or has none"""
+    """name of the last layer; empty where the network has none that could be exchanged: its output is the features"""
     source: str
     """where the weights come from, in words"""
     head_drawn: bool = False
@@ -40,13 +50,23 @@ class Frozen:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What computes features, and what is to be known about it."""
+
+    way: Way
+    chosen: Chosen
+    """the engine that goes the way"""
+    digests: dict[str, str]
+    """layer -> SHA-256 of the weights that it depends on"""
+
+
+@dataclass(frozen=True)
 class Asked:
     """Which features are wanted."""
 
-    layers: tuple[str, ...] = ()
-    """none: what the last layer reads"""
+    layers: tuple[str, ...] = (LAST,)
     pooling: str = MEAN
-    protocol: str = CENTER
+    views: str = CENTER
 
 
 def of_backbone(backbone: Backbone) -> Frozen:
@@ -58,7 +78,7 @@ def of_loaded(loaded: Loaded) -> Frozen:
     """A run's network, or a published one."""
     bundle, network = loaded.bundle, loaded.network
     if bundle is None:
-        return Frozen(network, lambda: published_module(network.name), "", "published weights")
+        return Frozen(network, partial(published_module, network.name), loaded.last, "published weights")
 
     def whole() -> nn.Module:
         net = rebuild(bundle, loaded.model)
@@ -68,57 +88,61 @@ def of_loaded(loaded: Loaded) -> Frozen:
     return Frozen(network, whole, head, f"the run {loaded.folder}", mirrored=bundle.card.mirrored)
 
 
-def way_of(
-    frozen: Frozen, asked: Asked, engine: str = "auto", device: str = "auto"
-) -> tuple[Way, Chosen, Network]:
-    """The way to the features, the engine that goes it, and the network whose digest says whose they are."""
-    if not asked.layers:
+def way_of(frozen: Frozen, asked: Asked, engine: str = "auto", device: str = "auto") -> Found:
+    """The way from pictures to the features that are asked for."""
+    if asked.layers == (LAST,):
         if asked.pooling != MEAN:
             raise UserError(
                 f"pooling is for layers, the network itself pools what its last one reads, got {asked.pooling}; "
                 "name a layer"
             )
         chosen = choose(frozen.network, None, engine, device)
-        return last_layer(frozen.network, chosen.engine, asked.protocol), chosen, frozen.network
+        way = last_layer(frozen.network, chosen.engine, asked.views)
+        return Found(way, chosen, {LAST: frozen.network.digest})
     return _layers_way(frozen, asked, engine, device)
 
 
-def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> tuple[Way, Chosen, Network]:
+def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> Found:
     from neocog.inference.tapping import Tapping
 
     net = frozen.whole()
-    taps = _taps(net, frozen.network.name, asked)
+    taps = _taps(net, frozen, asked)
     preprocess = frozen.network.preprocess
     tapping = Tapping(frozen.whole, taps, (preprocess.channels, *preprocess.size), frozen.mirrored)
-    own = [_digested(frozen, net, tap) for tap in taps]
+    own = [_digested(frozen, tap, net) for tap in taps]
     deepest = next((one for one in own if one.digest != frozen.network.digest), frozen.network)
     said = ", ".join(f"{tap.module} {tap.pooling}" for tap in taps)
     network = replace(deepest, backbone=tapping.module, source=f"{deepest.source}; {said}")
     chosen = _chosen(network, tapping, engine, device)
-    prepare, infer, batch = seen(preprocess, chosen.engine, asked.protocol)
-    keys = tuple(
-        f"{layer_key(one, (tap.module, tap.pooling, asked.protocol))[:24]}-{chosen.engine.name}"
-        for one, tap in zip(own, taps, strict=True)
-    )
+    prepare, infer, batch = seen(preprocess, chosen.engine, asked.views)
+    keys = tuple(_key(one, tap, chosen.engine, asked.views) for one, tap in zip(own, taps, strict=True))
     way = Way(tuple(tap.key for tap in taps), prepare, infer, keys, lambda: tapping.widths, batch)
-    return way, chosen, deepest
+    return Found(way, chosen, {tap.key: one.digest for tap, one in zip(taps, own, strict=True)})
 
 
-def _taps(net: nn.Module, model: str, asked: Asked) -> tuple[Tap, ...]:
-    from neocog.inference.tapping import Tap, demand_pooling
+def _key(network: Network, tap: Tap, engine: Engine, views: str) -> str:
+    if tap.key == LAST:
+        return last_key(network, engine, views)
+    return f"{layer_key(network, (tap.module, tap.pooling, views))[:24]}-{engine.name}"
+
+
+def _taps(net: nn.Module, frozen: Frozen, asked: Asked) -> tuple[Tap, ...]:
+    from neocog.inference.tapping import Tap
     from neocog.models.layer_names import find_layer
 
-    demand_pooling(asked.pooling)
-    places = {layer: find_layer(net, model, layer) for layer in asked.layers}
-    return tuple(
-        Tap(layer, place.module, "flat" if place.flat else asked.pooling) for layer, place in places.items()
-    )
+    def tap(layer: str) -> Tap:
+        if layer == LAST:
+            return Tap(LAST, frozen.head, MEAN, read=bool(frozen.head))
+        place = find_layer(net, frozen.network.name, layer)
+        return Tap(layer, place.module, "flat" if place.flat else asked.pooling)
+
+    return tuple(map(tap, asked.layers))
 
 
-def _digested(frozen: Frozen, net: nn.Module, tap: Tap) -> Network:
+def _digested(frozen: Frozen, tap: Tap, net: nn.Module) -> Network:
     """The network whose digest covers all that the layer depends on: the last layer, too, where that is part of it."""
-    head = frozen.head or str(getattr(net, "head_at", ""))
-    if not head or not f"{head}.".startswith(f"{tap.module}."):
+    head = frozen.head
+    if tap.read or not head or not f"{head}.".startswith(f"{tap.module}."):
         return frozen.network
     if frozen.head_drawn:
         raise UserError(
@@ -142,7 +166,8 @@ def _chosen(network: Network, tapping: Tapping, engine: str, device: str) -> Cho
     return replace(choose(network, None, "torch", "cpu"), why=why)
 
 
-def asked_of(layers: str | Sequence[str], pooling: str, protocol: str) -> Asked:
-    """One layer or several, each once, in the order given."""
+def asked_of(layers: str | Sequence[str], pooling: str, views: str) -> Asked:
+    """One layer or several, each once, in the order given; without any what the last one reads."""
+    demand_known(pooling, views)
     several = [layers] if isinstance(layers, str) else layers
-    return Asked(tuple(dict.fromkeys(several)), pooling, protocol)
+    return Asked(tuple(dict.fromkeys(several)) or (LAST,), pooling, views)

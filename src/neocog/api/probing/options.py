@@ -23,6 +23,7 @@ class FeatureOptions(ReadingOptions, total=False):
     layers: str | Sequence[str]
     """names of layers; `all` for every stage of the network; the last layer's features if not given"""
     pooling: str
+    views: str
     weights: str | Path | None
     img_size: int | None
     resize_mode: str | None
@@ -58,8 +59,6 @@ class ProbeOptions(FeatureOptions, total=False):
     """of the cross-validation that chooses a strength; 5 if not given"""
     scale: str
     """of `probing.scale.SCALES`"""
-    views: str
-    """views of a picture whose features are averaged: center (if not given), flip, 10-crop, ..."""
     seed: int
     save: str | Path | None
     """folder for the best linear classifier on the last layer's features, as a run that predicts"""

@@ -84,7 +84,7 @@ def _probed(found: Embedded, asked: Asked, told: Progress, took: float, known: f
         data=found.dataset.name,
         classes=classes,
         layers=tuple(found.features),
-        views=found.origin.protocol,
+        views=found.origin.views,
         asked=asked,
         labels=labels,
         divided=parts,
@@ -103,7 +103,6 @@ def _features(
     source: str | Path, data: object, asked: Asked, told: Progress, options: ProbeOptions
 ) -> Embedded:
     wanted: EmbedOptions = {key: options[key] for key in FeatureOptions.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
-    wanted["protocol"] = options.get("views", "center")
     wanted["layers"] = listed(options.get("layers", ()))
     if tuple(wanted["layers"]) == (ALL,):
         wanted["layers"] = stages_of(source)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.probing.measured import Measured
 from neocog.draw.text import points
 from neocog.evaluation.intervals import Interval
-from neocog.evaluation.paired import ALPHA, Paired, compared
+from neocog.evaluation.paired import ALPHA, Paired, Right, compared
 from neocog.probing.differences import Difference, of_one_split, over_splits
 from neocog.probing.splits import Division
+
+
+class Judged(Protocol):
+    """What was judged on each split."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def right(self) -> tuple[Right, ...]:
+        """Of each split, whether each judging picture is named rightly."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,8 @@ class TwoBest:
 
 
 def two_best(
-    first: Measured,
-    second: Measured,
+    first: Judged,
+    second: Judged,
     divisions: Sequence[Division],
     labels: NDArray[np.int64],
     figure: str,
@@ -65,7 +76,7 @@ def two_best(
     return _named(first, second, found, "t-test over splits and pictures")
 
 
-def _of_one_split(first: Measured, second: Measured, truth: NDArray[np.int64], figure: str) -> TwoBest:
+def _of_one_split(first: Judged, second: Judged, truth: NDArray[np.int64], figure: str) -> TwoBest:
     if figure == "top1":
         pair = compared(first.right[0], second.right[0])
         return _named(first, second, pair, "McNemar's test on top-1")
@@ -73,11 +84,11 @@ def _of_one_split(first: Measured, second: Measured, truth: NDArray[np.int64], f
     return _named(first, second, found, "paired permutation test, each class counts the same")
 
 
-def _named(first: Measured, second: Measured, found: Difference | Paired, test: str) -> TwoBest:
+def _named(first: Judged, second: Judged, found: Difference | Paired, test: str) -> TwoBest:
     return TwoBest(first.name, second.name, found.difference, found.interval, found.p, test)
 
 
-def _won(first: Measured, second: Measured, split: int) -> NDArray[np.float64]:
+def _won(first: Judged, second: Judged, split: int) -> NDArray[np.float64]:
     """1 where the first alone is right about a judging picture, -1 where the second alone is, else 0."""
     return first.right[split].astype(np.float64) - second.right[split]
 

@@ -101,7 +101,7 @@ def queries_of(
 def _alike(network: str | Path, index: Embedded, options: EmbedOptions) -> EmbedOptions:
     """Under these options `network` sees pictures as those of the index were seen."""
     origin = index.origin
-    alike: EmbedOptions = {"layers": origin.layers, "pooling": origin.pooling, "protocol": origin.protocol}
+    alike: EmbedOptions = {"layers": origin.layers, "pooling": origin.pooling, "views": origin.views}
     for key in OF_MACHINE:
         if key in options:
             alike[key] = options[key]  # type: ignore[literal-required]
@@ -116,8 +116,7 @@ def _alike(network: str | Path, index: Embedded, options: EmbedOptions) -> Embed
 
 
 def _demand_alike(origin: Origin, given: Origin) -> None:
-    one, other = origin.to_json(), given.to_json()
-    if differing := [words for field, words in WORDS.items() if one[field] != other[field]]:
+    if differing := [WORDS[field] for field in origin.unlike(given)]:
         raise UserError(
             f"queries must be seen as the pictures of the index were, by {origin.model} ({origin.source}), got other "
             f"{', '.join(differing)} of {given.model} ({given.source}); name the network with --by, or embed anew"
