@@ -5,27 +5,32 @@ benchmarks/README.md says what each line means.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from child import apart, run
-from job import say
-from record import RESULTS, Figure, Record, machine
-from solver_problems import Floats, Labels, made_up_features, network_features
+from job import Bench, bench_of, picture_options, say, shared_options
+from record import Figure
+from solver_problems import (
+    NEAR,
+    Floats,
+    Labels,
+    least_of,
+    made_up_features,
+    network_features,
+    tolerances_of,
+)
 
 HERE = Path(__file__).parent.resolve()
 WORDS = {
     "neocog": "neocog's solve_path",
     "default": "scikit-learn's lbfgs, defaults",
     "warm": "scikit-learn's lbfgs, defaults and warm_start",
-    "equal": "scikit-learn's lbfgs, warm_start, to about 1e-4 of the least objective",
+    "equal": "scikit-learn's lbfgs, warm_start, the loosest tolerances within 1e-4 of the least objective",
 }
 OURS = "neocog"
 
@@ -53,28 +58,44 @@ def made(place: Path, make: Callable[..., tuple[Floats, Labels]], *args: object)
 
 def least(problem: Path) -> list[float]:
     """The objectives of scikit-learn in double precision until nothing moves, kept beside the problem."""
-    place = problem.with_suffix(".json")
+    place = least_of(problem)
     if not place.exists():
         say(f"{problem.stem}: the optimum, by scikit-learn in double precision")
         place.write_text(json.dumps(solved("optimum", problem, OMP_NUM_THREADS="1").objectives))
     return list(json.loads(place.read_text()))
 
 
-def measure(record: Record, name: str, problem: Path, rounds: int) -> None:
+def find_tolerances(problem: Path) -> list[float]:
+    """scikit-learn's, each the loosest that is near enough to the least objective, kept beside the problem."""
+    place = tolerances_of(problem)
+    if not place.exists():
+        say(f"{problem.stem}: scikit-learn's tolerances, by trying")
+        place.write_text(run([sys.executable, HERE / "solver_side.py", "tried", problem], HERE, {}).out)
+    return list(json.loads(place.read_text()))
+
+
+def measure(bench: Bench, name: str, problem: Path) -> None:
     """Every side in turn; each one's line says how far it is from the least objective, at the worst strength."""
     best = np.array(least(problem))
+    tolerances = find_tolerances(problem)
     found: dict[str, list[Solved]] = {side: [] for side in WORDS}
-    for turn in range(rounds):
-        say(f"{name}: round {turn + 1} of {rounds}")
+    for _ in bench.turns(name, 3):
         for side, runs in found.items():
             runs.append(solved(side, problem))
     best = np.minimum(best, np.min([one.objectives for runs in found.values() for one in runs], axis=0))
     for side, runs in found.items():
         gaps = np.array(runs[-1].objectives) / best - 1
-        facts = {"worst_gap": f"{gaps.max():.1e}", "strengths_within_1e-4": int((gaps <= 1e-4).sum())}
+        facts: dict[str, object] = {
+            "worst_gap": f"{gaps.max():.1e}",
+            "strengths_within_1e-4": int((gaps <= NEAR).sum()),
+        }
+        if side == "equal":
+            facts["tolerances"] = " ".join(f"{tolerance:.1e}" for tolerance in tolerances)
         seconds = tuple(one.seconds for one in runs)
         if side != OURS:
-            record.write(Figure(bench=name, what=WORDS[side], unit="seconds", values=seconds, facts=facts))
+            bench.record.write(
+                Figure(bench=name, what=WORDS[side], unit="seconds", values=seconds, facts=facts)
+            )
             continue
         for peer in [peer for peer in found if peer != OURS]:
             figure = Figure(
@@ -86,39 +107,42 @@ def measure(record: Record, name: str, problem: Path, rounds: int) -> None:
                 goal="ratio >= 5" if peer == "equal" else "",
                 facts=facts,
             )
-            record.write(figure)
+            bench.record.write(figure)
+
+
+def solver_features(bench: Bench) -> None:
+    """Features of Fashion-MNIST."""
+    if not (bench.fashion / "train-images-idx3-ubyte.gz").exists():
+        say(f"solver_features: skipped, no IDX files in {bench.fashion}; give --fashion FOLDER")
+        return
+    count = counted(bench)
+    place, cache = bench.folder / f"features-{count}.npz", bench.folder / "cache"
+    measure(bench, "solver_features", made(place, network_features, bench.fashion, count, cache))
+
+
+def solver_100(bench: Bench) -> None:
+    """Made-up features of a hundred classes."""
+    count = counted(bench)
+    measure(bench, "solver_100", made(bench.folder / f"made-up-{count}.npz", made_up_features, count))
+
+
+def counted(bench: Bench) -> int:
+    """Pictures."""
+    return 200 if bench.quick else 10_000
+
+
+MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
+    work.__name__: work for work in (solver_features, solver_100)
+}
 
 
 def main() -> None:
-    given = arguments()
-    for name in [name for name in os.environ if name.endswith("_NUM_THREADS") and not given.quick]:
-        del os.environ[name]  # each side chooses its threads as it does for its users
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = (given.folder or Path(temporary)).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        record = Record((folder if given.quick else RESULTS) / f"{machine()}-solver.csv")
-        count, rounds = (200, 1) if given.quick else (10_000, given.rounds)
-        if "solver_features" in given.only:
-            if (given.fashion / "train-images-idx3-ubyte.gz").exists():
-                place = folder / f"features-{count}.npz"
-                problem = made(place, network_features, given.fashion.resolve(), count, folder / "cache")
-                measure(record, "solver_features", problem, rounds)
-            else:
-                say(f"solver_features: skipped, no IDX files in {given.fashion}; give --fashion FOLDER")
-        if "solver_100" in given.only:
-            problem = made(folder / f"made-up-{count}.npz", made_up_features, count)
-            measure(record, "solver_100", problem, rounds)
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    add, names = parser.add_argument, ["solver_features", "solver_100"]
-    add("--only", nargs="+", choices=names, default=names, metavar="NAME")
-    add("--quick", action="store_true", help="200 pictures, one round, not kept in results/")
-    add("--rounds", type=int, default=3)
-    add("--folder", type=Path, help="where features and optima are kept; else a temporary one")
-    add("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="its four IDX files")
-    return parser.parse_args()
+    parser = shared_options(__doc__, MEASUREMENTS)
+    picture_options(parser)
+    given = parser.parse_args()
+    with bench_of(given, "-solver") as bench:
+        for name in given.only:
+            MEASUREMENTS[name](bench)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 STRENGTHS = tuple(float(c) for c in np.logspace(-4, 1, 10))
+NEAR = 1e-4  # of the least objective, relative to it: what is called as good
 MODEL, SIZE = "efficientnet_lite0", 128
 MADE_UP = 100  # classes
 
@@ -36,6 +37,15 @@ def made_up_features(count: int, dim: int = 1280) -> tuple[Floats, Labels]:
     hidden /= np.sqrt(np.arange(1, dim + 1))
     mixed = hidden @ rng.standard_normal((dim, dim)) / np.sqrt(dim)
     return standardised(np.maximum(mixed, 0)), labels
+
+
+def least_of(problem: Path) -> Path:
+    """Where the least objectives of a problem's file are kept."""
+    return problem.with_suffix(".json")
+
+
+def tolerances_of(problem: Path) -> Path:
+    return problem.with_name(f"{problem.stem}-tolerances.json")
 
 
 def standardised(x: NDArray[np.floating]) -> Floats:

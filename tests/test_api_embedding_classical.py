@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,22 @@ def test_queries_of_retrieve_are_described_in_the_words_of_the_index(place: Path
     neocog.embed("classical:lbp", place / "data", output=tmp_path / "f.npz")
     message = refused("retrieve", "f.npz", place / "data", copy, "--by", "efficientnet_lite0", cwd=tmp_path)
     assert message.startswith("queries must be seen as the pictures of the index were")
+
+
+def test_words_are_told_apart_by_the_kernel_of_histograms(place: Path, tmp_path: Path) -> None:
+    """Coarse and fine checks: the intersection kernel of LBP tells them apart; standardised counts are refused."""
+    for part in ("train", "val"):
+        for i in range(6):
+            for name, side in (("coarse", 8), ("fine", 2)):
+                path = tmp_path / "d" / part / name / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draw = np.random.default_rng([i, side, part == "val"])
+                checks = draw.integers(0, 256, (64 // side, 64 // side), dtype=np.uint8)
+                Image.fromarray(checks.repeat(side, 0).repeat(side, 1)).save(path)
+    words = ("probe", "classical:lbp", "d", "--kind", "intersection-svm", "--kind", "chi2-svm")
+    told = json.loads(neocog_command(*words, "--scale", "none", "--json", cwd=tmp_path).stdout)
+    assert [(row["kind"], row["top1"]) for row in told["results"]] == [
+        ("intersection-svm", [1.0]),
+        ("chi2-svm", [1.0]),
+    ]
+    assert "-svm compares histograms, whose numbers are 0 or more" in refused(*words, cwd=tmp_path)

@@ -117,6 +117,16 @@ def test_pixels_are_pillows_in_grey() -> None:
     np.testing.assert_allclose(found[1], np.asarray(pillow).ravel() / 255, atol=0.003)
 
 
+def test_straightened_pixels_are_those_of_deslant() -> None:
+    """Pictures of 28 x 28 one by one, and a leaning stroke in colour twice as large, which ends upright."""
+    strokes = np.stack([stroke(lean) for lean in (-0.5, 0.0, 0.3)])
+    found = Pixels(deslanted=True).fit_transform(list(strokes))
+    np.testing.assert_allclose(found, Deslant().transform(strokes).reshape(3, -1) / 255, atol=1e-6)
+    large = np.repeat(np.asarray(Image.fromarray(strokes[0]).resize((56, 56)))[..., None], 3, axis=2)
+    [upright] = Pixels(deslanted=True).transform([large])
+    assert abs(slant(upright.reshape(28, 28) >= 0.5)[0]) < 0.05
+
+
 def test_only_grey_pictures_are_straightened() -> None:
     with pytest.raises(UserError, match="grey pictures"):
         Deslant().transform(np.zeros((2, 3, 3, 3), np.uint8))

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.metrics.pairwise import additive_chi2_kernel
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, NearestNeighbors
 from sklearn.svm import SVC, LinearSVC
 
+from neocog.errors import UserError
 from neocog.probing.choose import fit_best
 from neocog.probing.dropout import copies_of, noised
 from neocog.probing.fitted import Linear
@@ -89,6 +91,38 @@ def test_rbf_svm_is_scikit_learns(digits: tuple[Rows, Rows]) -> None:
         ours = KINDS["rbf-svm"].fit(x, y, int(y.max()) + 1, 3.0, 0)
         theirs = SVC(C=3.0, gamma="scale", break_ties=y.max() > 1).fit(x, y)
         assert (ours.predict(new) == theirs.predict(new)).all()
+
+
+def test_poly_svm_is_scikit_learns_on_the_kernel_of_the_docs(digits: tuple[Rows, Rows]) -> None:
+    (x, y), (new, _) = digits
+    gamma = 1 / (x.shape[1] * x.var())
+    theirs = SVC(C=3.0, kernel="precomputed", break_ties=True).fit((gamma * x @ x.T + 1) ** 4, y)
+    found = KINDS["poly-svm"].fit(x, y, 10, 3.0, 0).predict(new)
+    assert (found == theirs.predict((gamma * new @ x.T + 1) ** 4)).mean() > 0.99
+
+
+@pytest.mark.parametrize("factor", [1.0, 50.0])
+def test_machines_for_histograms_are_scikit_learns_on_the_kernels_of_the_docs(factor: float) -> None:
+    """Whatever the unit of the counts."""
+    images, labels = load_digits(return_X_y=True)
+    x, y, new = images[:200].astype(np.float32), labels[:200].astype(np.int64), images[200:300]
+    sums = -additive_chi2_kernel(x, x)
+    gamma = 1 / sums[~np.eye(200, dtype=bool)].mean()
+
+    def intersection(rows: np.ndarray) -> np.ndarray:
+        mean = x.sum(axis=1, dtype=np.float64).mean()
+        return np.array([[np.minimum(a, b).sum() for b in x] for a in rows]) / mean
+
+    for name, kernel in (
+        ("chi2", lambda rows: np.exp(gamma * additive_chi2_kernel(rows, x))),
+        ("intersection", intersection),
+    ):
+        theirs = SVC(C=3.0, kernel="precomputed", break_ties=True).fit(kernel(x), y)
+        ours = KINDS[f"{name}-svm"].fit(x * np.float32(factor), y, 10, 3.0, 0)
+        scores = ours.scores(np.float32(new * factor))
+        np.testing.assert_allclose(scores, theirs.decision_function(kernel(new)), atol=2e-3)
+        with pytest.raises(UserError, match=f"{name}-svm compares histograms.* got -1; take --scale none"):
+            KINDS[f"{name}-svm"].fit(x - 1, y, 10, 3.0, 0)
 
 
 @pytest.mark.parametrize("count", [500, 40])
@@ -222,6 +256,7 @@ def test_the_nearest_class_mean_by_cosine_is_that_of_the_smallest_angle(digits: 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_class_without_pictures_is_never_the_answer(name: str) -> None:
     x, y = blobs(60)
+    x -= x.min() if name not in GROUPS["all"] else 0  # machines for histograms take no less than 0
     apart = np.where(y == 2, 4, y)  # of 5 classes 2 and 3 have no picture
     found = KINDS[name].fit(x, apart, 5, KINDS[name].usual, 0)
     scores = found.scores(x)
@@ -234,6 +269,7 @@ def test_a_class_without_pictures_is_never_the_answer(name: str) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_the_same_seed_gives_the_same_classifier(name: str) -> None:
     x, y = blobs(60)
+    x -= x.min() if name not in GROUPS["all"] else 0  # machines for histograms take no less than 0
     kind = KINDS[name]
     scores = [kind.fit(x, y, 3, kind.usual, seed).scores(x) for seed in (3, 3)]
     assert (scores[0] == scores[1]).all()
@@ -241,7 +277,9 @@ def test_the_same_seed_gives_the_same_classifier(name: str) -> None:
 
 def test_the_names_are_those_of_the_docs() -> None:
     plain = {"logreg", "svm", "rbf-svm", "ridge", "knn", "knn-cosine"}
-    assert set(KINDS) == plain | {f"{name}-dropout" for name in plain} | {"ncm", "ncm-cosine"}
+    other = {"ncm", "ncm-cosine", "poly-svm"}
+    assert set(GROUPS["all"]) == plain | {f"{name}-dropout" for name in plain} | other
+    assert set(KINDS) == set(GROUPS["all"]) | {"chi2-svm", "intersection-svm"}
     assert GROUPS["decaf"] == ("logreg", "logreg-dropout", "svm", "svm-dropout")  # DeCAF's table 1
 
 
@@ -272,4 +310,6 @@ def test_all_k_are_judged_by_one_search(name: str, monkeypatch: pytest.MonkeyPat
 def test_a_classifier_prints_in_a_line(name: str) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 300)).astype(np.float32), rng.integers(0, 3, 60)
-    assert len(repr(fit_best(KINDS[name], x, y, 3, 0).fitted)) < 200
+    x -= x.min() if name not in GROUPS["all"] else 0  # machines for histograms take no less than 0
+    scale = "none" if x.min() == 0 else "standard"
+    assert len(repr(fit_best(KINDS[name], x, y, 3, 0, scale=scale).fitted)) < 200

@@ -1,9 +1,10 @@
-"""The systems from before the CNNs by name, each as its paper has it."""
+"""The systems from before the CNNs by name; docs/classical.md says what is as in the papers and what is not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 
@@ -80,22 +81,16 @@ def fisher() -> Any:
     return FisherVector(DenseSift(step=4, bins=(4, 6, 8)), gaussians=64, components=64)
 
 
-def jarrett_1() -> Any:
-    from neocog.classical.jarrett.features import JARRETT_1, JarrettFeatures
+def jarrett(stages: int, filters: str = "random") -> Any:
+    from neocog.classical.jarrett.features import JARRETT_1, JARRETT_2, JarrettFeatures
 
-    return JarrettFeatures(JARRETT_1)
-
-
-def jarrett_2() -> Any:
-    from neocog.classical.jarrett.features import JARRETT_2, JarrettFeatures
-
-    return JarrettFeatures(JARRETT_2)
+    return JarrettFeatures(JARRETT_1 if stages == 1 else JARRETT_2, filters=filters)
 
 
-def pixels() -> Any:
+def pixels(deslanted: bool = False) -> Any:
     from neocog.classical.pixels import Pixels
 
-    return Pixels()
+    return Pixels(deslanted=deslanted)
 
 
 def all_kinds() -> Any:
@@ -133,12 +128,37 @@ CLASSICAL: dict[str, Entry] = {
         "SIFT on a grid, gradients by 64 Gaussians", "Perronnin et al. 2010", fisher, 300, grey=True
     ),
     "jarrett-1": Entry(
-        "64 random filters, rectified, normalised, pooled", "Jarrett et al. 2009", jarrett_1, 151, grey=True
+        "64 random filters, rectified, normalised, pooled",
+        "Jarrett et al. 2009",
+        partial(jarrett, 1),
+        151,
+        grey=True,
+    ),
+    "jarrett-1-gabor": Entry(
+        "the same with Gabor filters", "Jarrett et al. 2009", partial(jarrett, 1, "gabor"), 151, grey=True
+    ),
+    "jarrett-1-k-means": Entry(
+        "the same with filters by k-means",
+        "Coates et al. 2011",
+        partial(jarrett, 1, "k-means"),
+        151,
+        grey=True,
     ),
     "jarrett-2": Entry(
-        "the same, then 256 filters on 16 maps each", "Jarrett et al. 2009", jarrett_2, 151, grey=True
+        "jarrett-1, then 256 filters on 16 maps each",
+        "Jarrett et al. 2009",
+        partial(jarrett, 2),
+        151,
+        grey=True,
     ),
     "pixels": Entry("28x28 pixels in grey", "LeCun et al. 1998", pixels, None, grey=True),
+    "pixels-deslanted": Entry(
+        "the same, digits straightened first",
+        "LeCun et al. 1998",
+        partial(pixels, deslanted=True),
+        None,
+        grey=True,
+    ),
     "all": Entry(
         "gist, hog, lbp, spatial-pyramid and tiny side by side",
         "Xiao et al. 2010",

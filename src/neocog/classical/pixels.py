@@ -42,13 +42,21 @@ def flatten(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 class Pixels(PictureTransformer):
-    """Pictures -> (n, side²): grey pixels of 0..1, brought to side x side; MNIST's are left as they are."""
+    """Pictures -> (n, side²): grey pixels of 0..1, brought to side x side; MNIST's are left as they are.
 
-    def __init__(self, side: int = 28):
+    `deslanted` straightens digits, bright on a dark ground, as `Deslant` does.
+    """
+
+    def __init__(self, side: int = 28, deslanted: bool = False):
         self.side = side
+        self.deslanted = deslanted
 
     def describe(self, picture: Picture) -> Floats:
-        return grey(resized(picture, self.side, self.side)).ravel()
+        pixels = grey(resized(picture, self.side, self.side))
+        if self.deslanted:
+            bytes_ = np.rint(pixels * 255).astype(np.uint8)
+            pixels = Deslant().transform(bytes_[None])[0] / np.float32(255)
+        return pixels.ravel()
 
 
 class Deslant(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """The kinds of classifier that are put on frozen features, each with what is to be chosen about it.
 
 `logreg-dropout` and so on see the features through dropout (`dropout.py`, `ridge.py`). There is no `ncm-dropout`:
-dropout leaves the mean of a class where it is.
+dropout leaves the mean of a class where it is; and none of the machines that are there for pixels and histograms.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from neocog.probing import class_means, ridge, squared_hinge
 from neocog.probing.dropout import RATE, ROWS, copies_of, noised
 from neocog.probing.fitted import Fitted as Fitted
 from neocog.probing.fitted import Labels, Linear
-from neocog.probing.kernel import gaussian_machine, usual_gamma
+from neocog.probing.histograms import histogram_machines
+from neocog.probing.kernel import gaussian_machine, polynomial_machine, usual_gamma
 from neocog.probing.logistic import rough_path, solve_path
 from neocog.probing.neighbours import Neighbours, answers_of_all
 from neocog.runtime import single_thread
@@ -79,6 +80,18 @@ def _rbf_svm(x: Floats, labels: Labels, classes: int, strengths: Sequence[float]
     return [gaussian_machine(x, labels, classes, strength, gamma) for strength in strengths]
 
 
+def _poly_svm(x: Floats, labels: Labels, classes: int, strengths: Sequence[float], seed: int) -> list[Fitted]:
+    gamma = usual_gamma(x)
+    return [polynomial_machine(x, labels, classes, strength, gamma) for strength in strengths]
+
+
+def _of_histograms(kernel: str) -> Path:
+    def path(x: Floats, labels: Labels, classes: int, strengths: Sequence[float], seed: int) -> list[Fitted]:
+        return list(histogram_machines(x, labels, classes, strengths, kernel))
+
+    return path
+
+
 def _knn(metric: str) -> Path:
     def path(x: Floats, labels: Labels, classes: int, strengths: Sequence[float], seed: int) -> list[Fitted]:
         return [Neighbours(x, labels, classes, int(k), metric) for k in strengths]
@@ -117,6 +130,7 @@ _PLAIN = (
     Kind("logreg", "multinomial logistic regression", "C", C_GRID, 3e-3, _logreg),
     Kind("svm", "linear SVM, one class against all others, squared hinge", "C", SVM_GRID, 1e-4, _svm),
     Kind("rbf-svm", "SVM with Gaussian kernel, each pair of classes", "C", KERNEL_GRID, 10.0, _rbf_svm),
+    Kind("poly-svm", "SVM with polynomial kernel of degree 4", "C", KERNEL_GRID, 10.0, _poly_svm),
     Kind("ridge", "ridge regression on 1 and -1", "alpha", ALPHAS, 1e3, _ridge),
     Kind(
         "knn", "nearest neighbours, weighted by distance", "k", NEAREST, 1, _knn("euclidean"), answers_of_all
@@ -132,6 +146,13 @@ _PLAIN = (
     ),
     Kind("ncm", "nearest class mean", "", (1.0,), 1.0, _ncm(class_means.nearest_mean)),
     Kind("ncm-cosine", "nearest class mean by cosine", "", (1.0,), 1.0, _ncm(class_means.nearest_direction)),
+)
+_HISTOGRAMS = tuple(
+    Kind(f"{name}-svm", words, "C", KERNEL_GRID, 10.0, _of_histograms(name))
+    for name, words in (
+        ("chi2", "SVM for histograms, exponential chi-squared kernel"),
+        ("intersection", "SVM for histograms, intersection kernel"),
+    )
 )
 _THROUGH_DROPOUT: dict[str, Path] = {
     "logreg": _dropped(_logreg, ROWS, shared=True),
@@ -154,12 +175,12 @@ def _with_dropout(kind: Kind) -> Kind:
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for plain in _PLAIN
+    for plain in (*_PLAIN, *_HISTOGRAMS)
     for kind in (plain, *([_with_dropout(plain)] if plain.name in _THROUGH_DROPOUT else []))
 }
 GROUPS = {
     "usual": ("logreg", "svm", "ridge", "knn", "ncm"),
     "decaf": ("logreg", "logreg-dropout", "svm", "svm-dropout"),
-    "all": tuple(KINDS),
+    "all": tuple(name for name in KINDS if name not in {kind.name for kind in _HISTOGRAMS}),
 }
-"""several kinds by one name: `decaf` are the rows of DeCAF's table 1"""
+"""several kinds by one name: `decaf` are the rows of DeCAF's table 1, `all` those that take any features"""

@@ -1,4 +1,7 @@
-"""One or two stages as a scikit-learn transformer, and the paper's sizes."""
+"""One or two stages as a scikit-learn transformer, with the sizes that Jarrett et al. (2009) are quoted for.
+
+Their text was not at hand. The sizes fit together: 151 pixels less 8 are 143, then 135, pooled 26, then 18, pooled 4.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from neocog.runtime import single_thread
 Bank = tuple[Maps, Maps]
 """kernels and gains"""
 LAYERS = ("R-N-PA", "R-PA", "N-PM", "N-PA", "PA")
-"""what follows the filters: the columns of the paper's table 1"""
+"""what follows the filters"""
 LEARNED_FROM = 500  # pictures at most
 PATCHES = 10_000  # at most, for each set of filters
 
@@ -50,8 +53,8 @@ class JarrettFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """F_CSG, rectification, local contrast normalisation and pooling, once or twice (Jarrett et al. 2009).
 
     `fit(X)` sets the filters, `transform(X)` gives (n, maps * rows * columns) float32; X are uint8 pictures of any
-    size. With the paper's sizes a picture of 143 pixels becomes 64 maps of 26 x 26 in one stage, 43,264 numbers, and
-    256 of 4 x 4 in two, 4,096. Nothing is trained with labels: these are the paper's systems R, U and G, of which the
+    size. With the usual sizes a picture of 143 pixels becomes 64 maps of 26 x 26 in one stage, 43,264 numbers, and
+    256 of 4 x 4 in two, 4,096. Nothing is trained with labels: these are the systems called R, U and G, of which the
     latter's second stage has templates.
 
     stages: sizes, `JARRETT_1` or `JARRETT_2`

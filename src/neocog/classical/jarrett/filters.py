@@ -53,7 +53,7 @@ def k_means(patches: Floats, count: int, draw: np.random.RandomState) -> tuple[F
 
 
 def psd(patches: Floats, count: int, draw: np.random.RandomState) -> tuple[Floats, Floats]:
-    """The encoder of predictive sparse decomposition, the paper's unsupervised filters."""
+    """The encoder of predictive sparse decomposition, the unsupervised filters of Jarrett et al. (2009)."""
     found = predictive_sparse_decomposition(patches, count, draw)
     return found.encoder, found.gains
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 Maps = NDArray[np.float32]
-WINDOW = 9  # pixels of the Gaussian window, the paper's
-SIGMA = 0.25 * WINDOW  # not printed there; that of Torch's image.gaussian, the same laboratory's
+WINDOW = 9  # pixels of the Gaussian window, as the paper is quoted
+SIGMA = 0.25 * WINDOW  # no source was found; that of Torch's image.gaussian, the same laboratory's
 
 
 def filter_bank(maps: Maps, kernels: Maps, gains: Maps) -> Maps:
@@ -44,7 +44,7 @@ def normalise(maps: Maps, floor: float | None = None) -> Maps:
     """N: less the local mean, over the local deviation, both across all maps; as many rows and columns come out.
 
     The deviation counts as at least `floor`; None is its mean over the picture. Of a window that reaches beyond the
-    border the part within is averaged (the paper does not say).
+    border the part within is averaged.
     """
     within = local_sum(np.ones_like(maps[:1]))
     centred = maps - local_sum(maps) / within

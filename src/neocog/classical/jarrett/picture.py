@@ -11,8 +11,8 @@ from neocog.classical.pictures import Picture, checked, grey, resized
 def prepared(picture: Picture, side: int) -> Maps:
     """Grey, the longer side `side` pixels, standardised, contrast normalised; (1, side - 8, side - 8).
 
-    The window of the normalisation has to lie within the picture, so 4 pixels go on each side (151 -> 143 in the
-    paper); the shorter side is then filled up with zeros around it. It is at least as wide as the window.
+    The window of the normalisation has to lie within the picture, so 4 pixels go on each side (151 -> 143); the
+    shorter side is then filled up with zeros around it. It is at least as wide as the window.
     """
     height, width = checked(picture).shape[:2]
     scale = side / max(height, width)

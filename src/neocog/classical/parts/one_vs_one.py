@@ -29,7 +29,7 @@ from neocog.errors import UserError, unknown
 
 Floats = NDArray[np.float64]
 BASES = ("gradients", "colours")
-SIZES = (8, 16)  # pixels of a cell, the paper's two grids
+SIZES = (8, 16)  # pixels of a cell: the two grids that the paper is quoted for; its text was not at hand
 
 
 @dataclass(frozen=True, eq=False)
