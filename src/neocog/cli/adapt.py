@@ -7,10 +7,12 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from neocog.cli import loading, reading
+from neocog.cli import features, loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 
+@with_groups
 def adapt(
     source: Annotated[str, Option(help="the labelled domain: DATA, or a file of features", metavar="DATA")],
     target: Annotated[str, Option(help="the domain to be right in, likewise", metavar="DATA")],
@@ -47,24 +49,14 @@ def adapt(
     behind: Annotated[
         str, Option(help="the classifier behind a method, a kind that probe knows", hidden=True)
     ] = "svm",
-    layer: Annotated[str, Option(help="names of layers, joined by commas; the last one's features")] = "",
+    wanted: features.Features = features.PLAIN,
     beside: Annotated[
         str, Option(help="classical methods as further columns, as classical:surf-bow, joined by commas")
     ] = "",
-    pooling: Annotated[str, Option(help="of a layer's positions, as for embed", hidden=True)] = "mean",
-    views: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
-    weights: Annotated[Path | None, Option(help="a weight file for MODEL, as for embed", hidden=True)] = None,
-    img_size: Annotated[
-        int | None, Option(help="side of the picture that the network sees", hidden=True)
-    ] = None,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    part: reading.Part = None,
+    pictures: reading.Labelled = reading.LABELLED,
     trust_model: loading.Model = None,
     download: loading.Download = False,
-    quarantine: reading.Quarantine = None,
-    columns: reading.Columns = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
     decoding: loading.Decoding = None,
     engine: loading.Engine = "auto",
     device: loading.Device = "auto",
@@ -84,22 +76,17 @@ def adapt(
         source_per_class=source_per_class,
         splits=splits,
         seed=seed,
-        methods=[name.strip() for name in methods.split(",") if name.strip()],
+        methods=features.names([methods]),
         behind=behind,
-        beside=[name.strip() for name in beside.split(",") if name.strip()],
-        layers=[name.strip() for name in layer.split(",") if name.strip()],
-        pooling=pooling,
-        views=views,
-        weights=weights,
-        img_size=img_size,
+        beside=features.names([beside]),
+        **wanted.options(),
         output=output,
-        part=part,
         trust_model=trust_model,
         download=download,
         decoding=decoding,
         engine=engine,
         device=device,
-        **reading.options(columns, classes, consensus, quarantine),
+        **pictures.options(),
         progress=told,
     )
     if as_json:

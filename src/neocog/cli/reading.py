@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -53,6 +54,38 @@ def options(
         "fold": fold,
         "quarantine": quarantine,
     }
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """How labelled data are read."""
+
+    part: Part = None
+    quarantine: Quarantine = None
+    columns: Columns = ""
+    classes: Classes = None
+    consensus: Consensus = None
+
+    def options(self) -> dict[str, Any]:
+        """As the verbs' functions take them."""
+        return {
+            "part": self.part,
+            **options(self.columns, self.classes, self.consensus, self.quarantine),
+        }
+
+
+@dataclass(frozen=True)
+class Divided(Labelled):
+    """The same of data that may have been divided before."""
+
+    split: Split = None
+    fold: Fold = None
+
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "split": self.split, "fold": self.fold}
+
+
+LABELLED, DIVIDED = Labelled(), Divided()
 
 
 def whole_numbers(text: str, what: str) -> list[int]:
