@@ -26,7 +26,7 @@ from neocog.inference.stream import BATCH, Infer, Part, Prepare, stream
 from neocog.progress import Progress
 
 LAST = "features"
-"""what the vector that the last layer reads is called"""
+"""the name of the vector that the last layer reads, as in `models.layer_names`, which needs torch"""
 POOLINGS = ("mean", "flat", "max", "gem", "token")
 """how what a layer gives becomes a vector"""
 MEAN = "mean"

@@ -20,7 +20,7 @@ from neocog.data.quarantine import demand_readable
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
-from neocog.inference.feature_files import is_features_file
+from neocog.inference.feature_files import SUFFIXES, is_features_file
 from neocog.inference.layer_features import Gathered, gather
 from neocog.progress import Progress
 
@@ -35,6 +35,8 @@ def embedded(source: str | Path, data: object, told: Progress, **options: Unpack
     if is_features_file(path):
         there = None if data is None else part_of(opened(data, told, options), told, options)
         return from_file(path, there, told, options)
+    if path.suffix.lower() in SUFFIXES:
+        raise UserError(f"{source} does not exist; give a file that neocog embed wrote, or a model or run")
     if data is None:
         raise UserError(f"pictures are needed, {source} is no file of features; give DATA")
     dataset, found, made = gathered(source, data, told, options)
