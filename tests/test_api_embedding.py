@@ -458,14 +458,23 @@ def test_the_report_says_what_there_is(place: Path) -> None:
     assert np.array_equal(report.read().features["4"], got(place, layers=["4"]).features["4"])
 
 
-def test_the_estimator_gives_a_layer_and_is_cloned_with_it(place: Path) -> None:
-    wanted = got(place, layers=["4"], pooling="max")
+@pytest.mark.parametrize("views", ["center", "flip"])
+def test_the_estimator_gives_a_layer_and_is_cloned_with_it(place: Path, views: str) -> None:
+    wanted = got(place, layers=["4"], pooling="max", views=views)
     paths = [wanted.dataset.samples.name(i) for i in range(16)]
     weights = place / "weights.pth"
     net, _ = net_and_inputs(place)
     torch.save(net.state_dict(), weights)
     model = ImageEmbedder(
-        f"{place / 'net.py'}:small", 12, None, "torch", str(weights), layer="4", pooling="max", cache=False
+        f"{place / 'net.py'}:small",
+        12,
+        None,
+        "torch",
+        str(weights),
+        layer="4",
+        pooling="max",
+        cache=False,
+        views=views,
     )
     assert clone(model).get_params() == model.get_params()
     np.testing.assert_allclose(clone(model).fit(paths).transform(paths), wanted.features["4"], rtol=1e-5)

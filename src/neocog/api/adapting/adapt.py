@@ -14,9 +14,9 @@ from neocog.api.adapting.options import AdaptOptions, asked
 from neocog.api.adapting.pair import paired, with_column
 from neocog.api.adapting.places import Place, beside, places_of
 from neocog.api.adapting.result import FIGURES, Adaptation
+from neocog.api.alone import demand_alone
 from neocog.api.embedding.classical import is_classical
 from neocog.api.embedding.features import Embedded, embedded, opened
-from neocog.api.evaluating.evaluate import demand_alone
 from neocog.progress import Progress, Silent
 
 OWN = ("domains", "beside", "labels_per_class", "source_per_class", "splits", "seed", "methods", "behind")

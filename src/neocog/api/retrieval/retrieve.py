@@ -8,8 +8,8 @@ from typing import Unpack
 import numpy as np
 
 from neocog import files
+from neocog.api.alone import demand_alone
 from neocog.api.embedding.features import Embedded, EmbedOptions
-from neocog.api.evaluating.evaluate import demand_alone
 from neocog.api.retrieval.found import Retrieval
 from neocog.api.retrieval.index import Index, index_of, queries_of
 from neocog.api.retrieval.labels import mislabels_of
