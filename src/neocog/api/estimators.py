@@ -113,8 +113,8 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
 
     `X` is a list of paths or PIL pictures, or an array (n, height, width[, channels]): uint8 as it is, other numbers
     are mapped to 0..255 from the range seen in `fit`. `model` as for `neocog train -m`, `img_size`, `resize_mode` and
-    `engine` as there; `layer`, `pooling`, `views` and `weights` as for `neocog embed`, without a layer what the last one reads.
-    With `cache` features are kept by content.
+    `engine` as there; `layer`, `pooling`, `views` and `weights` as for `neocog embed`, without a layer what the last
+    one reads. With `cache` features are kept by content.
     """
 
     def __init__(

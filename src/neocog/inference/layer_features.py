@@ -23,6 +23,7 @@ from neocog.inference.engines import Engine
 from neocog.inference.feature_cache import BYTES, FeatureCache, Hashes, kept
 from neocog.inference.network import DECODING, Floats, Network
 from neocog.inference.stream import BATCH, Infer, Part, Prepare, stream
+from neocog.inference.tensor_file import rows_at_once
 from neocog.progress import Progress
 
 LAST = "features"
@@ -33,6 +34,7 @@ MEAN = "mean"
 """the pooling where nothing else is said"""
 CENTER = "center"
 """the views where nothing else is said: the one that preprocessing gives"""
+SAME = 1e-6  # of the largest value: what is nearer differs by rounding
 POOLED = 1  # counted up when a pooling changes, so that older features are not taken
 
 
@@ -223,6 +225,16 @@ def gather(
             tuple(skipped),
             found,
         )
+
+
+def tells_nothing(rows: NDArray[Any]) -> bool:
+    """Whether all of several pictures have the same features (n, d), but for rounding."""
+    if len(rows) < 2:
+        return False
+    first = np.asarray(rows[0], np.float64)
+    near = np.abs(first).max() * SAME
+    step = rows_at_once(first.nbytes)
+    return all(bool((np.abs(rows[at : at + step] - first) <= near).all()) for at in range(0, len(rows), step))
 
 
 def split(outputs: NDArray[Any], widths: Callable[[], tuple[int, ...]]) -> list[NDArray[Any]]:

@@ -66,6 +66,10 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
     about = {"method": name, "code": _code(), "learned": method.contents, "preprocess": preprocess}
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     told.say(f"engine: numpy; {learned}")
+    if method.taught is not None and elsewhere is None and not (dataset.parts == "train").any():
+        told.say(
+            f"words learned, without labels, from all {len(method.taught):,} pictures, those that judge too"
+        )
     way = Way((LAST,), method.features, lambda rows: rows, (f"{digest[:24]}-classical",), tuple)
     origin = Origin(
         source, _code(), {LAST: digest}, MEAN, CENTER, preprocess, options.get("dtype", "float32"), learned
