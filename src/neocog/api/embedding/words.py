@@ -58,7 +58,7 @@ def _sum(state: State) -> bytes:
 
 def _learners(transformer: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """The parts that learn something, each with a name of its own, which ends in a stroke."""
-    parts = getattr(transformer, "transformer_list", None) or getattr(transformer, "steps", ())
+    parts = getattr(transformer, "transformer_list", getattr(transformer, "steps", ()))
     for own, part in parts:
         yield from _learners(part, f"{name}{own}/")
     if _fields(transformer):
