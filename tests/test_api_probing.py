@@ -20,7 +20,7 @@ import neocog
 import trees
 from door import neocog as command
 from door import refused
-from neocog.api.probing.boxes import Cut, enlarged
+from neocog.api.probing.boxes import Cut
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
 from pages import Page, rows, section
@@ -102,7 +102,42 @@ def test_without_parts_a_fifth_of_each_class_judges(place: Path) -> None:
     assert sorted([*division.train, *division.judge]) == list(range(600))
     assert found.best.kind == "logreg"
     assert found.best.top1[0] > 0.9
-    assert "McNemar" in str(found)
+
+
+def test_a_strength_is_not_chosen_by_copies_of_what_trains(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(150, 20)).repeat(3, axis=0), rng.integers(0, 2, 150).repeat(3)
+    path = write_features(tmp_path / "f.npz", {"noise": x}, y, classes=("a", "b"))
+    found = neocog.probe(path, kinds=["knn"], layers=["noise"])
+    assert max(found.best.first.figures.values()) < 0.65
+    (division,) = found.divided.divisions
+    assert not set(division.train // 3) & set(division.judge // 3)
+
+
+def test_one_split_is_tested_by_the_figure_that_ranks(place: Path, tmp_path: Path) -> None:
+    found = neocog.probe(place / "parts.npz", kinds=["ncm", "logreg"], layers=["pixels"])
+    (first, second), two = found.ranked, found.two_best
+    assert two is not None
+    assert two.difference == pytest.approx(first.balanced[0] - second.balanced[0])
+    assert abs(two.difference - (first.top1[0] - second.top1[0])) > 1e-4
+    assert "permutation" in two.test
+    task = thousand(tmp_path / "f.npz")
+    found = neocog.probe(task, layers=["pixels"], protocol="vtab1k", kinds=["ncm", "ridge"])
+    assert found.two_best is not None
+    assert found.two_best.difference == pytest.approx(found.ranked[0].top1[0] - found.ranked[1].top1[0])
+    assert "McNemar" in found.two_best.verdict
+
+
+def test_where_the_two_best_are_level_the_headline_says_so(place: Path, tmp_path: Path) -> None:
+    for kinds, words in ((["ridge", "svm"], "are level"), (["ncm", "svm"], "svm on pixels is best")):
+        where: dict[str, Any] = {"val_fraction": 0.5, "output": tmp_path / kinds[0]}
+        found = neocog.probe(place / "whole.npz", kinds=kinds, layers=["pixels"], **where)
+        assert found.two_best is not None
+        assert (found.two_best.p >= 0.05) == (words == "are level")
+        (head,) = Page((tmp_path / kinds[0] / "probe.html").read_text("utf-8")).root.all("h1")
+        assert words in head.text()
+        assert "ahead" not in head.text()
+        assert f"{100 * found.best.balanced[0]:.2f} %" in head.text()
 
 
 def test_figures_do_not_depend_on_the_order_of_the_pictures(place: Path, tmp_path: Path) -> None:
@@ -323,16 +358,15 @@ def test_birds_are_cut_to_their_box(tmp_path: Path) -> None:
 
 def test_a_box_grows_around_its_middle_within_the_picture() -> None:
     pixels = np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)
-    boxes = np.array([[10, 6, 8, 4], [0, 0, 30, 20], [np.nan] * 4, [28, 18, 4, 4]])
-    cut = Cut(Arrays([pixels] * 4), boxes, 1.5)
+    boxes = np.array([[10, 6, 8, 4], [0, 0, 30, 20], [np.nan] * 4, [28, 18, 4, 4], [100, 100, 2, 2]])
+    cut = Cut(Arrays([pixels] * 5), boxes, 1.5)
     # 8 x 4 becomes 12 x 6 around (14, 8)
     assert (np.asarray(cut.read(0)) == pixels[5:11, 8:20]).all()
-    for i in (1, 2):
+    for i in (1, 2, 4):  # a box as large as the picture, an unknown one, one that lies elsewhere
         assert (np.asarray(cut.read(i)) == pixels).all()
     # 4 x 4 becomes 6 x 6 around (30, 20), of which 3 x 3 are in the picture
     assert (np.asarray(cut.read(3)) == pixels[17:, 27:]).all()
     assert isinstance(cut.read(0), Image.Image)
-    assert enlarged(np.array([100.0, 100.0, 2, 2]), 1.5, (30, 20)) == (29, 19, 30, 20)
 
 
 def test_office_in_one_domain(tmp_path: Path) -> None:
@@ -373,6 +407,17 @@ def test_office_in_one_domain(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said_in_words(place: Path, options: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
         neocog.probe(place / "whole.npz", **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("kind", "did you mean kinds"), ("per_clas", "did you mean per_class"), ("xyzzy", "--help-all")],
+)
+def test_a_keyword_that_it_does_not_have_is_an_error_as_python_raises_it(
+    place: Path, given: str, said: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"^probe\(\) has no argument '{given}'; .*{said}"):
+        neocog.probe(place / "whole.npz", **{given: 1})  # type: ignore[arg-type]
 
 
 def test_the_command_refuses_in_one_line(place: Path) -> None:

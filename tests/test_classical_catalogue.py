@@ -1,5 +1,6 @@
 """What holds for every system of the catalogue: a scikit-learn transformer of pictures of any sizes."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -135,3 +136,19 @@ def test_the_catalogue_is_light_and_names_the_extra_where_scikit_image_is_missin
         ]
         * 3
     )
+
+
+BROKEN = """
+from neocog.classical.catalogue import CLASSICAL
+import numpy as np
+CLASSICAL["hog"].build().fit_transform([np.zeros((40, 40), np.uint8)])
+"""
+
+
+def test_a_scikit_image_that_lacks_something_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    package = tmp_path / "skimage"
+    package.mkdir()
+    (package / "__init__.py").write_text("import lazy_loader_of_old\n")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, env=environment)
+    assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'lazy_loader_of_old'"

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
+from neocog.classical.catalogue import CLASSICAL
 from neocog.classical.kernels.balanced import Balanced
 from neocog.classical.kernels.combination import KernelCombination
 from neocog.classical.kernels.matrices import Part, intersection, side_by_side
@@ -27,6 +28,9 @@ from neocog.classical.kernels.weights import (
     by_margin,
     centred,
 )
+from neocog.classical.lbp import LocalBinaryPatterns
+from neocog.classical.pictures import TooSmall
+from neocog.classical.tiny import TinyImages
 from neocog.errors import UserError
 
 SETTING = Setting(strength=1.0, folds=3, seed=0)
@@ -241,11 +245,37 @@ def test_one_class_is_told() -> None:
 def test_balanced_features_side_by_side_are_the_sum_of_scaled_kernels(weights: tuple[float, ...]) -> None:
     X, y = views(2)
     blocks = [w * b for w, b in zip(weights, np.split(X, [4, 7], axis=1), strict=True)]
-    wide = np.hstack([Balanced().fit(b[:60]).transform(b) for b in blocks])
+    wide = np.hstack([Balanced(FunctionTransformer()).fit(b[:60]).transform(b) for b in blocks])
     peer = SVC(kernel="linear", C=1 / 3, tol=1e-6).fit(wide[:60], y[:60])  # of the sum, not of its mean
     ours = KernelCombination(PARTS).fit(np.hstack(blocks)[:60], y[:60])
     np.testing.assert_allclose(
         ours.decision_function(np.hstack(blocks)[60:]), peer.decision_function(wide[60:]), atol=2e-3
     )
-    with pytest.raises(UserError, match=r"got shape \(3,\)"):
-        Balanced().fit(np.ones(3))
+
+
+def test_a_picture_too_small_for_one_kind_of_features_teaches_it_nothing() -> None:
+    """LBP has nothing to say of two rows of pixels; of such a picture alone it learns nothing, and says so."""
+    draw = np.random.default_rng(0)
+    large = [draw.integers(0, 256, (30 + i, 40), np.uint8) for i in range(4)]
+    flat = draw.integers(0, 256, (2, 500), np.uint8)
+    both = CLASSICAL["all"].build().set_params(**{"spatial-pyramid__feature__words": 8})
+    both.fit([*large[:2], flat, *large[2:]])
+    lengths = np.linalg.norm(LocalBinaryPatterns().transform(large), axis=1)
+    lbp = dict(both.transformer_list)["lbp"]
+    assert lbp.length_ == pytest.approx(np.sqrt((lengths**2).mean()), rel=1e-6)
+    with pytest.raises(UserError, match="picture 0: 2 x 500 pixels are too few"):
+        both.transform([flat])
+    with pytest.raises(TooSmall, match="picture 1"):
+        Balanced(LocalBinaryPatterns()).fit_transform([large[0], flat])
+    with pytest.raises(UserError, match="large enough to learn from, got none among 1"):
+        Balanced(LocalBinaryPatterns()).fit([flat])
+    with pytest.raises(UserError, match=r"picture 1: a picture must be a uint8 array .* got float64"):
+        Balanced(TinyImages()).fit([large[0], np.ones((3, 3))])
+
+
+def test_balanced_features_in_one_go_are_those_in_two() -> None:
+    pictures = list(np.random.default_rng(1).integers(0, 256, (5, 20, 20), np.uint8))
+    apart = Balanced(LocalBinaryPatterns()).fit(pictures).transform(pictures)
+    np.testing.assert_allclose(
+        Balanced(LocalBinaryPatterns()).fit_transform(pictures), apart, rtol=1e-6, atol=0
+    )

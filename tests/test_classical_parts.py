@@ -18,24 +18,6 @@ from neocog.data.source import open_dataset
 from neocog.errors import UserError
 
 MISSING = (np.nan,) * 4
-# parts/parts.txt of CUB-200-2011
-CUB_PARTS = [
-    "back",
-    "beak",
-    "belly",
-    "breast",
-    "crown",
-    "forehead",
-    "left eye",
-    "left leg",
-    "left wing",
-    "nape",
-    "right eye",
-    "right leg",
-    "right wing",
-    "tail",
-    "throat",
-]
 
 
 class Colour(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -118,7 +100,7 @@ def test_groups_of_points_have_the_box_around_those_seen() -> None:
 
 def test_head_and_body_are_cubs_parts() -> None:
     assert sorted(CUB_HEAD + CUB_BODY) == list(range(15))
-    assert {CUB_PARTS[i] for i in CUB_HEAD} == {
+    assert {trees.CUB_PARTS[i] for i in CUB_HEAD} == {
         "beak",
         "crown",
         "forehead",

@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 from neocog.classical.dense_sift import DenseSift
+from neocog.classical.fisher import FisherVector
 from neocog.classical.histogram_kernels import histogram_intersection
 from neocog.classical.sampling import sampled
 from neocog.classical.transformer import Extractor, Local
@@ -171,3 +172,34 @@ def test_the_intersection_is_a_kernel_that_a_machine_takes() -> None:
     assert histogram_intersection(x[:0], y).shape == (0, 4)
     labels = (x[:, 0] > 0.5).astype(int)
     assert SVC(kernel=histogram_intersection, C=100).fit(x, labels).score(x, labels) == 1
+
+
+class Counted(DenseSift):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def extract(self, picture: np.ndarray) -> Local:
+        Counted.asked += 1
+        return super().extract(picture)
+
+
+@pytest.mark.parametrize(("room", "looks"), [(2**28, 5), (0, 10)])
+@pytest.mark.parametrize("system", [BagOfWords, FisherVector])
+def test_learning_and_describing_in_one_go_looks_once_where_there_is_room(
+    system: type, room: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neocog.classical.sampling.KEPT", room)
+    seen = list(np.random.default_rng(3).integers(0, 256, (5, 40, 48), np.uint8))
+    sizes = {"words": 6} if system is BagOfWords else {"gaussians": 2, "components": 4}
+    wanted = system(DenseSift(sides=None), **sizes).fit(seen).transform(seen)
+    Counted.asked = 0
+    found = system(Counted(sides=None), **sizes).fit_transform(seen)
+    assert Counted.asked == looks
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_picture_too_small_has_no_histogram_in_one_go_either() -> None:
+    seen = [*np.random.default_rng(3).integers(0, 256, (3, 40, 48), np.uint8), np.zeros((4, 60), np.uint8)]
+    with pytest.raises(UserError, match="picture 3: a picture looked at with 4 x 60 pixels is too small"):
+        BagOfWords(DenseSift(sides=None), words=6).fit_transform(seen)

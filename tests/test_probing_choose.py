@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from neocog.errors import UserError
-from neocog.probing.choose import dealt, fit_best, last_of_each_class
+from neocog.probing.choose import dealt, fit_best, held_out, last_of_each_class, whole_units
 from neocog.probing.kinds import KINDS
 from neocog.probing.scale import SCALES, Scaled, learned_scale
 
@@ -94,6 +94,36 @@ def test_the_last_of_each_class_choose_and_its_first_never_does(labels: list[int
         members = fold[y == label].tolist()
         chosen = min(held, len(members) - 1)
         assert members == [-1] * (len(members) - chosen) + [0] * chosen
+
+
+units_and_labels = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4)), min_size=1, max_size=60)
+
+
+@settings(max_examples=100, deadline=None)
+@given(units_and_labels, st.integers(2, 6), st.integers(0, 3))
+def test_what_belongs_together_lies_in_one_fold(rows: list[tuple[int, int]], folds: int, seed: int) -> None:
+    units, labels = (np.array(column) for column in zip(*rows, strict=True))
+    for fold in (
+        dealt(labels, folds, seed, units),
+        whole_units(last_of_each_class(labels, 3), units),
+        whole_units(np.arange(len(rows)) % 2 - 1, units),
+    ):
+        for unit in set(units.tolist()):
+            assert len(set(fold[units == unit].tolist())) == 1
+        for held in held_out(labels, fold):
+            assert len(set(labels[~held].tolist())) > 1
+            assert not set(units[held].tolist()) & set(units[~held].tolist())
+
+
+def test_copies_of_a_picture_tell_nothing_of_how_new_ones_fare() -> None:
+    """Noise that is there three times: its nearest neighbour is itself, and right by heart."""
+    rng = np.random.default_rng(0)
+    units = np.repeat(np.arange(120), 3)
+    x = rng.normal(size=(120, 20)).astype(np.float32)[units]
+    y = rng.integers(0, 2, 120)[units]
+    assert max(fit_best(KINDS["knn"], x, y, 2, 0).figures.values()) > 0.95
+    honest = fit_best(KINDS["knn"], x, y, 2, 0, folds=dealt(y, 5, 0, units)).figures
+    assert max(honest.values()) < 0.65
 
 
 def test_twenty_five_train_and_five_choose() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from neocog.errors import UserError
-from neocog.probing.differences import over_splits
+from neocog.evaluation.paired import mcnemar
+from neocog.probing.differences import of_one_split, over_splits
 from neocog.probing.protocols import PROTOCOLS, VTAB
 from neocog.probing.splits import Division, Draw, drawn, first_of_each
 
@@ -184,3 +186,36 @@ def test_the_numbers_of_the_papers() -> None:
     assert PROTOCOLS["decaf-cub"].box == 1.5
     assert PROTOCOLS["vtab1k"].sizes == (800, 200)
     assert [len(VTAB[group]) for group in ("natural", "specialized", "structured")] == [7, 4, 8]
+
+
+@pytest.mark.parametrize(("won", "weights"), [
+    ([1, 1, 1, -1, 0, 1, 1, -1, 1], [1, 1, 1, 1, 1, 2, 2, 2, 5]),
+    ([1, -1, 0, 0, 1], [1, 2, 3, 3, 7]),
+    ([1, 1, 1, 1, 1, 1, 1, -1], [3, 3, 3, 3, 3, 3, 3, 1]),
+])  # fmt: skip
+def test_one_split_is_tested_by_all_signs_of_its_differences(won: list[int], weights: list[int]) -> None:
+    shares = np.array(won) * np.array(weights) / sum(weights)
+    signs = np.array(list(product((-1, 1), repeat=len(won))))
+    p = (np.abs(signs @ np.abs(shares)) >= abs(shares.sum()) - 1e-12).mean()
+    found = of_one_split(np.array(won, float), np.array(weights) / sum(weights))
+    assert found.difference == pytest.approx(shares.sum())
+    assert found.p == pytest.approx(p, abs=0.006)
+
+
+def test_where_all_pictures_count_the_same_the_test_is_mcnemars() -> None:
+    won = np.repeat([1.0, -1.0, 0.0], [21, 9, 170])
+    found = of_one_split(won, np.full(200, 1 / 200))
+    assert found.p == pytest.approx(mcnemar(21, 9), abs=0.004)
+    # Efron's standard error of a mean difference
+    half = 1.96 * won.std() / np.sqrt(200)
+    assert found.interval == pytest.approx((0.06 - half, 0.06 + half), abs=0.006)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_pictures_that_are_all_alike_leave_room_for_others(value: float) -> None:
+    found = of_one_split(np.full(20, value), np.full(20, 1 / 20))
+    low, high = found.interval
+    assert low < value <= high
+    assert high == (1 if value else -low)
+    # twenty draws that show nothing of a share of more than 1 - 0.025 ** (1 / 20)
+    assert ((1 - low) / 2 if value else -low) == pytest.approx(1 - 0.025 ** (1 / 20))

@@ -93,6 +93,12 @@ def test_a_first_loss_far_from_the_logarithm_of_the_classes() -> None:
     demand(found(nn.Sequential(*tiny(nn.ReLU()), Scaled(float("inf")))), "error", "NaN or Inf before")
 
 
+def test_a_probe_that_augmentation_makes_wrong_is_not_taken_for_weights_out_of_scale() -> None:
+    begun = replace(RECIPE, head_start=True)
+    told = found(nn.Sequential(*tiny(nn.ReLU()), Scaled(200.0)), recipe=begun)
+    demand(told, "warning", r"has 2\.3: the probe that training begins with .*--no-flip")
+
+
 class Unused(nn.Module):
     def __init__(self, detached: bool = False):
         super().__init__()

@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
+CUB_PARTS = (  # parts/parts.txt of CUB-200-2011
+    *("back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg"),
+    *("left wing", "nape", "right eye", "right leg", "right wing", "tail", "throat"),
+)
+
 
 def picture(name: str) -> bytes:
     """A JPEG of 8x6 pixels in one colour that its name decides."""
@@ -182,29 +187,7 @@ def cub200(root: Path) -> Path:
             "classes.txt": "1 001.Black_footed_Albatross\n2 002.Laysan_Albatross\n",
             "bounding_boxes.txt": "1 60.0 27.0 325.0 304.0\n2 139.0 30.0 153.0 264.0\n"
             "3 14.0 112.0 388.0 186.0\n4 112.0 90.0 255.0 242.5\n",
-            "parts/parts.txt": "".join(
-                f"{i} {name}\n"
-                for i, name in enumerate(
-                    [
-                        "back",
-                        "beak",
-                        "belly",
-                        "breast",
-                        "crown",
-                        "forehead",
-                        "left eye",
-                        "left leg",
-                        "left wing",
-                        "nape",
-                        "right eye",
-                        "right leg",
-                        "right wing",
-                        "tail",
-                        "throat",
-                    ],
-                    1,
-                )
-            ),
+            "parts/parts.txt": "".join(f"{i} {name}\n" for i, name in enumerate(CUB_PARTS, 1)),
             "parts/part_locs.txt": locations,
         },
     )

@@ -100,12 +100,12 @@ def pixels() -> Any:
 
 def all_kinds() -> Any:
     """Five of the kinds of features that Xiao et al. combine, on one scale: a linear machine sums their kernels."""
-    from sklearn.pipeline import FeatureUnion, make_pipeline
+    from sklearn.pipeline import FeatureUnion
 
     from neocog.classical.kernels.balanced import Balanced
 
     kinds = ("gist", "hog", "lbp", "spatial-pyramid", "tiny")
-    return FeatureUnion([(name, make_pipeline(CLASSICAL[name].build(), Balanced())) for name in kinds])
+    return FeatureUnion([(name, Balanced(CLASSICAL[name].build())) for name in kinds])
 
 
 CLASSICAL: dict[str, Entry] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -16,9 +17,10 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
 from neocog.classical.pictures import Floats, Picture, Pictures, described
-from neocog.classical.sampling import sampled, single_thread
+from neocog.classical.sampling import Remembering, sampled
 from neocog.classical.transformer import Extractor, takes_pictures
 from neocog.errors import UserError
+from neocog.runtime import single_thread
 
 Doubles = NDArray[np.float64]
 POWER = 0.5  # of each number, its sign kept (section 3.2)
@@ -65,8 +67,21 @@ class FisherVector(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Pictures, y: object = None) -> FisherVector:
+        return self._learn(self.extractor, X)
+
+    def fit_transform(self, X: Pictures, y: object = None) -> Floats:
+        """Descriptors are extracted once, as far as they can be kept."""
+        remembering = Remembering(self.extractor)
+        self._learn(remembering, X)
+        return described(X, partial(self._vector, remembering.again()))
+
+    def transform(self, X: Pictures) -> Floats:
+        check_is_fitted(self)
+        return described(X, partial(self._vector, self.extractor))
+
+    def _learn(self, extractor: Extractor, X: Pictures) -> FisherVector:
         needed = max(self.gaussians, self.components)
-        found = sampled(self.extractor, X, self.sample, needed, self.random_state)
+        found = sampled(extractor, X, self.sample, needed, self.random_state)
         if self.components > found.shape[1]:
             raise UserError(
                 f"components must be at most the {found.shape[1]} of a descriptor, got {self.components}"
@@ -76,12 +91,8 @@ class FisherVector(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.mixture_ = mixture(self.projection_.transform(found), self.gaussians, self.random_state)
         return self
 
-    def transform(self, X: Pictures) -> Floats:
-        check_is_fitted(self)
-        return described(X, self._vector)
-
-    def _vector(self, picture: Picture) -> Floats:
-        local = self.extractor.extract(picture)
+    def _vector(self, extractor: Extractor, picture: Picture) -> Floats:
+        local = extractor.extract(picture)
         reduced = (local.descriptors - self.projection_.mean_) @ self.projection_.components_.T
         reduced = reduced.astype(np.float64)
         parts = []

@@ -37,13 +37,13 @@ def is_picture(shape: tuple[int, ...]) -> bool:
 
 
 def described(pictures: Pictures, describe: Callable[[Picture], Floats]) -> Floats:
-    """What `describe` says of each picture, a row a picture; a UserError names the picture that caused it."""
+    """What `describe` says of each picture, a row a picture; an error names the picture that caused it."""
     rows = []
     for index, picture in enumerate(pictures):
         try:
             rows.append(describe(checked(picture)))
         except UserError as error:
-            raise UserError(f"picture {index}: {error}") from None
+            raise type(error)(f"picture {index}: {error}") from None
     if not rows:
         raise UserError("there must be at least one picture, got none")
     return np.stack(rows).astype(np.float32, copy=False)
@@ -81,7 +81,9 @@ def skimage_feature() -> Any:
     """scikit-image's `feature` module; UserError where it is not installed."""
     try:
         from skimage import feature
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "skimage":  # it is there, but something that it needs is not
+            raise
         raise UserError(
             'this descriptor needs scikit-image, which is not installed; pip install "neocog[classical]"'
         ) from None

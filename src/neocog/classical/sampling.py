@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
 
 import numpy as np
 
-from neocog.classical.pictures import Floats, Pictures, TooSmall, checked
-from neocog.classical.transformer import Extractor
+from neocog.classical.pictures import Floats, Picture, Pictures, TooSmall, checked
+from neocog.classical.transformer import Extractor, Local
 from neocog.errors import UserError
+
+KEPT = 2**28  # bytes of descriptors that are kept between two looks at the same pictures
+
+
+class Remembering(Extractor):
+    """What `extractor` finds in a list of pictures, kept for a second pass over the same list, up to `KEPT` bytes."""
+
+    def __init__(self, extractor: Extractor):
+        self.extractor = extractor
+        self._found: deque[Local | None] = deque()
+        self._room = KEPT
+        self._second = False
+
+    def again(self) -> Remembering:
+        """From the first picture on."""
+        self._second = True
+        return self
+
+    def extract(self, picture: Picture) -> Local:
+        if self._second:
+            return self._found.popleft() or self.extractor.extract(picture)
+        self._found.append(None)
+        found = self.extractor.extract(picture)
+        if found.descriptors.nbytes <= self._room:
+            self._room -= found.descriptors.nbytes
+            self._found[-1] = found
+        return found
 
 
 def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, seed: int) -> Floats:
@@ -39,12 +65,3 @@ def sampled(extractor: Extractor, pictures: Pictures, most: int, needed: int, se
             "give more or larger pictures, or ask for fewer words or Gaussians"
         )
     return sample
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """One thread for BLAS and OpenMP: on how many a sum is made may decide its last digit, and so the words."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils.validation import check_is_fitted
 
 from neocog.classical.pictures import Floats, Picture, Pictures, described
-from neocog.classical.sampling import sampled, single_thread
+from neocog.classical.sampling import Remembering, sampled
 from neocog.classical.transformer import Extractor, takes_pictures
 from neocog.errors import UserError
+from neocog.runtime import single_thread
 
 AT_ONCE = 4096  # descriptors compared with all words at a time
 
@@ -44,20 +46,29 @@ class BagOfWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Pictures, y: object = None) -> BagOfWords:
+        return self._learn(self.extractor, X)
+
+    def fit_transform(self, X: Pictures, y: object = None) -> Floats:
+        """Descriptors are extracted once, as far as they can be kept."""
+        remembering = Remembering(self.extractor)
+        self._learn(remembering, X)
+        return described(X, partial(self._histogram, remembering.again()))
+
+    def transform(self, X: Pictures) -> Floats:
+        check_is_fitted(self)
+        return described(X, partial(self._histogram, self.extractor))
+
+    def _learn(self, extractor: Extractor, X: Pictures) -> BagOfWords:
         if self.levels < 1:
             raise UserError(f"levels must be at least 1 (the whole picture), got {self.levels}")
         if self.softness is not None and self.softness <= 0:
             raise UserError(f"softness must be above 0, or None for the nearest word, got {self.softness}")
-        found = sampled(self.extractor, X, self.sample, self.words, self.random_state)
+        found = sampled(extractor, X, self.sample, self.words, self.random_state)
         self.words_ = dictionary(found, self.words, self.random_state)
         return self
 
-    def transform(self, X: Pictures) -> Floats:
-        check_is_fitted(self)
-        return described(X, self._histogram)
-
-    def _histogram(self, picture: Picture) -> Floats:
-        local = self.extractor.extract(picture)
+    def _histogram(self, extractor: Extractor, picture: Picture) -> Floats:
+        local = extractor.extract(picture)
         finest = 2 ** (self.levels - 1)
         cells = local.cells(finest, finest)
         counts = np.zeros((finest * finest, len(self.words_)), np.float32)

@@ -41,20 +41,26 @@ def adapt(
     splits: Annotated[int, Option(help="random draws of those pictures")] = 5,
     seed: Annotated[int, Option(help="of the draws", hidden=True)] = 0,
     methods: Annotated[
-        str,
+        list[str] | None,
         Option(
-            help="of S, T, ST, daume, mmdt, gfk, coral, subspace, dlid, adabn, joined by commas; all if not given"
+            help="of S, T, ST, daume, mmdt, gfk, coral, subspace, dlid, adabn, repeatable or joined by commas; "
+            "all if not given"
         ),
-    ] = "",
+    ] = None,
     behind: Annotated[
-        str, Option(help="the classifier behind a method, a kind that probe knows", hidden=True)
-    ] = "svm",
+        str | None,
+        Option(help="the classifier behind a method, a kind that probe knows; svm if not given", hidden=True),
+    ] = None,
     wanted: features.Features = features.PLAIN,
     beside: Annotated[
-        str, Option(help="classical methods as further columns, as classical:surf-bow, joined by commas")
-    ] = "",
+        list[str] | None,
+        Option(
+            help="classical methods as further columns, as classical:surf-bow, repeatable or joined by commas"
+        ),
+    ] = None,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    pictures: reading.Labelled = reading.LABELLED,
+    pictures: reading.Divided = reading.DIVIDED,
+    strict: reading.Strict = False,
     trust_model: loading.Model = None,
     download: loading.Download = False,
     decoding: loading.Decoding = None,
@@ -76,11 +82,12 @@ def adapt(
         source_per_class=source_per_class,
         splits=splits,
         seed=seed,
-        methods=features.names([methods]),
+        methods=methods or (),
         behind=behind,
-        beside=features.names([beside]),
+        beside=beside or (),
         **wanted.options(),
         output=output,
+        strict=strict,
         trust_model=trust_model,
         download=download,
         decoding=decoding,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
@@ -65,19 +66,29 @@ def fit_best(
     return Chosen(Scaled(fitted_scale, fitted), kind.name, strength, figures)
 
 
-def dealt(labels: Labels, folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each row (n,), class by class in a drawn order; -1 for the only row of a class, which must train."""
+def dealt(
+    labels: Labels, folds: int, seed: int, units: NDArray[np.int64] | None = None, least: int = 2
+) -> NDArray[np.int64]:
+    """The fold of each row (n,), dealt class by class in an order that `seed` draws; -1 for one that always trains.
+
+    Rows with the same number in `units` (n,) stay together, such as copies of one picture; a unit of several classes is
+    dealt with the first of them. Classes of fewer than `least` units always train. The deal follows from the numbers of
+    the units, not from the order of the rows; without `units` each row is one.
+    """
     if folds < 2:
         raise UserError(f"there must be two folds or more, got {folds}")
+    units = np.arange(len(labels)) if units is None else units
+    order = np.lexsort((labels, units))
+    first = order[np.append(True, np.diff(units[order]) > 0)] if len(order) else order
     rng = np.random.default_rng(seed)
-    fold = np.full(len(labels), -1)
+    fold = np.full(int(units.max(initial=-1)) + 1, -1)
     count = 0
     for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        if len(members) > 1:
+        members = rng.permutation(units[first[labels[first] == label]])
+        if len(members) >= least:
             fold[members] = (count + np.arange(len(members))) % folds
             count += len(members)
-    return fold
+    return np.asarray(fold[units], np.int64)
 
 
 def last_of_each_class(labels: Labels, held: int) -> NDArray[np.int64]:
@@ -89,15 +100,25 @@ def last_of_each_class(labels: Labels, held: int) -> NDArray[np.int64]:
     return fold
 
 
+def whole_units(fold: NDArray[np.int64], units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`fold` (n,), but that a row always trains where another of its unit does: a copy is no picture held out."""
+    return np.where(np.isin(units, units[fold < 0]), -1, fold)
+
+
+def held_out(labels: Labels, folds: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
+    """The rows of each fold in turn (n,); folds that leave fewer than two classes to learn are left out."""
+    for fold in np.unique(folds[folds >= 0]):
+        held = folds == fold
+        if len(np.unique(labels[~held])) > 1:
+            yield held
+
+
 def _held_out_figures(
     kind: Kind, rows: tuple[Floats, Labels], classes: int, folds: NDArray[np.int64], seed: int, scale: str
 ) -> dict[float, float]:
     features, labels = rows
     confusion = {strength: np.zeros((classes, classes), np.int64) for strength in kind.strengths}
-    for fold in np.unique(folds[folds >= 0]):
-        held = folds == fold
-        if len(np.unique(labels[~held])) < 2:
-            continue
+    for held in held_out(labels, folds):
         fitted_scale = learned_scale(scale, features[~held])
         train, judge = fitted_scale(features[~held]), fitted_scale(features[held])
         found = kind.fit_all(train, labels[~held], classes, kind.strengths, seed)

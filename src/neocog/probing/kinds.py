@@ -16,8 +16,9 @@ from neocog.probing.dropout import RATE, ROWS, copies_of, noised
 from neocog.probing.fitted import Fitted as Fitted
 from neocog.probing.fitted import Labels, Linear
 from neocog.probing.kernel import gaussian_machine, usual_gamma
-from neocog.probing.logistic import single_thread, solve_path
+from neocog.probing.logistic import solve_path
 from neocog.probing.neighbours import Neighbours
+from neocog.runtime import single_thread
 
 Path = Callable[[Floats, Labels, int, Sequence[float], int], list[Fitted]]
 """features (n, d), labels, number of classes, strengths, seed -> a classifier for each strength"""

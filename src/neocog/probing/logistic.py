@@ -6,9 +6,8 @@ run on cached features may take, and a loop over many strengths takes it several
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,7 @@ class Fit:
 
 def fit_logistic(features: Floats, labels: NDArray[np.int64], classes: int, seed: int) -> Fit:
     """Multinomial logistic regression on standardised features; the standardisation is folded into the layer."""
-    with single_thread(with_scipy=False):
+    with runtime.single_thread(with_scipy=False):
         return _fit(features, labels, classes, seed)
 
 
@@ -79,7 +78,7 @@ def solve_path(
     center = np.asarray(shares @ x, np.float32)
     features, axes = _spanned(np.asarray(x - center, np.float32))
     there = _device(device, features.size * classes)
-    with single_thread(), ThreadPoolExecutor(runtime.threads()) as pool:
+    with runtime.single_thread(), ThreadPoolExecutor(runtime.threads()) as pool:
         if there is None:
             loss: Whitenable = OneClass.of(features, labels, classes, shares, pool.map)
         else:
@@ -143,20 +142,6 @@ def folded(weight: Floats, bias: Floats, mean: Floats, spread: Floats) -> Head:
     """The layer on raw features that says what `weight` and `bias` say of standardised ones."""
     weight = weight / spread
     return Head(weight, (bias - weight @ mean).astype(np.float32))
-
-
-@contextmanager
-def single_thread(with_scipy: bool = True) -> Iterator[None]:
-    """One BLAS thread: the products are small; threads that wait for each other made fits 5 to 70 times slower.
-
-    `with_scipy` is whether scipy is used inside: its BLAS is its own and can be limited only once it is loaded.
-    """
-    if with_scipy:
-        import scipy.linalg  # noqa: F401
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield
 
 
 def cross_validate(

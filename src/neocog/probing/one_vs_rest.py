@@ -13,10 +13,10 @@ from neocog.probing.logistic import (
     deal,
     folded,
     parts,
-    single_thread,
     standardised,
 )
 from neocog.probing.losses import AnyClasses, minimiser
+from neocog.runtime import single_thread
 
 NEAR = 1e-6  # of the objective, from its least: what a rare class adds is small
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import UserError
 from neocog.inference.network import Floats, Head
+from neocog.probing.choose import dealt
 from neocog.probing.logistic import GRID, folded, solve_path, standardised
 from neocog.progress import Advance
 from neocog.retrieval.space import Doubles, Indices
@@ -80,19 +81,7 @@ def folds_of(labels: Indices, contents: Indices, seed: int) -> Indices:
     A class with fewer different contents than folds gets -1: its pictures are always learned from. The deal follows
     from the contents and the seed, not from the order of the pictures.
     """
-    order = np.lexsort((labels, contents))
-    first = order[
-        np.append(True, np.diff(contents[order]) > 0)
-    ]  # of each content the copy with the lowest label
-    rng = np.random.default_rng(seed)
-    fold = np.full(int(contents.max(initial=-1)) + 1, TRAINED)
-    dealt = 0
-    for label in np.unique(labels):
-        members = rng.permutation(contents[first[labels[first] == label]])
-        if len(members) >= FOLDS:
-            fold[members] = (dealt + np.arange(len(members))) % FOLDS
-            dealt += len(members)
-    return np.asarray(fold[contents], np.int64)
+    return dealt(labels, FOLDS, seed, contents, least=FOLDS)
 
 
 def _heads(features: Floats, labels: Indices, classes: int) -> dict[float, Head]:

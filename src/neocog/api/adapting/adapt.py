@@ -10,13 +10,14 @@ from neocog import files
 from neocog.api.adapting.draws import splits
 from neocog.api.adapting.judged import outcomes
 from neocog.api.adapting.norms import with_adapted_norms
-from neocog.api.adapting.options import AdaptOptions, asked
+from neocog.api.adapting.options import AdaptOptions, asked, names
 from neocog.api.adapting.pair import paired, with_column
 from neocog.api.adapting.places import Place, beside, places_of
 from neocog.api.adapting.result import FIGURES, Adaptation
 from neocog.api.alone import demand_alone
 from neocog.api.embedding.classical import is_classical
 from neocog.api.embedding.features import Embedded, embedded, opened
+from neocog.api.keywords import demand_known
 from neocog.progress import Progress, Silent
 
 OWN = ("domains", "beside", "labels_per_class", "source_per_class", "splits", "seed", "methods", "behind")
@@ -38,6 +39,7 @@ def adapt(
     `source` and `target` are files of features themselves. Classes are matched by name. With `output` a page and the
     figures are written into that folder.
     """
+    demand_known("adapt", options, AdaptOptions.__annotations__)
     demand_alone("adapt")
     told, what = progress or Silent(), asked(options)
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
@@ -47,7 +49,7 @@ def adapt(
     for path, reason in skipped:
         told.say(f"skipped {path}: {reason}")
     pair = paired(*found)
-    for name in options.get("beside", ()):
+    for name in names(options.get("beside")):
         further, _ = _both(beside(places, name), told)
         pair = with_column(pair, name, *further)
     for note in pair.notes:
@@ -87,5 +89,6 @@ def _both(
 def _of_features(options: AdaptOptions) -> dict[str, Any]:
     """What `embedded` takes of them, under its names."""
     given = {name: value for name, value in options.items() if name not in OWN}
+    given["layers"] = names(options.get("layers"))
     trusted = given.pop("trust_model", None)
     return given if trusted is None else given | {"model": trusted}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.adaptation.domains import Domains
 from neocog.api.adapting.options import Asked
-from neocog.api.adapting.pair import Domain, Pair
+from neocog.api.adapting.pair import Domain, Pair, listed
 from neocog.errors import UserError
 from neocog.probing.splits import Draw, drawn
 
@@ -28,7 +28,9 @@ class Split:
     labelled: Rows
     """of the target"""
     judged: Rows
-    """of the target: all others whose label is known"""
+    """of the target: all others whose label is known, but those of a labelled one's group"""
+    kin: Rows
+    """of the target: pictures of a labelled one's group, which would be easier to judge than new ones"""
     seen: Rows
     """of the target: the labelled ones, then unlabelled ones, those that are judged among them"""
 
@@ -57,15 +59,15 @@ def splits(pair: Pair, asked: Asked) -> tuple[Split, ...]:
             "give labels to some of them"
         )
     if not asked.labels_per_class:
-        targets = [(known[:0], known)] * asked.splits
+        targets = [(known[:0], known, known[:0])] * asked.splits
     else:
         _demand_labels(pair, asked.labels_per_class)
         draw = Draw(per_class=asked.labels_per_class, splits=asked.splits, seed=asked.seed)
         found = drawn(pair.target.labels[known], pair.target.hashes[known], pair.classes, draw)
-        targets = [(known[one.train], known[one.judge]) for one in found]
+        targets = [(known[one.train], *_apart(pair, known[one.train], known[one.judge])) for one in found]
     return tuple(
-        Split(source.train, labelled, judged, _seen(pair.target, labelled, [asked.seed, i]))
-        for i, (source, (labelled, judged)) in enumerate(zip(sources, targets, strict=True))
+        Split(source.train, *target, _seen(pair.target, target[0], [asked.seed, i]))
+        for i, (source, target) in enumerate(zip(sources, targets, strict=True))
     )
 
 
@@ -74,6 +76,20 @@ def per_class_of_source(pair: Pair, asked: Asked) -> int:
     if asked.source_per_class:
         return asked.source_per_class
     return MANY if pair.source.per_class(len(pair.classes)).min() >= MANY else FEW
+
+
+def _apart(pair: Pair, labelled: Rows, others: Rows) -> tuple[Rows, Rows]:
+    """Those that judge, and those whose group a labelled picture is of. UserError where a class keeps no judge."""
+    groups = pair.target.groups
+    kin = (groups[others] != "") & np.isin(groups[others], groups[labelled])
+    judged = others[~kin]
+    without = np.setdiff1d(np.arange(len(pair.classes)), pair.target.labels[judged])
+    if len(without):
+        raise UserError(
+            "pictures of a labelled one's group do not judge, so each class of the target needs a group without "
+            f"labels, got none of {listed([pair.classes[k] for k in without])}; ask for fewer with --labels-per-class"
+        )
+    return judged, others[kin]
 
 
 def _seen(target: Domain, labelled: Rows, seed: list[int]) -> Rows:

@@ -12,6 +12,8 @@ from neocog.api.adapting.draws import Split
 from neocog.api.adapting.options import ADABN, Asked, Row
 from neocog.api.adapting.pair import Pair
 from neocog.evaluation.metrics import by_class, confusion_matrix
+from neocog.evaluation.paired import Right
+from neocog.inference.layer_features import LAST
 from neocog.probing.kinds import KINDS, Fitted, Kind
 from neocog.progress import Progress
 
@@ -28,6 +30,13 @@ class Outcome:
     balanced: tuple[float, ...]
     """mean per-class accuracy on the target's judged pictures"""
     top1: tuple[float, ...]
+    right: tuple[Right, ...]
+    """of each draw, whether each judged picture is named rightly"""
+
+    @property
+    def name(self) -> str:
+        """The row, and the layer where it is not what the last one reads."""
+        return self.row.name if self.layer == LAST else f"{self.row.name} on {self.layer}"
 
     @property
     def mean(self) -> float:
@@ -78,7 +87,8 @@ def outcomes(
                         _judge(fitted(row, where, split, layer, asked.seed + i), where, split, layer)
                     )
                     advance(1)
-                yield Outcome(row, layer, tuple(b for b, _ in found), tuple(t for _, t in found))
+                balanced, right = zip(*found, strict=True)
+                yield Outcome(row, layer, balanced, tuple(float(each.mean()) for each in right), right)
 
 
 def fitted(row: Row, pair: Pair, split: Split, layer: str, seed: int) -> Fitted:
@@ -93,9 +103,9 @@ def kind_of(row: Row) -> Kind:
     return NEAREST if row.kind == NEAREST.name else KINDS[row.kind]
 
 
-def _judge(found: Fitted, pair: Pair, split: Split, layer: str) -> tuple[float, float]:
-    """Mean per-class accuracy and accuracy."""
+def _judge(found: Fitted, pair: Pair, split: Split, layer: str) -> tuple[float, Right]:
+    """Mean per-class accuracy, and whether each judged picture is named rightly."""
     truth = pair.target.labels[split.judged]
     said = found.predict(pair.target.features[layer][split.judged])
     confusion = confusion_matrix(said, truth, len(pair.classes))
-    return by_class(confusion)[0], float((said == truth).mean())
+    return by_class(confusion)[0], said == truth

@@ -13,11 +13,11 @@ import numpy as np
 from neocog.api.adapting.options import ADABN, Asked
 from neocog.api.adapting.pair import Domain, Pair
 from neocog.api.adapting.places import Place
-from neocog.api.embedding.features import opened, part_of
+from neocog.api.embedding.features import opened
 from neocog.api.embedding.sources import ready
 from neocog.api.embedding.ways import Frozen
-from neocog.data.dataset import Dataset
 from neocog.data.preprocess import Preprocess
+from neocog.data.samples import Samples
 from neocog.errors import Unreadable, UserError
 from neocog.inference.feature_files import is_features_file
 from neocog.inference.layer_features import LAST, gather
@@ -62,25 +62,25 @@ class NoNorms(UserError):
 
 
 def _adapted(place: Place, seed: int, domain: Domain, told: Progress) -> dict[str, Floats]:
-    """The features of the domain's pictures, in its order."""
+    """The features of the domain's pictures, in its order; statistics are those of the same pictures.
+
+    They are of no use to another pair of domains, so the user's cache does not keep them.
+    """
     if place.data is None or not _is_network(place):
         raise NoNorms(f"{place.features} is no network whose batch norms could be adapted")
     options: Any = place.options
     whole = opened(place.data, told, options)
-    dataset = part_of(whole, told, options)
-    change = Adapting(dataset, seed, tuple(options.get("layers", ())) not in ((), (LAST,)))
+    change = Adapting(domain.samples, seed, tuple(options.get("layers", ())) not in ((), (LAST,)))
     way = ready(place.features, whole, told, options, change).way
-    found = gather(dataset.samples, way, told, cached=options.get("cache", True))
-    rows = {found.hashes[i].tobytes(): i for i in range(len(found.hashes))}
-    order = np.array([rows[content.tobytes()] for content in domain.hashes])
-    return {layer: x[order].astype(np.float32) for layer, x in found.features.items()}
+    found = gather(domain.samples, way, told, cached=False)
+    return {layer: x.astype(np.float32) for layer, x in found.features.items()}
 
 
 @dataclass(frozen=True)
 class Adapting:
     """A network -> the same with its batch norms' statistics measured on pictures of a domain."""
 
-    dataset: Dataset
+    samples: Samples
     seed: int
     layers: bool
     """whether inner layers are read, so that it is the whole network that is adapted"""
@@ -105,14 +105,14 @@ class Adapting:
         """Drawn pictures as the network reads them, (batch, channels, height, width); none of one picture alone."""
         import torch
 
-        order = np.random.default_rng(self.seed).permutation(len(self.dataset))[:PICTURES]
+        order = np.random.default_rng(self.seed).permutation(len(self.samples))[:PICTURES]
         mean, std = (
             torch.tensor(numbers).view(-1, 1, 1) * 255 for numbers in (preprocess.mean, preprocess.std)
         )
         pixels = []
         for i in order:
             try:
-                pixels.append(preprocess(self.dataset.samples.read(int(i))))
+                pixels.append(preprocess(self.samples.read(int(i))))
             except Unreadable:
                 continue
         for batch in np.array_split(np.stack(pixels), max(1, len(pixels) // BATCH)):

@@ -24,13 +24,15 @@ NAMES = {
     ADABN: "Li et al. (2017)",
 }
 """rows of the table by method, as the lecture names them"""
+OWN = ("S", "T", "ST", "mmdt")
+"""methods whose classifiers are given"""
 KIND_NAMES = {"logreg": "Logistic Reg.", "svm": "SVM"}
 
 
 class FeatureOptions(ReadingOptions, total=False):
     """What is said of the features; `embed` explains each."""
 
-    layers: Sequence[str]
+    layers: str | Sequence[str]
     pooling: str
     views: str
     weights: str | Path | None
@@ -43,6 +45,7 @@ class FeatureOptions(ReadingOptions, total=False):
     device: str
     cache: bool
     part: str | None
+    strict: bool
 
 
 class AdaptOptions(FeatureOptions, total=False):
@@ -57,11 +60,11 @@ class AdaptOptions(FeatureOptions, total=False):
     splits: int
     """how often is drawn, 5 times if not given"""
     seed: int
-    methods: Sequence[str]
+    methods: str | Sequence[str]
     """of `adaptation.methods.METHODS` and adabn; all if not given"""
-    beside: Sequence[str]
+    beside: str | Sequence[str]
     """classical methods, `classical:NAME`, each a further column of the table"""
-    behind: str
+    behind: str | None
     """of `probing.kinds.KINDS`, the classifier behind a method; svm if not given"""
 
 
@@ -92,12 +95,16 @@ class Asked:
                 raise UserError(f"{name} must be 1 or more, got {value}")
 
 
+def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names one by one, each once: `"a,b"`, `["a", "b"]` and `["a,b"]` are the same."""
+    several = [given] if isinstance(given, str) else given or ()
+    each = (name.strip() for one in several for name in one.split(","))
+    return tuple(dict.fromkeys(name for name in each if name))
+
+
 def asked(options: AdaptOptions) -> Asked:
     """What was asked, as the verb works with it; UserError for what makes no sense."""
-    behind = options.get("behind", BEHIND)
-    if behind not in KINDS:
-        raise unknown("classifier", behind, KINDS)
-    named = tuple(options.get("methods", ()))
+    named = names(options.get("methods"))
     for name in named:
         if name not in (*METHODS, ADABN):
             raise unknown("method of adaptation", name, (*METHODS, ADABN))
@@ -109,6 +116,7 @@ def asked(options: AdaptOptions) -> Asked:
             f"{', '.join(without)} learns from labels of the target, but none are given; "
             "ask for --labels-per-class 1 or more, or leave it out"
         )
+    behind = _behind(options.get("behind"), [name for name in chosen if name not in without])
     return Asked(
         labels_per_class=labels,
         source_per_class=options.get("source_per_class"),
@@ -117,6 +125,20 @@ def asked(options: AdaptOptions) -> Asked:
         rows=tuple(row for name in chosen if name not in without for row in _rows(name, behind)),
         explicit=bool(named),
     )
+
+
+def _behind(given: str | None, methods: Sequence[str]) -> str:
+    """The classifier behind the methods. UserError for an unknown one, and where it would stand behind none."""
+    if given is None:
+        return BEHIND
+    if given not in KINDS:
+        raise unknown("classifier", given, KINDS)
+    if all(method in OWN for method in methods):
+        raise UserError(
+            f"a classifier stands behind a method that maps features, but {', '.join(methods)} have their own, got "
+            f"behind {given}; leave it out, or ask for another method, as coral"
+        )
+    return given
 
 
 def _rows(method: str, behind: str) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neocog.api.adapting.clouds import Cloud, Maps, clouds
+from neocog.api.adapting.compared import PLAIN, best_of
 from neocog.api.adapting.judged import Outcome, fitted
 from neocog.api.adapting.options import ADABN
 from neocog.draw.adapting import AdaptPage, Cell, Line
@@ -22,8 +23,8 @@ def page_of(found: Adaptation) -> AdaptPage:
         model=pair.origin.model,
         source=pair.source.name,
         target=pair.target.name,
-        said=f"{100 * best.mean:.1f} % right in the target",
-        detail=f"{best.row.name}{_of(best.layer, 'on')}{_compared(found)}",
+        said=f"{100 * best.mean:.1f} % mean per-class accuracy",
+        detail=f"in {pair.target.name}: {best.name}{_beside(found)}",
         columns=found.layers,
         lines=_lines(found),
         plots=plots,
@@ -40,17 +41,20 @@ def page_of(found: Adaptation) -> AdaptPage:
     )
 
 
-def _of(layer: str, word: str = "of") -> str:
+def _of(layer: str) -> str:
     """Nothing where it is what the last layer reads, which goes without saying."""
-    return "" if layer == LAST else f" {word} {layer}"
+    return "" if layer == LAST else f" of {layer}"
 
 
-def _compared(found: Adaptation) -> str:
-    """Beside the best classifier that knows the source alone."""
-    plain = [each for each in found.outcomes if each.row.method == "S" and each.layer == found.best.layer]
-    if not plain or found.best.row.method == "S":
+def _beside(found: Adaptation) -> str:
+    """The best that does without adaptation; where that is the best of all, the best that adapts."""
+    if not found.comparison:
         return ""
-    return f"; without adaptation {100 * max(each.mean for each in plain):.1f} %"
+    plain = found.best.row.method in PLAIN
+    other = best_of(each for each in found.outcomes if (each.row.method in PLAIN) != plain)
+    words = "with" if plain else "without"
+    verdict = "not distinguishable" if found.comparison.equal else f"p = {found.comparison.p:.2g}"
+    return f"; the best {words} adaptation, {other.name}: {100 * other.mean:.1f} %, {verdict}"
 
 
 def _lines(found: Adaptation) -> tuple[Line, ...]:
@@ -62,7 +66,7 @@ def _lines(found: Adaptation) -> tuple[Line, ...]:
         cells = tuple(
             Cell(str(one), one.mean == tops[one.layer]) if one else Cell("\N{EN DASH}") for one in across
         )
-        mine = each.row.method if each.row.method in ("S", "T", "ST") else "adapted"
+        mine = each.row.method if each.row.method in PLAIN else "adapted"
         words = each.what if mine == "adapted" else ""
         lines.append(
             Line(
@@ -79,7 +83,7 @@ def _lines(found: Adaptation) -> tuple[Line, ...]:
 
 def _plots(found: Adaptation) -> tuple[tuple[str, ...], str]:
     """Both domains on the best layer of the best method that maps them; just as they are where none does."""
-    mapped = [each for each in found.outcomes if each.row.method not in ("S", "T", "ST", ADABN)]
+    mapped = [each for each in found.outcomes if each.row.method not in (*PLAIN, ADABN)]
     best = max(mapped, key=lambda each: each.mean, default=None)
     maps = _maps(found, best) if best else None
     layer = best.layer if best else found.layers[0]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neocog.api.embedding.features import Embedded, Origin
 from neocog.data.dataset import UNLABELLED
+from neocog.data.samples import Samples, Subset
 from neocog.draw.text import count
 from neocog.errors import UserError
 from neocog.inference.network import Floats
@@ -29,6 +30,10 @@ class Domain:
     """places in the pair's classes; -1 where it is not known"""
     hashes: NDArray[np.uint8]
     """(n, 32)"""
+    groups: NDArray[np.str_]
+    """(n,): pictures of one object or person share theirs; one whose group is empty stands alone"""
+    samples: Samples
+    """the pictures themselves"""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,6 +44,8 @@ class Domain:
             {layer: x[rows] for layer, x in self.features.items()},
             self.labels[rows],
             self.hashes[rows],
+            self.groups[rows],
+            Subset(self.samples, np.flatnonzero(rows)),
         )
 
     def per_class(self, classes: int) -> Labels:
@@ -87,7 +94,7 @@ def paired(source: Embedded, target: Embedded) -> Pair:
     )
     for name, names in zip(("source", "target"), only, strict=True):
         if names:
-            notes.append(f"Left out of the {name}: {_listed(names)}, which the other domain lacks.")
+            notes.append(f"Left out of the {name}: {listed(names)}, which the other domain lacks.")
     return Pair(one, other, classes, source.origin, (only[0], only[1]), tuple(notes))
 
 
@@ -96,7 +103,7 @@ def _demand_every_class(source: Domain, classes: tuple[str, ...], why: str) -> N
     empty = [name for i, name in enumerate(classes) if not (source.labels == i).any()]
     if empty:
         raise UserError(
-            f"each class needs pictures of the source, got none of {_listed(empty)} ({why}); give other pictures"
+            f"each class needs pictures of the source, got none of {listed(empty)} ({why}); give other pictures"
         )
 
 
@@ -124,7 +131,7 @@ def _common(source: Embedded, target: Embedded) -> tuple[str, ...]:
         found = f"only {common[0]}" if common else "none"
         raise UserError(
             f"the domains must share two classes or more by name, got {found}: the source has "
-            f"{_listed(source.dataset.classes)}, the target {_listed(target.dataset.classes)}; name them alike"
+            f"{listed(source.dataset.classes)}, the target {listed(target.dataset.classes)}; name them alike"
         )
     return common
 
@@ -134,13 +141,21 @@ def _domain(embedded: Embedded, classes: tuple[str, ...]) -> Domain:
     index = np.array([place.get(name, UNLABELLED) for name in embedded.dataset.classes], np.int64)
     labels = embedded.dataset.labels
     places = np.where(labels == UNLABELLED, UNLABELLED, index[np.maximum(labels, 0)])
-    return Domain(embedded.dataset.name, embedded.features, places, embedded.hashes)
+    groups = embedded.dataset.columns.get("group", np.full(len(labels), ""))
+    return Domain(
+        embedded.dataset.name,
+        embedded.features,
+        places,
+        embedded.hashes,
+        np.asarray(groups).astype(str),
+        embedded.dataset.samples,
+    )
 
 
 def _keys(domain: Domain) -> NDArray[np.void]:
     return np.ascontiguousarray(domain.hashes).view(np.dtype((np.void, 32)))[:, 0]
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

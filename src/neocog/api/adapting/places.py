@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from neocog.inference.feature_files import is_features_file
 
 COLUMNS = ("domain", "group")
 """that tell domains of one data set apart: of Office-31, of a table (`group=COLUMN`)"""
-OF_PICTURES = (*ReadingOptions.__annotations__, "part", "cache")
+OF_PICTURES = (*ReadingOptions.__annotations__, "part", "cache", "strict")
 """options that any method heeds"""
 
 
@@ -83,7 +83,11 @@ def _domain(whole: Dataset, name: object) -> Dataset:
     rows = np.flatnonzero(values == str(name))
     if not len(rows):
         raise unknown("domain", str(name), np.unique(values).tolist())
-    return whole.select(rows, f"{whole.name}/{name}")
+    domain = whole.select(rows, f"{whole.name}/{name}")
+    if column != "group":
+        return domain
+    rest = {key: of_each for key, of_each in domain.columns.items() if key != column}
+    return replace(domain, columns=rest)  # what tells domains apart is no group within a domain
 
 
 def _reading(options: dict[str, Any]) -> ReadingOptions:

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from neocog import files
+from neocog.api.adapting.compared import best_of, compared
 from neocog.api.adapting.draws import Split, per_class_of_source
 from neocog.api.adapting.judged import Outcome
+from neocog.api.adapting.notes import notes_of
 from neocog.api.adapting.options import Asked
 from neocog.api.adapting.page import page_of
 from neocog.api.adapting.pair import Pair
+from neocog.api.probing.two_best import TwoBest
 from neocog.draw.adapting import AdaptPage, adapt_page
 from neocog.draw.table import Table
-from neocog.draw.text import count
 
 REPORT, FIGURES = "adaptation.html", "adaptation.json"
 
@@ -42,7 +44,12 @@ class Adaptation:
     @property
     def best(self) -> Outcome:
         """The highest mean; of equals the first."""
-        return max(self.outcomes, key=lambda outcome: outcome.mean)
+        return best_of(self.outcomes)
+
+    @cached_property
+    def comparison(self) -> TwoBest | None:
+        """The best row that adapts and the best of S, T and ST, which has the same labels, tested over the draws."""
+        return compared(self.pair, self.splits, self.outcomes)
 
     def outcome(self, row: str, layer: str | None = None) -> Outcome | None:
         """By the row's name and the layer, the first if not given; None where that row has no figure on the layer."""
@@ -60,7 +67,7 @@ class Adaptation:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader should know about these figures, in sentences."""
-        return (*_protocol(self), *self.pair.notes, *self.left_out, *_skipped(self.skipped))
+        return notes_of(self)
 
     def to_json(self) -> dict[str, Any]:
         pair, best = self.pair, self.best
@@ -77,6 +84,7 @@ class Adaptation:
             "judged": [len(split.judged) for split in self.splits],
             "rows": [_row(outcome) for outcome in self.outcomes],
             "best": {"row": best.row.name, "layer": best.layer},
+            "comparison": _compared(self.comparison) if self.comparison else None,
             "notes": list(self.notes()),
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
         }
@@ -117,31 +125,13 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _protocol(found: Adaptation) -> list[str]:
-    asked, split = found.asked, found.splits[0]
-    many = per_class_of_source(found.pair, asked)
-    said = [
-        f"Of each class of the source {many} pictures are labelled, or as many as there are: "
-        f"{count(len(split.source), 'picture')}."
-    ]
-    if asked.labels_per_class:
-        said.append(
-            f"Of each class of the target {asked.labels_per_class} pictures are labelled, all others with a label "
-            f"judge: {count(len(split.judged), 'picture')}."
-        )
-    else:
-        said.append(
-            "No picture of the target is labelled: the rows T and ST, Daumé's and Hoffman's, which need such labels, "
-            f"are absent; {count(len(split.judged), 'picture')} judge."
-        )
-    if len(found.splits) > 1:
-        said.append(f"{len(found.splits)} random draws; what follows ± is their standard deviation.")
-    said.append(
-        "The methods of Gong, Sun, Fernando, Chopra and Li see the target's pictures without labels while they adapt, "
-        "those that judge among them, as in the papers."
-    )
-    return said
-
-
-def _skipped(skipped: tuple[tuple[str, str], ...]) -> list[str]:
-    return [f"{count(len(skipped), 'picture')} could not be read: not counted."] if skipped else []
+def _compared(two: TwoBest) -> dict[str, Any]:
+    return {
+        "first": two.first,
+        "second": two.second,
+        "difference": two.difference,
+        "interval": list(two.interval),
+        "p": two.p,
+        "test": two.test,
+        "equal": two.equal,
+    }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import ceil, floor
-
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.classical.parts.boxes import window
 from neocog.data.decode import decode
 from neocog.data.samples import Picture, Samples
 
@@ -16,7 +15,7 @@ class Cut:
 
     def __init__(self, samples: Samples, boxes: NDArray[np.float64], times: float):
         """`boxes` (n, 4) are left, top, width, height, made `times` as wide and high around their middle; a picture
-        whose box is not known stays whole."""
+        stays whole whose box is not known, has no extent or lies outside of it."""
         self._samples, self._boxes, self._times = samples, boxes, times
 
     def __len__(self) -> int:
@@ -27,22 +26,8 @@ class Cut:
 
     def read(self, index: int) -> Picture:
         image = decode(self._samples.read(index), 3).image
-        if np.isnan(self._boxes[index]).any():
+        found = window(self._boxes[index], (image.height, image.width), self._times)
+        if found is None:
             return image
-        return image.crop(enlarged(self._boxes[index], self._times, image.size))
-
-
-def enlarged(box: NDArray[np.float64], times: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of `box` made larger around its middle, as far as a picture (width, height) goes.
-
-    Whole pixels that hold it, one at least.
-    """
-    left, top, width, height = box.tolist()
-    across = _side(left + width / 2, times * width / 2, size[0])
-    down = _side(top + height / 2, times * height / 2, size[1])
-    return across[0], down[0], across[1], down[1]
-
-
-def _side(middle: float, half: float, length: int) -> tuple[int, int]:
-    low = min(max(floor(middle - half), 0), length - 1)
-    return low, max(min(ceil(middle + half), length), low + 1)
+        top, bottom, left, right = found
+        return image.crop((left, top, right, bottom))

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from neocog.api.probing.options import Asked
 from neocog.data.dataset import Dataset
+from neocog.data.divide import units_of
 from neocog.data.reading import Reading
 from neocog.data.samples import Joined
 from neocog.data.source import open_dataset
 from neocog.data.split import grouped, stratified
 from neocog.errors import UserError
-from neocog.probing.choose import last_of_each_class
+from neocog.probing.choose import dealt, last_of_each_class, whole_units
 from neocog.probing.protocols import Protocol
 from neocog.probing.splits import Division, Rows, drawn
 
@@ -30,16 +31,22 @@ class Divided:
     words: str
     """how they were made"""
     folds: int
+    units: NDArray[np.int64]
+    """(n,), the number of what no picture may be parted from: its copies, and its group where the data have such"""
     validation: int | None = None
     """rows of each class that choose; None for cross-validation"""
     chooses: NDArray[np.bool_] | None = None
     """(n,), rows of a part that chooses"""
 
-    def folds_of(self, train: Rows, labels: NDArray[np.int64]) -> int | NDArray[np.int64]:
-        """How many folds, or the fold of each of the rows `train`, -1 for one that always trains."""
+    def folds_of(self, train: Rows, labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+        """The fold of each of the rows `train`, -1 for one that always trains; copies and groups are never parted."""
+        _, first, number = np.unique(self.units[train], return_index=True, return_inverse=True)
+        units = np.argsort(np.argsort(first))[number]  # by their first rows, which contents put in order
         if self.chooses is not None:
-            return np.where(self.chooses[train], 0, -1)
-        return self.folds if self.validation is None else last_of_each_class(labels[train], self.validation)
+            return whole_units(np.where(self.chooses[train], 0, -1), units)
+        if self.validation is not None:
+            return whole_units(last_of_each_class(labels[train], self.validation), units)
+        return dealt(labels[train], self.folds, seed, units)
 
     @property
     def choosing(self) -> str:
@@ -54,7 +61,9 @@ class Divided:
 def divided(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked) -> Divided:
     """The divisions of `dataset` with content `hashes` (n, 32), of which each picture has a label."""
     protocol = asked.protocol
-    made = Divided((), "", asked.folds, protocol.validation if protocol else None)
+    made = Divided(
+        (), "", asked.folds, units_of(hashes, _groups(dataset)), protocol.validation if protocol else None
+    )
     if protocol:
         _demand_data(dataset, protocol)
     if PUBLISHED.format(1) in dataset.columns:
@@ -156,14 +165,20 @@ def _draw_in_words(asked: Asked, judges: str) -> str:
 
 def _share(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, split: int) -> Division:
     """A share of each class is held out; a group stays on one side."""
-    groups, seed = dataset.columns.get("group"), asked.seed + split
-    if groups is None:
-        held = stratified(dataset.labels, hashes, asked.val_fraction, seed)
+    groups, seed = _groups(dataset), asked.seed + split
+    if groups:
+        held = grouped(dataset.labels, hashes, groups[0], asked.val_fraction, seed)
     else:
-        held = grouped(dataset.labels, hashes, np.asarray(groups).astype(str), asked.val_fraction, seed)
+        held = stratified(dataset.labels, hashes, asked.val_fraction, seed)
     if not held.any():
         raise UserError("there must be a picture left to judge by; give each class two pictures or more")
     return Division(_ordered(~held, hashes), np.flatnonzero(held))
+
+
+def _groups(dataset: Dataset) -> tuple[NDArray[np.str_], ...]:
+    """The column `group`, where the data have it."""
+    groups = dataset.columns.get("group")
+    return () if groups is None else (np.asarray(groups).astype(str),)
 
 
 def _ordered(chosen: NDArray[np.bool_], hashes: NDArray[np.uint8]) -> Rows:

@@ -16,15 +16,14 @@ from neocog.api.probing.options import Asked
 from neocog.evaluation.intervals import Interval, wilson
 from neocog.evaluation.metrics import by_class, confusion_matrix
 from neocog.evaluation.paired import Right
+from neocog.inference.layer_features import LAST
 from neocog.inference.network import Floats
 from neocog.probing.choose import Chosen, fit_best
 from neocog.probing.kinds import KINDS
-from neocog.probing.logistic import single_thread
 from neocog.probing.splits import first_of_each
 from neocog.progress import Progress
 
 Labels = NDArray[np.int64]
-LAST = "features"  # the layer's name where none was asked for: what the last one reads
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ def measure(
         return _run(kind, features[layer], labels, classes, (divided, shots, split), asked)
 
     pool = ThreadPoolExecutor(runtime.threads())
-    with single_thread(), told.step("classifiers", len(todo) * len(splits)) as advance:
+    with runtime.single_thread(), told.step("classifiers", len(todo) * len(splits)) as advance:
         try:
             runs = pool.map(lambda pair: run(*pair), product(todo, splits))
             for layer, kind, shots in todo:
@@ -133,7 +132,7 @@ def _run(
         labels[train],
         classes,
         asked.seed + split,
-        folds=divided.folds_of(train, labels),
+        folds=divided.folds_of(train, labels, asked.seed + split),
         scale=asked.scale,
     )
     truth = labels[division.judge]

@@ -15,22 +15,33 @@ from neocog.draw.trends import Trend, trends
 
 def page_of(result: Probe) -> ProbePage:
     """Everything about `result`."""
-    best, two = result.best, result.two_best
     columns, lines = _table(result)
+    said, detail = _headline(result)
     return ProbePage(
         name=result.data,
         model=result.model,
-        said=f"{best.name}{',' if best.shots else ''} is {'fitted' if not two else 'ahead' if two.equal else 'best'}",
-        detail=f"{in_percent(best, result.figure)} % {WORDS[result.figure]}",
+        said=said,
+        detail=f"{detail} {WORDS[result.figure]}",
         heading=result.heading,
         columns=columns,
         lines=lines,
-        verdict=two.verdict if two else "",
+        verdict=result.two_best.verdict if result.two_best else "",
         how=result.how,
         chosen=tuple((one.name, strengths_in_words(one)) for one in result.measured),
         plots=tuple(plot for plot in (_curve(result), _by_layer(result)) if plot),
         card=_card(result),
     )
+
+
+def _headline(result: Probe) -> tuple[str, str]:
+    """What came out, and its figures: nobody is called better whom the test does not call so."""
+    best, two = result.best, result.two_best
+    figure = f"{in_percent(best, result.figure)} %"
+    if two and two.equal:
+        return f"{two.first} and {two.second} are level", (
+            f"{figure} and {in_percent(result.ranked[1], result.figure)} %"
+        )
+    return f"{best.name}{',' if best.shots else ''} is {'best' if two else 'fitted'}", figure
 
 
 def _table(result: Probe) -> tuple[tuple[str, ...], tuple[Line, ...]]:

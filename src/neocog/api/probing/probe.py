@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.api.alone import demand_alone
 from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
+from neocog.api.keywords import demand_known
 from neocog.api.probing.boxes import Cut
 from neocog.api.probing.divisions import Divided, divided, with_published_splits
 from neocog.api.probing.layers import ALL, stages_of
@@ -46,6 +47,7 @@ def probe(
     says what may be asked: kinds of classifier, layers, how often and of how many pictures per class is learned, or the
     protocol of a paper. With `output` a page and the figures are written into that folder. Raises `UserError` in words.
     """
+    demand_known("probe", options, ProbeOptions.__annotations__)
     demand_alone("probe")
     told = progress or Silent()
     asked = asked_for(options)

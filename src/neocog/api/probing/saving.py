@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neocog import files
 from neocog.api import names
@@ -24,8 +23,8 @@ from neocog.errors import UserError
 from neocog.evaluation.calibration import fit_temperature
 from neocog.evaluation.metrics import score
 from neocog.inference.engines import choose
-from neocog.inference.network import Floats, Head, Network, softmax
-from neocog.probing.choose import dealt, fit_best
+from neocog.inference.network import Head, Network, softmax
+from neocog.probing.choose import fit_best, held_out
 from neocog.probing.kinds import KINDS
 from neocog.weights.digest import digest
 from neocog.weights.published import Tensors
@@ -80,7 +79,7 @@ def save_run(
     features, labels = found.features[best.layer], found.dataset.labels
     warmth = 1.0
     if best.kind not in PROBABLE:
-        warmth = _temperature(features[division.train], labels[division.train], best, result)
+        warmth = _temperature(found, best, result)
     head = Head(layer.weight / np.float32(warmth), layer.bias / np.float32(warmth))
     frozen = _frozen(source, found, options)
     scores = score(head.probabilities(features[division.judge]), labels[division.judge], result.classes)
@@ -101,15 +100,17 @@ def save_run(
     return best
 
 
-def _temperature(features: Floats, labels: NDArray[np.int64], best: Measured, result: Probe) -> float:
-    chosen, seed, classes = best.first, result.asked.seed, len(result.classes)
+def _temperature(found: Embedded, best: Measured, result: Probe) -> float:
+    chosen, seed, train = best.first, result.asked.seed, result.divided.divisions[0].train
+    features, labels = found.features[best.layer][train], found.dataset.labels[train]
     kind = replace(KINDS[best.kind], strengths=(chosen.strength,), usual=chosen.strength)
-    folds = dealt(labels, result.asked.folds, seed)
+    folds = result.divided.folds_of(train, found.dataset.labels, seed)
     said, truth = [], []
-    for fold in np.unique(folds[folds >= 0]):
-        held = folds == fold
-        found = fit_best(kind, features[~held], labels[~held], classes, seed, scale=result.asked.scale)
-        said.append(softmax(found.fitted.scores(features[held])))
+    for held in held_out(labels, folds):
+        rest = fit_best(
+            kind, features[~held], labels[~held], len(result.classes), seed, scale=result.asked.scale
+        )
+        said.append(softmax(rest.fitted.scores(features[held])))
         truth.append(labels[held])
     return fit_temperature(np.concatenate(said), np.concatenate(truth)) if said else 1.0
 

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.probing.measured import Measured
 from neocog.draw.text import points
 from neocog.evaluation.intervals import Interval
-from neocog.evaluation.paired import ALPHA, compared
-from neocog.probing.differences import over_splits
+from neocog.evaluation.paired import ALPHA, Paired, Right, compared
+from neocog.probing.differences import Difference, of_one_split, over_splits
 from neocog.probing.splits import Division
+
+
+class Judged(Protocol):
+    """What was judged on each split."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def right(self) -> tuple[Right, ...]:
+        """Of each split, whether each judging picture is named rightly."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +54,43 @@ class TwoBest:
 
 
 def two_best(
-    first: Measured,
-    second: Measured,
+    first: Judged,
+    second: Judged,
     divisions: Sequence[Division],
     labels: NDArray[np.int64],
     figure: str,
 ) -> TwoBest:
-    """Over several splits by splits and pictures; of one split by McNemar's test on its pictures."""
+    """Whether they differ in `figure`, by which they are ranked: over several splits by splits and pictures.
+
+    Of one split by McNemar's test where each picture counts the same, else by the permutation test that is McNemar's
+    with weights.
+    """
     if len(divisions) == 1:
-        pair = compared(first.right[0], second.right[0])
-        return TwoBest(
-            first.name, second.name, pair.difference, pair.interval, pair.p, "McNemar's test on top-1"
-        )
+        return _of_one_split(first, second, labels[divisions[0].judge], figure)
     shares = np.zeros((len(divisions), len(labels)))
     for split, division in enumerate(divisions):
-        won = first.right[split].astype(np.float64) - second.right[split]
-        shares[split, division.judge] = won * weights(labels[division.judge], figure)
+        counted = weights(labels[division.judge], figure)
+        shares[split, division.judge] = _won(first, second, split) * counted
     judges = np.unique(np.concatenate([division.judge for division in divisions]))
     found = over_splits(shares[:, judges])
-    test = "t-test over splits and pictures"
+    return _named(first, second, found, "t-test over splits and pictures")
+
+
+def _of_one_split(first: Judged, second: Judged, truth: NDArray[np.int64], figure: str) -> TwoBest:
+    if figure == "top1":
+        pair = compared(first.right[0], second.right[0])
+        return _named(first, second, pair, "McNemar's test on top-1")
+    found = of_one_split(_won(first, second, 0), weights(truth, figure))
+    return _named(first, second, found, "paired permutation test, each class counts the same")
+
+
+def _named(first: Judged, second: Judged, found: Difference | Paired, test: str) -> TwoBest:
     return TwoBest(first.name, second.name, found.difference, found.interval, found.p, test)
+
+
+def _won(first: Judged, second: Judged, split: int) -> NDArray[np.float64]:
+    """1 where the first alone is right about a judging picture, -1 where the second alone is, else 0."""
+    return first.right[split].astype(np.float64) - second.right[split]
 
 
 def weights(labels: NDArray[np.int64], figure: str) -> NDArray[np.float64]:

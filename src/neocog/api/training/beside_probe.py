@@ -51,7 +51,10 @@ class Verdict:
 
     def _kept(self) -> str:
         if self.kept == "trained":
-            return "" if self.trained >= self.probe else "; the fine-tuned weights are kept (--no-keep-probe)"
+            if self.trained < self.probe:
+                return "; the fine-tuned weights are kept (--no-keep-probe)"
+            equal = ", as of equals" if self.trained == self.probe else ""
+            return f"; the fine-tuned weights are kept{equal}"
         return "; the probe's weights are kept, chosen by these pictures (--no-keep-probe keeps the others)"
 
     def to_json(self) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Counts:
     batch: int
     epochs: int
     """of the recipe; as many are planned at most, or more where there are few pictures"""
+    probe: bool = True
+    """whether the probe is open, to be taken where fine-tuning would have too few steps"""
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,14 @@ def choice_for(left: float, speed: Speed, counts: Counts, epochs: int | None = N
 
 
 def fewest_epochs(kind: Kind, counts: Counts) -> int:
-    """Of fine-tuning, what is worth beginning; from random weights anything is, since there is no other way."""
+    """Of fine-tuning, what is worth beginning; from random weights anything is, since there is no other way.
+
+    Where the probe is not open, since fine-tuning was asked for, few steps are what few pictures give.
+    """
     if kind == "scratch":
         return 1
+    if not counts.probe:
+        return FEWEST_EPOCHS
     return max(FEWEST_EPOCHS, ceil(FEWEST_STEPS / ceil(counts.train / counts.batch)))
 
 

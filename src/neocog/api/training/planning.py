@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from neocog import runtime
 from neocog.api import names
+from neocog.api.keywords import demand_known
 from neocog.api.training.choosing import chosen
 from neocog.api.training.config import with_config
 from neocog.api.training.knobs import RecipeOptions
@@ -23,7 +24,7 @@ from neocog.data.builtin import fetched
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.reading import Reading, ReadingOptions, make_reading
 from neocog.data.source import open_dataset
-from neocog.errors import UserError, nearest
+from neocog.errors import UserError
 from neocog.progress import Advance, Progress
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ KNOWN = tuple(PlanOptions.__annotations__)
 def planned(data: object, model: str | None, options: PlanOptions, told: Timed) -> Plan:
     """The plan of a run, every choice of which is made."""
     began = monotonic()
-    _demand_known(options)
+    demand_known("train", options, KNOWN)
     base = with_config({"model": model, **options})
     given = base.asked
     val_fraction, weights = given.get("val_fraction", 0.2), given.get("weights")
@@ -94,15 +95,6 @@ def planned(data: object, model: str | None, options: PlanOptions, told: Timed) 
         compare_pixels=plan.compare_pixels or base.compare_pixels,
         **run,
     )
-
-
-def _demand_known(options: Iterable[str]) -> None:
-    """TypeError, as Python raises it, for a keyword that `train` does not have."""
-    for name in options:
-        if name not in KNOWN:
-            near = [known for known in KNOWN if known.startswith(name)] or nearest(name, KNOWN)
-            way = f"did you mean {', '.join(near[:3])}?" if near else "`neocog train --help-all` lists all"
-            raise TypeError(f"train() has no argument {name!r}; {way}")
 
 
 def _reading(given: Mapping[str, Any]) -> Reading:

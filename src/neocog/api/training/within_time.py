@@ -149,7 +149,7 @@ def _counts(dataset: Dataset, given: Mapping[str, Any], ways: Ways) -> Counts:
     recipe = next((r for way in ways.values() if (r := chosen(dataset, way).recipe)), None)
     train, held_out = expected_counts(dataset, given.get("val_fraction", 0.2))
     batch = getattr(recipe, "batch_size", 1) * getattr(recipe, "accumulate", 1)
-    return Counts(train, held_out, batch, getattr(recipe, "epochs", 1))
+    return Counts(train, held_out, batch, getattr(recipe, "epochs", 1), "probe" in ways)
 
 
 def _measured(kind: Kind, plan: Plan, known: Sequence[Speed], counts: Counts, left: float) -> list[Speed]:

@@ -16,9 +16,9 @@ from neocog.classical.jarrett.filters import WAYS, Floats
 from neocog.classical.jarrett.layers import WINDOW, Maps, filter_bank, normalise, pool
 from neocog.classical.jarrett.picture import prepared
 from neocog.classical.pictures import Picture, Pictures, described
-from neocog.classical.sampling import single_thread
 from neocog.classical.transformer import takes_pictures
 from neocog.errors import UserError, unknown
+from neocog.runtime import single_thread
 
 Bank = tuple[Maps, Maps]
 """kernels and gains"""

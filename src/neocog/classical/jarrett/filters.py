@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 
+from neocog.classical.descriptors import unit
 from neocog.classical.jarrett.sparse import predictive_sparse_decomposition
 from neocog.errors import UserError
 
 Floats = NDArray[np.float64]
 WHITENING = 0.1  # added to each variance: what is smaller is noise (Coates, Lee and Ng 2011)
-LEAST = 1e-8
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,6 @@ def gabor_wave(size: int, angle: float, length: float, phase: float) -> Floats:
     bell = np.exp(-0.5 * (along**2 + (across / 1.5) ** 2) / (0.4 * length) ** 2)
     wave = bell * np.cos(2 * pi * along / length + phase)
     return np.asarray((wave - bell * wave.sum() / bell.sum()).ravel())
-
-
-def unit(filters: Floats) -> Floats:
-    """Each of length 1; what is all zeros stays so."""
-    return np.asarray(filters / np.maximum(np.linalg.norm(filters, axis=1, keepdims=True), LEAST))
 
 
 WAYS = {

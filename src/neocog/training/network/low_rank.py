@@ -112,9 +112,10 @@ def _joins(name: str, layer: nn.Linear) -> bool:
 
 
 def _patterns(layers: dict[str, nn.Linear]) -> list[str]:
-    """By the last parts of their names, which are the same in every block; then the names."""
+    """All of a kind of module, then by the last parts of their names, the same in every block; then the names."""
+    kinds = dict.fromkeys(f"*.{name.split('.')[-2]}.*" for name in layers if name.count(".") > 1)
     ends = dict.fromkeys(_end(name) for name in layers)
-    return [*ends, *layers]
+    return [*kinds, *ends, *layers]
 
 
 def _end(name: str) -> str:

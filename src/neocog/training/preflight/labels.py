@@ -125,7 +125,7 @@ def flips_keep_meaning(subject: Subject) -> Iterator[Finding]:
     if names <= CHARACTERS or names <= DIGIT_WORDS:
         yield warning(
             f"the classes are digits or letters and {flag} mirrors half of their pictures: a 2, an R are none any "
-            "more, b becomes d; train without it"
+            f"more, b becomes d; train with --no-{flag}"
         )
     words = {name: re.split(r"[^a-z]+", name) for name in names}
     sides = ("left", "right") if augment.flip else ("up", "down")
@@ -133,5 +133,5 @@ def flips_keep_meaning(subject: Subject) -> Iterator[Finding]:
     if all(pair):
         yield warning(
             f"{flag} mirrors half of the pictures, which turns {pair[0]!r} into {pair[1]!r} but not its label; train "
-            "without it"
+            f"with --no-{flag}"
         )

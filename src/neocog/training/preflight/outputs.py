@@ -75,7 +75,10 @@ def logits_are_logits(subject: Subject, trial: Trial) -> Iterator[Finding]:
 
 
 def loss_starts_sensibly(subject: Subject, trial: Trial) -> Iterator[Finding]:
-    """Near what it is for a network that says nothing, log(classes) for cross-entropy."""
+    """Near what it is for a network that says nothing, log(classes) for cross-entropy, or below.
+
+    A last layer that was fitted on pictures as they are may be wrong, and sure, of what augmentation makes of them.
+    """
     loss = float(trial.loss.detach())
     if not torch.isfinite(trial.loss):
         yield error(f"the loss of the first batch is {loss}; labels or class weights are out of range")
@@ -85,7 +88,13 @@ def loss_starts_sensibly(subject: Subject, trial: Trial) -> Iterator[Finding]:
     silent = torch.zeros_like(trial.logits)
     targets = subject.sample.targets.to(silent.device)
     blank = float(subject.sample.criterion(silent, targets).mean())
-    if loss > 2 * blank + 2:
+    if loss > 2 * blank + 2 and subject.recipe.head_start:
+        yield warning(
+            f"the first loss is {loss:.3g}, where a network that has learned nothing has {blank:.3g}: the probe that "
+            "training begins with is fitted on the pictures as they are, and is often wrong where augmentation changes "
+            "them; take less of it (--no-flip, a larger --img-size), or --no-head-start"
+        )
+    elif loss > 2 * blank + 2:
         yield warning(
             f"the first loss is {loss:.3g}, where a network that has learned nothing should be near {blank:.3g}: it is "
             "sure of random answers; check the scale of the input and of the first weights"
