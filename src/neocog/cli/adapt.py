@@ -59,7 +59,7 @@ def adapt(
         ),
     ] = None,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
     trust_model: loading.Model = None,
     download: loading.Download = False,

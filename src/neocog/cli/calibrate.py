@@ -15,7 +15,7 @@ from neocog.cli.groups import with_groups
 def calibrate(
     run: Annotated[str, Argument(help="folder of a run, or runs/last")],
     data: reading.Data,
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
     trained: loading.Run = loading.RUN,
     as_json: loading.AsJson = False,

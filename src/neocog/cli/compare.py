@@ -25,7 +25,7 @@ def compare(
             metavar="DATA",
         ),
     ],
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     protocol: Annotated[str, Option(help="views of a picture, as for eval")] = "center",
     average: Annotated[str, Option(help="of the views: softmax or logits")] = "softmax",
     subset: Annotated[str | None, Option(help="only these classes as answers, as for eval")] = None,

@@ -23,7 +23,7 @@ def embed(
     ],
     wanted: features.Features = features.PLAIN,
     dtype: Annotated[str, Option(help="float32, or float16 for half the space")] = "float32",
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
     learn_from: features.LearnFrom = None,
     trained: loading.Trained = loading.TRAINED,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     data: reading.Data,
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     protocol: Annotated[
         str,
         Option(help="views of a picture: center, flip, 5-crop, 10-crop, dense, vgg-150, googlenet-144 .."),

@@ -75,7 +75,7 @@ def probe(
     save: Annotated[
         Path | None, Option(help="folder for the best linear classifier as a run, for predict and eval")
     ] = None,
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     learn_from: features.LearnFrom = None,
     trained: loading.Trained = loading.TRAINED,
     as_json: loading.AsJson = False,

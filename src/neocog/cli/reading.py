@@ -58,9 +58,11 @@ def options(
 
 @dataclass(frozen=True)
 class Labelled:
-    """How labelled data are read."""
+    """How labelled data are read, and which of them."""
 
     part: Part = None
+    split: Split = None
+    fold: Fold = None
     quarantine: Quarantine = None
     columns: Columns = ""
     classes: Classes = None
@@ -68,24 +70,11 @@ class Labelled:
 
     def options(self) -> dict[str, Any]:
         """As the verbs' functions take them."""
-        return {
-            "part": self.part,
-            **options(self.columns, self.classes, self.consensus, self.quarantine),
-        }
+        read = options(self.columns, self.classes, self.consensus, self.quarantine, self.split, self.fold)
+        return {"part": self.part, **read}
 
 
-@dataclass(frozen=True)
-class Divided(Labelled):
-    """The same of data that may have been divided before."""
-
-    split: Split = None
-    fold: Fold = None
-
-    def options(self) -> dict[str, Any]:
-        return {**super().options(), "split": self.split, "fold": self.fold}
-
-
-LABELLED, DIVIDED = Labelled(), Divided()
+LABELLED = Labelled()
 
 
 def whole_numbers(text: str, what: str) -> list[int]:

@@ -59,7 +59,7 @@ def retrieve(
     ] = None,
     wanted: features.Features = features.PLAIN,
     learn_from: features.LearnFrom = None,
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
     seed: Annotated[int, Option(help="of the folds behind --mislabels", hidden=True)] = 0,
     trained: loading.Trained = loading.TRAINED,

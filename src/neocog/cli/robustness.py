@@ -25,7 +25,7 @@ def robustness(
     severities: Annotated[str, Option(help="of 1 to 5, joined by commas")] = "1,2,3,4,5",
     seed: Annotated[int, Option(help="of the randomness in noise, snow, frost and so on")] = 0,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    pictures: reading.Divided = reading.DIVIDED,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
     trained: loading.Trained = loading.TRAINED,
     as_json: loading.AsJson = False,
