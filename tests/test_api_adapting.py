@@ -27,7 +27,9 @@ from neocog.errors import UserError
 from neocog.progress import Silent
 
 Floats = NDArray[np.float32]
-ORIGIN = Origin("net", "0" * 64, (), "mean", "center", {"size": [8, 8]}, "drawn by hand")
+ORIGIN = Origin(
+    "net", "", {"features": "0" * 64}, "mean", "center", {"size": [8, 8]}, "float32", "drawn by hand"
+)
 
 
 def domain(

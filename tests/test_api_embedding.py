@@ -404,7 +404,12 @@ def test_one_part_is_taken_where_that_is_asked_for(place: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": ["conv9"]}, "unknown layer 'conv9'; there are 0, 1, 2"),
+        ({"pooling": "avg"}, "unknown pooling 'avg'"),
+        ({"part": "train"}, "data has no parts, got --part train; leave it out to take all of it"),
+        (
+            {"layers": ["conv9"]},
+            "unknown layer 'conv9' of .*: any module is one; here there are 0, 3, features",
+        ),
         ({"layers": ["4"], "pooling": "gen"}, "unknown pooling 'gen'; did you mean gem"),
         ({"layers": ["4"], "pooling": "token"}, "token pooling needs tokens"),
         ({"views": "11-crop"}, "unknown views '11-crop'; did you mean"),
@@ -427,6 +432,12 @@ def test_a_network_that_gives_no_numbers_is_refused_in_the_pictures_name(place: 
 def test_names_that_are_nothing_are_refused(place: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown model 'alexnett'; did you mean alexnet"):
         embedded("alexnett", place / "data", Silent())
+    with pytest.raises(UserError, match=r"^nothere\.npz does not exist; give a file that neocog embed wrote"):
+        embedded("nothere.npz", None, Silent())
+    with pytest.raises(UserError, match=r"^nothere\.npz does not exist"):
+        embedded("nothere.npz", place / "data", Silent())
+    with pytest.raises(UserError, match="hog is no network .* did you mean classical:hog"):
+        embedded("hog", place / "data", Silent())
     with pytest.raises(UserError, match="is not a run"):
         embedded(tmp_path / "no" / "run", place / "data", Silent())
     with pytest.raises(UserError, match="is no file of features; give DATA"):
@@ -447,14 +458,23 @@ def test_the_report_says_what_there_is(place: Path) -> None:
     assert np.array_equal(report.read().features["4"], got(place, layers=["4"]).features["4"])
 
 
-def test_the_estimator_gives_a_layer_and_is_cloned_with_it(place: Path) -> None:
-    wanted = got(place, layers=["4"], pooling="max")
+@pytest.mark.parametrize("views", ["center", "flip"])
+def test_the_estimator_gives_a_layer_and_is_cloned_with_it(place: Path, views: str) -> None:
+    wanted = got(place, layers=["4"], pooling="max", views=views)
     paths = [wanted.dataset.samples.name(i) for i in range(16)]
     weights = place / "weights.pth"
     net, _ = net_and_inputs(place)
     torch.save(net.state_dict(), weights)
     model = ImageEmbedder(
-        f"{place / 'net.py'}:small", 12, None, "torch", str(weights), layer="4", pooling="max", cache=False
+        f"{place / 'net.py'}:small",
+        12,
+        None,
+        "torch",
+        str(weights),
+        layer="4",
+        pooling="max",
+        cache=False,
+        views=views,
     )
     assert clone(model).get_params() == model.get_params()
     np.testing.assert_allclose(clone(model).fit(paths).transform(paths), wanted.features["4"], rtol=1e-5)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.inference.tapping import Tap, Tapped
 from neocog.models import MODELS, build
-from neocog.models.layer_names import TABLES, find_layer, paper_names
+from neocog.models.layer_names import TABLES, find_layer, paper_names, stages
 
 
 def forward_2012(state: dict[str, Tensor], x: Tensor, k: float, pool_first: bool) -> dict[str, Tensor]:
@@ -113,6 +113,7 @@ def test_a_modules_own_output_is_had_by_saying_so() -> None:
         ("torchvision:vgg19", "pool1", "features.4"),
         ("vgg16", "fc7", "classifier.4"),
         ("resnet18", "conv5_x", "layer4"),
+        ("torchvision:resnet50", "conv1", "relu"),
         ("lenet5", "C3", "f3"),
         ("lenet5", "c3", "c3"),
     ],
@@ -142,10 +143,61 @@ def test_an_unknown_layer_is_answered_with_the_nearest_names() -> None:
         net = build("alexnet")
     with pytest.raises(UserError, match="unknown layer 'conv_5'; did you mean conv5"):
         find_layer(net, "alexnet", "conv_5")
-    with pytest.raises(UserError, match="unknown layer 'xyzzy'; there are conv1, pool1, conv2, .* more"):
+    with pytest.raises(
+        UserError,
+        match="unknown layer 'xyzzy' of alexnet: .*; here there are conv1, pool1, .* fc7, features$",
+    ):
         find_layer(net, "alexnet", "xyzzy")
+    with pytest.raises(UserError, match="unknown layer 'feature'; did you mean features"):
+        find_layer(net, "alexnet", "feature")
     with pytest.raises(UserError, match="unknown module 'fc6'"):
         find_layer(net, "alexnet", "module:fc6")
+
+
+def test_a_papers_name_of_other_networks_is_answered_with_these_and_the_stages_there_are() -> None:
+    with torch.device("meta"):
+        net = build("efficientnet_lite0")
+    nine = "conv_stem, blocks.0, blocks.1, blocks.2, blocks.3, blocks.4, blocks.5, blocks.6, conv_head"
+    for layer, networks in {
+        "fc6": "alexnet, alexnet_2012, caffenet, zfnet, zfnet_512, vgg16",
+        "F6": "lenet5, lenet5_modern",
+        "conv5_x": "resnet50",
+    }.items():
+        with pytest.raises(UserError) as refused:
+            find_layer(net, "efficientnet_lite0", layer)
+        assert str(refused.value) == (
+            f"unknown layer '{layer}' of efficientnet_lite0: {layer} is one of {networks}; "
+            f"here there are {nine}, features"
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("resnet18", "conv1", "conv5_x"),
+        ("alexnet", "conv1", "fc7"),
+        ("lenet5", "C1", "F6"),
+        ("lenet_caffe", "ip1", "ip1"),
+        ("efficientnet_lite0", "conv_stem", "conv_head"),
+    ],
+)
+def test_stages_end_before_the_last_layer(name: str, first: str, last: str) -> None:
+    with torch.device("meta"):
+        net = build(name)
+    found = stages(net, name)
+    assert (found[0], found[-1]) == (first, last)
+
+
+@torch.no_grad()
+def test_hes_first_convolution_is_what_the_pooling_behind_it_reads() -> None:
+    net, x = build("resnet18").eval(), torch.randn(2, 3, 64, 64)
+    state = net.state_dict()
+    names = ("running_mean", "running_var", "weight", "bias")
+    wanted = F.conv2d(x, state["conv1.weight"], stride=2, padding=3)
+    wanted = F.relu(F.batch_norm(wanted, *(state[f"bn1.{name}"] for name in names)))
+    tap = Tap("conv1", find_layer(net, "resnet18", "conv1").module, "flat")
+    torch.testing.assert_close(Tapped(net, (tap,), (3, 64, 64))(x), wanted.flatten(1), rtol=1e-4, atol=1e-4)
+    assert find_layer(net, "resnet18", "module:conv1").module == "conv1"
 
 
 def test_users_and_timms_networks_have_no_names_of_papers() -> None:

@@ -17,7 +17,7 @@ from neocog.api.embedding.ways import Asked, asked_of, of_backbone, way_of
 from neocog.api.networks import backbone_of
 from neocog.data.samples import as_samples
 from neocog.errors import UserError
-from neocog.inference.layer_features import CENTER, Way, gather
+from neocog.inference.layer_features import CENTER, MEAN, Way, gather
 from neocog.inference.network import Floats, Head
 from neocog.probing.logistic import fit_logistic
 from neocog.progress import Silent
@@ -113,8 +113,8 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
 
     `X` is a list of paths or PIL pictures, or an array (n, height, width[, channels]): uint8 as it is, other numbers
     are mapped to 0..255 from the range seen in `fit`. `model` as for `neocog train -m`, `img_size`, `resize_mode` and
-    `engine` as there; `layer`, `pooling` and `weights` as for `neocog embed`, without a layer what the last one reads.
-    With `cache` features are kept by content.
+    `engine` as there; `layer`, `pooling`, `views` and `weights` as for `neocog embed`, without a layer what the last
+    one reads. With `cache` features are kept by content.
     """
 
     def __init__(
@@ -125,8 +125,9 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
         engine: str = "auto",
         weights: str | Path | None = None,
         layer: str | None = None,
-        pooling: str = "mean",
+        pooling: str = MEAN,
         cache: bool = True,
+        views: str = CENTER,
     ):
         self.model = model
         self.img_size = img_size
@@ -136,6 +137,7 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
         self.layer = layer
         self.pooling = pooling
         self.cache = cache
+        self.views = views
 
     def fit(self, X: object, y: object = None) -> ImageEmbedder:
         """Set the network up; nothing is learned from `X`."""
@@ -153,7 +155,7 @@ class ImageEmbedder(TransformerMixin, _Frozen):  # type: ignore[misc]
 
     @property
     def _asked(self) -> Asked:
-        return asked_of(self.layer or (), self.pooling, CENTER)
+        return asked_of(self.layer or (), self.pooling, self.views)
 
     @property
     def _weights(self) -> Path | None:

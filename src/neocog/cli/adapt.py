@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from neocog.cli import loading, reading
+from neocog.cli import features, loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from neocog.api.adapting.result import Adaptation
 
 
+@with_groups
 def adapt(
     source: Annotated[str, Option(help="the labelled domain: DATA, or a file of features", metavar="DATA")],
     target: Annotated[str, Option(help="the domain to be right in, likewise", metavar="DATA")],
@@ -52,50 +54,18 @@ def adapt(
         str | None,
         Option(help="the classifier behind a method, a kind that probe knows; svm if not given", hidden=True),
     ] = None,
-    layers: Annotated[
-        list[str] | None,
-        Option(
-            "--layer",
-            "--layers",
-            metavar="NAME",
-            help="whose features: names, repeatable or joined by commas; what the last one reads if not given",
-        ),
-    ] = None,
+    wanted: features.Features = features.PLAIN,
     beside: Annotated[
         list[str] | None,
         Option(
             help="classical methods as further columns, as classical:surf-bow, repeatable or joined by commas"
         ),
     ] = None,
-    pooling: Annotated[str, Option(help="of a layer's positions, as for embed", hidden=True)] = "mean",
-    views: Annotated[str, Option(help="views of a picture, as for embed", hidden=True)] = "center",
-    weights: Annotated[Path | None, Option(help="a weight file for MODEL, as for embed", hidden=True)] = None,
-    img_size: Annotated[
-        int | None, Option(help="side of the picture that the network sees", hidden=True)
-    ] = None,
-    resize_mode: Annotated[
-        str | None, Option(help="crop, pad or squash pictures that are not square", hidden=True)
-    ] = None,
-    no_cache: Annotated[
-        bool,
-        Option("--no-cache", help="neither look features up nor keep them for the next time", hidden=True),
-    ] = False,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    part: reading.Part = None,
-    split: Annotated[
-        Path | None,
-        Option(help="manifest of data split, or a run: its split is taken again", hidden=True),
-    ] = None,
-    fold: reading.Fold = None,
-    strict: Annotated[
-        bool, Option("--strict", help="an unreadable picture is an error, not skipped", hidden=True)
-    ] = False,
+    pictures: reading.Labelled = reading.LABELLED,
+    strict: reading.Strict = False,
     trust_model: loading.Model = None,
     download: loading.Download = False,
-    quarantine: reading.Quarantine = None,
-    columns: reading.Columns = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
     decoding: loading.Decoding = None,
     engine: loading.Engine = "auto",
     device: loading.Device = "auto",
@@ -118,22 +88,15 @@ def adapt(
         methods=methods or (),
         behind=behind,
         beside=beside or (),
-        layers=layers or (),
-        pooling=pooling,
-        views=views,
-        weights=weights,
-        img_size=img_size,
-        resize_mode=resize_mode,
-        cache=not no_cache,
+        **wanted.options(),
         output=output,
-        part=part,
         strict=strict,
         trust_model=trust_model,
         download=download,
         decoding=decoding,
         engine=engine,
         device=device,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        **pictures.options(),
         progress=told,
     )
     _print(found, as_json, told)

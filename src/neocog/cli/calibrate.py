@@ -8,22 +8,16 @@ from typer import Argument
 
 from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 
+@with_groups
 def calibrate(
     run: Annotated[str, Argument(help="folder of a run, or runs/last")],
     data: reading.Data,
-    part: reading.Part = None,
-    split: reading.Split = None,
-    fold: reading.Fold = None,
-    model: loading.Model = None,
-    quarantine: reading.Quarantine = None,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
-    columns: reading.Columns = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
-    engine: loading.Engine = "auto",
-    device: loading.Device = "auto",
+    trained: loading.Run = loading.RUN,
     as_json: loading.AsJson = False,
 ) -> None:
     """Find out how sure a run may be, on labelled pictures that did not train, and store it in the run.
@@ -37,12 +31,9 @@ def calibrate(
     found = run_calibrate(
         run,
         data,
-        part=part,
-        model=model,
         strict=strict,
-        engine=engine,
-        device=device,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        **trained.options(),
+        **pictures.options(),
         progress=told,
     )
     if found.left_out:

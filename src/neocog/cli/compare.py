@@ -9,8 +9,10 @@ from typer import Argument, Option
 
 from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 
+@with_groups
 def compare(
     runs: Annotated[
         list[str], Argument(help="folders of runs, or pretrained models' names", metavar="RUN RUN...")
@@ -23,9 +25,7 @@ def compare(
             metavar="DATA",
         ),
     ],
-    part: reading.Part = None,
-    split: reading.Split = None,
-    fold: reading.Fold = None,
+    pictures: reading.Labelled = reading.LABELLED,
     protocol: Annotated[str, Option(help="views of a picture, as for eval")] = "center",
     average: Annotated[str, Option(help="of the views: softmax or logits")] = "softmax",
     subset: Annotated[str | None, Option(help="only these classes as answers, as for eval")] = None,
@@ -33,15 +33,9 @@ def compare(
         Path | None, Option(help="JSON file of the answers that are right, as for eval")
     ] = None,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    model: loading.Model = None,
     download: loading.Download = False,
-    quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
-    columns: reading.Columns = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
-    engine: loading.Engine = "auto",
-    device: loading.Device = "auto",
+    trained: loading.Run = loading.RUN,
     as_json: loading.AsJson = False,
 ) -> None:
     """Set classifiers beside each other on the same pictures: which is better, and whether that is chance."""
@@ -52,17 +46,14 @@ def compare(
         runs,
         data,
         output=output,
-        part=part,
         protocol=protocol,
         average=average,
         subset=subset,
         label_sets=label_sets,
-        model=model,
         download=download,
         strict=strict,
-        engine=engine,
-        device=device,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        **trained.options(),
+        **pictures.options(),
         progress=Console(),
     )
     if as_json:

@@ -9,18 +9,18 @@ from typer import Argument, Option
 
 from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from neocog.api.evaluating.scored import Scored
     from neocog.api.evaluating.scored_several import ScoredSeveral
 
 
+@with_groups
 def evaluate(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     data: reading.Data,
-    part: reading.Part = None,
-    split: reading.Split = None,
-    fold: reading.Fold = None,
+    pictures: reading.Labelled = reading.LABELLED,
     protocol: Annotated[
         str,
         Option(help="views of a picture: center, flip, 5-crop, 10-crop, dense, vgg-150, googlenet-144 .."),
@@ -44,16 +44,8 @@ def evaluate(
     exact: Annotated[
         bool, Option("--exact", help="score a run that decodes fast with every pixel decoded, too")
     ] = False,
-    model: loading.Model = None,
-    download: loading.Download = False,
-    quarantine: reading.Quarantine = None,
     strict: reading.Strict = False,
-    columns: reading.Columns = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
-    decoding: loading.Decoding = None,
-    engine: loading.Engine = "auto",
-    device: loading.Device = "auto",
+    trained: loading.Trained = loading.TRAINED,
     as_json: loading.AsJson = False,
 ) -> None:
     """Score a classifier, or several together, on labelled pictures; labels are matched by name."""
@@ -65,7 +57,6 @@ def evaluate(
     scored = run_evaluate(
         run,
         data,
-        part=part,
         protocol=protocol,
         average=average,
         ensemble=ensemble or (),
@@ -74,13 +65,9 @@ def evaluate(
         label_sets=label_sets,
         output=output,
         exact=exact,
-        model=model,
-        download=download,
         strict=strict,
-        decoding=decoding,
-        engine=engine,
-        device=device,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        **trained.options(),
+        **pictures.options(),
         progress=told,
     )
     if not runtime.speaks():

@@ -13,12 +13,19 @@ from typer.core import TyperCommand, TyperOption
 class Verb(TyperCommand):
     """A verb with `--help-all` before `--help`."""
 
+    common: tuple[str, ...] = ()
+    """arguments that --help shows, though they are hidden where the option is defined for several verbs"""
+    rare: tuple[str, ...] = ()
+    """arguments that only --help-all shows, though they are not hidden there"""
     panels: Mapping[str, tuple[str, ...]] = {}
     """headings of `--help-all`, and the names of the options under each; without any they are one list"""
 
     def __init__(self, *arguments: Any, **settings: Any):
         super().__init__(*arguments, **settings)
         self._help_all: Any = None
+        for option in self.params:
+            if isinstance(option, TyperOption):
+                option.hidden = option.name in self.rare or (option.hidden and option.name not in self.common)
 
     def get_params(self, ctx: Any) -> list[Any]:
         *own, asks_help = super().get_params(ctx)
@@ -33,6 +40,11 @@ class Verb(TyperCommand):
                 f"Show {more} more flags and exit." if more else "The same: these are all flags."
             )
         return [*own, self._help_all, asks_help]
+
+
+def verb(common: str = "", rare: str = "") -> type[Verb]:
+    """A verb with these of its arguments, separated by spaces, in `--help`, and those in `--help-all` alone."""
+    return type("Verb", (Verb,), {"common": tuple(common.split()), "rare": tuple(rare.split())})
 
 
 def with_help_all(app: typer.Typer) -> typer.Typer:

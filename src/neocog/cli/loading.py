@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 from typer import Option
 
@@ -19,3 +20,33 @@ Decoding = Annotated[
 Engine = Annotated[str, Option(help="auto, openvino or torch")]
 Device = Annotated[str, Option(help="auto, cpu, cuda or mps")]
 AsJson = Annotated[bool, Option("--json", help="print the figures as JSON")]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes."""
+
+    engine: Engine = "auto"
+    device: Device = "auto"
+
+    def options(self) -> dict[str, Any]:
+        """As the verbs' functions take them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Run(Machine):
+    """A run, and what computes its answers."""
+
+    model: Model = None
+
+
+@dataclass(frozen=True)
+class Trained(Run):
+    """A run or a published network."""
+
+    download: Download = False
+    decoding: Decoding = None
+
+
+RUN, TRAINED = Run(), Trained()

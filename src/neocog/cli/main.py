@@ -31,7 +31,7 @@ from neocog.cli import (
     verify,
 )
 from neocog.cli.console import Console, Told
-from neocog.cli.help_all import with_help_all
+from neocog.cli.help_all import verb, with_help_all
 from neocog.cli.train_panels import Train
 from neocog.errors import ToldElsewhere, UserError
 
@@ -50,11 +50,12 @@ app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("robustness")(robustness.robustness)
 app.command("calibrate")(calibrate.calibrate)
-app.command("adapt")(adapt.adapt)
+app.command("adapt", cls=verb(rare="weights split strict"))(adapt.adapt)
 app.command("predict")(predict.predict)
-app.command("embed")(embed.embed)
-app.command("probe")(probe.probe)
-app.command("retrieve")(retrieve.retrieve)
+embedding = verb(common="pooling views img_size resize_mode no_cache", rare="columns")
+app.command("embed", cls=embedding)(embed.embed)
+app.command("probe", cls=verb(rare="model quarantine"))(probe.probe)
+app.command("retrieve", cls=verb(rare="columns"))(retrieve.retrieve)
 app.command("models")(models.models)
 app.command("summary", cls=summary.Summary)(summary.summary)
 app.command("verify")(verify.verify)

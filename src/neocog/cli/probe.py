@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from neocog.cli import loading, reading
+from neocog.cli import features, loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from neocog.api.probing.result import Probe
 
 
+@with_groups
 def probe(
     source: Annotated[
         str,
@@ -36,14 +38,7 @@ def probe(
             help="logreg, svm, rbf-svm, ridge, knn, ncm, .. or usual, decaf, all; repeatable",
         ),
     ] = None,
-    layers: Annotated[
-        list[str] | None,
-        Option(
-            "--layer",
-            "--layers",
-            help="whose features: a name, repeatable, or all; what the last one reads if not given",
-        ),
-    ] = None,
+    wanted: features.Features = features.PLAIN,
     protocol: Annotated[
         str | None,
         Option(help="of a paper: decaf-caltech101, decaf-sun397, decaf-cub, office31 or vtab1k"),
@@ -76,38 +71,13 @@ def probe(
     ] = None,
     scale: Annotated[str, Option(help="of the features: standard, l2 or none")] = "standard",
     seed: Annotated[int, Option(help="of the splits, the folds and dropout")] = 0,
-    pooling: Annotated[str, Option(help="of a layer's maps, as for embed", hidden=True)] = "mean",
-    views: Annotated[
-        str, Option(help="of a picture, whose features are averaged: center, flip, 10-crop, ..", hidden=True)
-    ] = "center",
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
     save: Annotated[
         Path | None, Option(help="folder for the best linear classifier as a run, for predict and eval")
     ] = None,
-    weights: Annotated[
-        Path | None, Option(help="of MODEL, from this file: .safetensors, .pth, .npz or .onnx")
-    ] = None,
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", help="FILE.py:FUNCTION of a run that has one, to trust it here", hidden=True),
-    ] = None,
-    part: reading.Part = None,
-    split: reading.Split = None,
-    fold: reading.Fold = None,
-    quarantine: Annotated[
-        Path | None, Option(help="leave out the pictures on this list, as data check writes it", hidden=True)
-    ] = None,
-    columns: reading.Columns = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
-    img_size: Annotated[int | None, Option(help="input size in pixels", hidden=True)] = None,
-    resize_mode: Annotated[
-        str | None, Option(help="crop, pad or squash pictures that are not square", hidden=True)
-    ] = None,
-    decoding: loading.Decoding = None,
-    download: loading.Download = False,
-    engine: loading.Engine = "auto",
-    device: loading.Device = "auto",
+    pictures: reading.Labelled = reading.LABELLED,
+    learn_from: features.LearnFrom = None,
+    trained: loading.Trained = loading.TRAINED,
     as_json: loading.AsJson = False,
 ) -> None:
     """Fit classifiers to the features of a frozen network, and judge them on pictures held out."""
@@ -119,7 +89,7 @@ def probe(
         data,
         output=output,
         kinds=kinds or (),
-        layers=layers or (),
+        **wanted.options(),
         protocol=protocol,
         per_class=per_class,
         judged_per_class=judged_per_class,
@@ -130,19 +100,10 @@ def probe(
         folds=folds,
         scale=scale,
         seed=seed,
-        pooling=pooling,
-        views=views,
         save=save,
-        weights=weights,
-        model=model,
-        part=part,
-        img_size=img_size,
-        resize_mode=resize_mode,
-        decoding=decoding,
-        download=download,
-        engine=engine,
-        device=device,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        learn_from=learn_from,
+        **trained.options(),
+        **pictures.options(),
         progress=Console(),
     )
     _print(found, as_json)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -53,6 +54,27 @@ def options(
         "fold": fold,
         "quarantine": quarantine,
     }
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """How labelled data are read, and which of them."""
+
+    part: Part = None
+    split: Split = None
+    fold: Fold = None
+    quarantine: Quarantine = None
+    columns: Columns = ""
+    classes: Classes = None
+    consensus: Consensus = None
+
+    def options(self) -> dict[str, Any]:
+        """As the verbs' functions take them."""
+        read = options(self.columns, self.classes, self.consensus, self.quarantine, self.split, self.fold)
+        return {"part": self.part, **read}
+
+
+LABELLED = Labelled()
 
 
 def whole_numbers(text: str, what: str) -> list[int]:

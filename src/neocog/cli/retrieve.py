@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from neocog.cli import loading, reading
+from neocog.cli import features, loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 if TYPE_CHECKING:
     from neocog.api.retrieval.found import Retrieval
 
 
+@with_groups
 def retrieve(
     source: Annotated[
         str,
@@ -62,31 +64,12 @@ def retrieve(
         Path | None,
         Option("-o", "--output", help="folder for a page, the figures and lists for --quarantine"),
     ] = None,
-    layer: Annotated[
-        str | None,
-        Option(metavar="NAME", help="fc6, decaf7, blocks.11 ..; what the last layer reads if not given"),
-    ] = None,
-    pooling: Annotated[
-        str, Option(help="of maps and tokens: mean, flat, max, gem or token", hidden=True)
-    ] = "mean",
-    views: Annotated[str, Option(help="views of a picture to average, as for embed", hidden=True)] = "center",
-    img_size: Annotated[int | None, Option(help="side of the network's input in pixels", hidden=True)] = None,
-    resize_mode: Annotated[str | None, Option(help="crop, pad or squash", hidden=True)] = None,
-    part: reading.Part = None,
-    split: reading.Split = None,
-    fold: reading.Fold = None,
-    quarantine: reading.Quarantine = None,
+    wanted: features.Features = features.PLAIN,
+    learn_from: features.LearnFrom = None,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
-    columns: Annotated[str, Option(help="a table's columns by role: path=..,label=..", hidden=True)] = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
     seed: Annotated[int, Option(help="of the folds behind --mislabels", hidden=True)] = 0,
-    weights: Annotated[Path | None, Option(help="file of the network's weights")] = None,
-    model: loading.Model = None,
-    download: loading.Download = False,
-    decoding: loading.Decoding = None,
-    engine: loading.Engine = "auto",
-    device: loading.Device = "auto",
+    trained: loading.Trained = loading.TRAINED,
     as_json: loading.AsJson = False,
 ) -> None:
     """Find the nearest pictures by features; pictures far from the others; labels that are probably wrong."""
@@ -109,20 +92,11 @@ def retrieve(
         seed=seed,
         output=output,
         progress=told,
-        layers=(layer,) if layer else (),
-        pooling=pooling,
-        views=views,
-        img_size=img_size,
-        resize_mode=resize_mode,
-        weights=weights,
-        model=model,
+        **wanted.options(),
+        learn_from=learn_from,
         strict=strict,
-        download=download,
-        decoding=decoding,
-        engine=engine,
-        device=device,
-        part=part,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        **trained.options(),
+        **pictures.options(),
     )
     _print(found, output, as_json, told)
 

@@ -9,8 +9,10 @@ from typer import Argument, Option
 
 from neocog.cli import loading, reading
 from neocog.cli.console import Console, out, out_json
+from neocog.cli.groups import with_groups
 
 
+@with_groups
 def robustness(
     run: Annotated[str, Argument(help="folder of a run, runs/last, or a pretrained model's name")],
     data: reading.Data,
@@ -23,19 +25,9 @@ def robustness(
     severities: Annotated[str, Option(help="of 1 to 5, joined by commas")] = "1,2,3,4,5",
     seed: Annotated[int, Option(help="of the randomness in noise, snow, frost and so on")] = 0,
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
-    part: reading.Part = None,
-    split: reading.Split = None,
-    fold: reading.Fold = None,
-    model: loading.Model = None,
-    download: loading.Download = False,
-    quarantine: reading.Quarantine = None,
+    pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
-    columns: reading.Columns = "",
-    classes: reading.Classes = None,
-    consensus: reading.Consensus = None,
-    decoding: loading.Decoding = None,
-    engine: loading.Engine = "auto",
-    device: loading.Device = "auto",
+    trained: loading.Trained = loading.TRAINED,
     as_json: loading.AsJson = False,
 ) -> None:
     """Score a classifier on labelled pictures spoiled by noise, blur, weather and compression, at five severities."""
@@ -50,14 +42,9 @@ def robustness(
         severities=reading.whole_numbers(severities, "severities"),
         seed=seed,
         output=output,
-        part=part,
-        model=model,
-        download=download,
         strict=strict,
-        decoding=decoding,
-        engine=engine,
-        device=device,
-        **reading.options(columns, classes, consensus, quarantine, split, fold),
+        **trained.options(),
+        **pictures.options(),
         progress=told,
     )
     for path, reason in report.skipped:

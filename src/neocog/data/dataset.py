@@ -115,9 +115,7 @@ def judged_part(dataset: Dataset, part: str | None = None) -> Dataset:
     there = [name for name in reversed(PARTS) if (dataset.parts == name).any()]
     if not there:
         if part is not None:
-            raise UserError(
-                f"{dataset.name} has no parts, got --part {part}; leave it out to score all of it"
-            )
+            raise UserError(f"{dataset.name} has no parts, got --part {part}; leave it out to take all of it")
         return dataset
     chosen = part or there[0]
     if chosen not in there:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +20,21 @@ from neocog.data.views.protocols import PROTOCOLS, views
 from neocog.errors import UserError, unknown
 from neocog.inference.engines import Engine
 from neocog.inference.feature_cache import BYTES, FeatureCache, Hashes, kept
+from neocog.inference.feature_rows import InMemory, Rows, Spooled
 from neocog.inference.network import DECODING, Floats, Network
 from neocog.inference.stream import BATCH, Infer, Part, Prepare, stream
+from neocog.inference.tensor_file import rows_at_once
 from neocog.progress import Progress
 
 LAST = "features"
-"""what the vector that the last layer reads is called"""
+"""the name of the vector that the last layer reads, as in `models.layer_names`, which needs torch"""
 POOLINGS = ("mean", "flat", "max", "gem", "token")
 """how what a layer gives becomes a vector"""
 MEAN = "mean"
 """the pooling where nothing else is said"""
 CENTER = "center"
 """the views where nothing else is said: the one that preprocessing gives"""
+SAME = 1e-6  # of the largest value: what is nearer differs by rounding
 POOLED = 1  # counted up when a pooling changes, so that older features are not taken
 
 
@@ -96,74 +98,6 @@ def seen(preprocess: Preprocess, engine: Engine, seen_in: str) -> tuple[Prepare,
     return taken, infer, max(1, BATCH // taken.count)
 
 
-class Rows(Protocol):
-    """Rows that come one block after another."""
-
-    def append(self, rows: NDArray[Any]) -> None: ...
-
-    def array(self) -> NDArray[Any]:
-        """All of them; valid beyond `close`."""
-
-    def close(self) -> None: ...
-
-
-class InMemory:
-    """Rows in an array that is made for the most that may come."""
-
-    def __init__(self, most: int):
-        self._most, self._count = most, 0
-        self._array: NDArray[Any] = np.empty((0, 0), np.float32)
-
-    def append(self, rows: NDArray[Any]) -> None:
-        if not self._count:
-            self._array = np.empty((self._most, rows.shape[1]), rows.dtype)
-        self._array[self._count : self._count + len(rows)] = rows
-        self._count += len(rows)
-
-    def array(self) -> NDArray[Any]:
-        return self._array[: self._count]
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Spooled:
-    """Rows in a file without a name in `folder`, which vanishes with the process, however that ends."""
-
-    def __init__(self, folder: Path):
-        self._folder, self._shape = folder, (0, 0)
-        self._dtype: np.dtype[Any] = np.dtype(np.float32)
-        try:
-            self._file = TemporaryFile(dir=folder)  # noqa: SIM115  # it lives as long as its rows
-        except OSError as error:
-            raise self._refused(error) from error
-
-    def append(self, rows: NDArray[Any]) -> None:
-        try:
-            self._file.write(np.ascontiguousarray(rows).data)
-        except OSError as error:
-            raise self._refused(error) from error
-        self._dtype, self._shape = rows.dtype, (self._shape[0] + len(rows), rows.shape[1])
-
-    def array(self) -> NDArray[Any]:
-        """Mapped, not loaded."""
-        if not self._shape[0]:
-            return np.empty(self._shape, self._dtype)
-        try:
-            self._file.flush()
-        except OSError as error:
-            raise self._refused(error) from error
-        return np.memmap(self._file, self._dtype, "r", shape=self._shape)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _refused(self, error: OSError) -> UserError:
-        return UserError(
-            f"cannot write into {self._folder}: {error.strerror}; choose another place or free some space"
-        )
-
-
 @dataclass(frozen=True)
 class Gathered:
     """The readable pictures' features, and what was left out."""
@@ -223,6 +157,16 @@ def gather(
             tuple(skipped),
             found,
         )
+
+
+def tells_nothing(rows: NDArray[Any]) -> bool:
+    """Whether all of several pictures have the same features (n, d), but for rounding."""
+    if len(rows) < 2:
+        return False
+    first = np.asarray(rows[0], np.float64)
+    near = np.abs(first).max() * SAME
+    step = rows_at_once(first.nbytes)
+    return all(bool((np.abs(rows[at : at + step] - first) <= near).all()) for at in range(0, len(rows), step))
 
 
 def split(outputs: NDArray[Any], widths: Callable[[], tuple[int, ...]]) -> list[NDArray[Any]]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
-from neocog.errors import unknown
+from neocog.errors import UserError, nearest, unknown
 
+LAST = "features"
+"""what the last layer reads"""
 MODULE = "module:"
 """in front of a module's name: its own output, whatever papers call so"""
+DOUBLE = ("decaf",)
+"""beginnings of names that stand for a layer of another name, too"""
 FLAT = ("decaf5",)
 """names that mean every number of a layer, never a mean over positions"""
 
@@ -55,7 +60,8 @@ TWO_TOWERS = {
 LENET5 = {"C1": "f1", "S2": "f2", "C3": "f3", "S4": "f4", "C5": "f5", "F6": "f7"}
 LENET5_MODERN = {"C1": "act1", "S2": "pool1", "C3": "act2", "S4": "pool2", "C5": "act3", "F6": "act4"}
 LENET_CAFFE = {"ip1": "relu1", "ip2": "fc2"}
-RESNET = {f"conv{i}_x": f"layer{i - 1}" for i in range(2, 6)}  # He et al. 2016, table 1
+# He et al. 2016, table 1; the stem's convolution behind its ReLU
+RESNET = {"conv1": "relu", **{f"conv{i}_x": f"layer{i - 1}" for i in range(2, 6)}}
 TABLES: dict[str, dict[str, str]] = {
     "alexnet": ONE_TOWER,
     **dict.fromkeys(("alexnet_2012", "caffenet", "zfnet", "zfnet_512"), TWO_TOWERS),
@@ -80,7 +86,7 @@ def paper_names(model: str, net: nn.Module) -> dict[str, str]:
 def find_layer(net: nn.Module, model: str, layer: str) -> Place:
     """The module of `net` whose output `layer` names: a paper's name, a module's, or `module:` and a module's.
 
-    UserError with the nearest names where there is none.
+    UserError with the nearest names where there is none, and with those networks of which a paper's name is known.
     """
     modules = [name for name, _ in net.named_modules() if name]
     papers = paper_names(model, net)
@@ -92,8 +98,57 @@ def find_layer(net: nn.Module, model: str, layer: str) -> Place:
     if layer in papers:
         return Place(papers[layer], layer in FLAT)
     if layer not in modules:
-        raise unknown("layer", layer, [*papers, *(name for name in modules if name not in papers)])
+        raise _unknown(net, model, layer, [LAST, *papers, *modules])
     return Place(layer)
+
+
+def stages(net: nn.Module, model: str) -> tuple[str, ...]:
+    """What a paper calls the network's layers, else the parts that it is built of: in order, without the last layer."""
+    papers = paper_names(model, net)
+    found = [name for name in papers if not name.startswith(DOUBLE)]
+    if not found:
+        return tuple(name for name, _ in _parts(net))[:-1]
+    return tuple(found[:-1] if isinstance(net.get_submodule(papers[found[-1]]), nn.Linear) else found)
+
+
+def _unknown(net: nn.Module, model: str, layer: str, known: list[str]) -> UserError:
+    elsewhere = [name for name in (*TABLES, "vgg16", "resnet50") if layer in _names_of(name)]
+    near = nearest(layer, known)
+    if elsewhere:
+        words = f"{layer} is one of {', '.join(elsewhere)}"
+    elif near:
+        return unknown("layer", layer, known)
+    else:
+        words = "any module is one"
+    return UserError(
+        f"unknown layer {layer!r} of {model}: {words}; here there are {', '.join((*stages(net, model), LAST))}"
+    )
+
+
+def _parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Children with weights; those of a chain or list of several in its place."""
+    found: list[tuple[str, nn.Module]] = []
+    for name, child in net.named_children():
+        inner = [(f"{name}.{key}", part) for key, part in child.named_children() if _has_weights(part)]
+        if isinstance(child, nn.Sequential | nn.ModuleList) and len(inner) > 1:
+            found += inner
+        elif _has_weights(child):
+            found.append((name, child))
+    return found
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(parameter.ndim > 1 for parameter in module.parameters())
+
+
+def _names_of(model: str) -> dict[str, str]:
+    """Papers' names in a network of ours."""
+    if model in TABLES:
+        return TABLES[model]
+    from neocog.models import build
+
+    with torch.device("meta"):
+        return paper_names(model, build(model))
 
 
 def _vgg(net: nn.Module) -> dict[str, str]:

@@ -14,9 +14,9 @@ from neocog.api.adapting.options import AdaptOptions, asked, names
 from neocog.api.adapting.pair import Pair, paired, with_column
 from neocog.api.adapting.places import Place, beside, places_of
 from neocog.api.adapting.result import FIGURES, Adaptation
+from neocog.api.alone import demand_alone
 from neocog.api.embedding.classical import is_classical
 from neocog.api.embedding.features import Embedded, embedded, opened
-from neocog.api.evaluating.evaluate import demand_alone
 from neocog.api.keywords import demand_known
 from neocog.progress import Progress, Silent
 

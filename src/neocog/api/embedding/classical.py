@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog import classical, files
+from neocog.api.embedding import words
 from neocog.api.embedding.options import EmbedOptions, demand_left_out
 from neocog.api.embedding.origin import Origin
 from neocog.api.embedding.ready import Ready
@@ -44,6 +45,34 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
     name = source.removeprefix(PREFIX)
     if name not in CLASSICAL:
         raise unknown("classical method", source, [f"{PREFIX}{known}" for known in CLASSICAL])
+    _demand_no_network(source, options)
+    if (elsewhere := options.get("learn_from")) is not None:
+        dataset = open_dataset(elsewhere)
+    entry = CLASSICAL[name]
+    preprocess = {"longest": entry.size or LONGEST, "grey": entry.grey, "decoding": DECODING}
+    teachers = _teachers(dataset, entry)
+    contents = _contents(teachers, told)
+    about = {"method": name, "code": _code(), "learned": contents, "preprocess": preprocess}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    key = digest[:24] if options.get("cache", True) else ""
+    method = _method(entry, teachers, key, told, dataset.name)
+    learned = "nothing is learned"
+    if teachers is not None:
+        learned = f"learned from {method.pictures:,} pictures of {dataset.name}, without their labels"
+    told.say(f"engine: numpy; {learned}")
+    if teachers is not None and elsewhere is None and not (dataset.parts == "train").any():
+        told.say(
+            f"words learned, without labels, from all {method.pictures:,} pictures, those that judge too"
+        )
+    way = Way((LAST,), method.features, lambda rows: rows, (f"{digest[:24]}-classical",), tuple)
+    origin = Origin(
+        source, _code(), {LAST: digest}, MEAN, CENTER, preprocess, options.get("dtype", "float32"), learned
+    )
+    return Ready(way, origin, "numpy")
+
+
+def _demand_no_network(source: str, options: EmbedOptions) -> None:
+    """UserError for what is said of a network."""
     demand_left_out(options, OF_NETWORKS, f"{source} is no network")
     if tuple(options.get("layers", ())) not in ((), (LAST,)):
         demand_left_out(options, ("layers",), f"{source} is no network")
@@ -55,22 +84,6 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
     ):
         if options.get(option, plain) != plain:
             raise UserError(f"{source} is no network, got {option} {options[option]!r}; leave it out")  # type: ignore[literal-required]
-    if (elsewhere := options.get("learn_from")) is not None:
-        dataset = open_dataset(elsewhere)
-    entry = CLASSICAL[name]
-    method = Method(entry, _taught(dataset, told, entry))
-    preprocess = {"longest": entry.size or LONGEST, "grey": entry.grey, "decoding": DECODING}
-    learned = "nothing is learned"
-    if method.taught is not None:
-        learned = f"learned from {len(method.taught):,} pictures of {dataset.name}, without their labels"
-    about = {"method": name, "code": _code(), "learned": method.contents, "preprocess": preprocess}
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    told.say(f"engine: numpy; {learned}")
-    way = Way((LAST,), method.features, lambda rows: rows, (f"{digest[:24]}-classical",), tuple)
-    origin = Origin(
-        source, _code(), {LAST: digest}, MEAN, CENTER, preprocess, options.get("dtype", "float32"), learned
-    )
-    return Ready(way, origin, "numpy")
 
 
 @dataclass
@@ -78,19 +91,16 @@ class Method:
     """A transformer of the catalogue, which learns when it is first needed."""
 
     entry: Entry
-    taught: Samples | None
-    """pictures to learn from, all of them readable; None where nothing is learned"""
+    transformer: Any
+    pictures: int = 0
+    """that it learns from, or has learned from"""
+    taught: Samples | None = None
+    """pictures to learn from, all of them readable; None where nothing has to be learned any more"""
+    key: str = ""
+    """under which that is kept; nothing where it is not"""
 
     def __post_init__(self) -> None:
         self._lock = Lock()
-
-    @cached_property
-    def contents(self) -> str:
-        """SHA-256 over those of the pictures."""
-        total = hashlib.sha256()
-        for i in range(len(self.taught or ())):
-            total.update(content_hash(self.taught.read(i)))  # type: ignore[union-attr]
-        return total.hexdigest() if self.taught is not None else ""
 
     def features(self, picture: Picture) -> Floats:
         """(d,); Unreadable where the method can make nothing of the picture."""
@@ -103,12 +113,12 @@ class Method:
 
     def _fitted(self) -> Any:
         with self._lock:  # the first of several threads learns
-            return self._transformer
-
-    @cached_property
-    def _transformer(self) -> Any:
-        transformer = self.entry.build()
-        return transformer if self.taught is None else transformer.fit(Shown(self.taught, self.entry))
+            if self.taught is not None:
+                self.transformer.fit(Shown(self.taught, self.entry))
+                if self.key:
+                    words.keep(self.key, self.transformer, self.pictures)
+                self.taught = None
+        return self.transformer
 
 
 class Shown(Sequence[NDArray[np.uint8]]):
@@ -144,19 +154,42 @@ def shown(picture: Picture, entry: Entry) -> NDArray[np.uint8]:
     return pixels[..., 0] if entry.grey else pixels
 
 
-def _taught(dataset: Dataset, told: Progress, entry: Entry) -> Samples | None:
-    """The readable pictures of the training part, of all where there is none; None where nothing has to be learned."""
+def _teachers(dataset: Dataset, entry: Entry) -> Samples | None:
+    """The pictures of the training part, of all where there is none; None where nothing has to be learned."""
     from sklearn.utils import get_tags
 
     if not get_tags(entry.build()).requires_fit:
         return None
     training = np.flatnonzero(dataset.parts == "train")
-    chosen = training if len(training) else np.arange(len(dataset))
-    with told.step("pictures to learn from", len(chosen)) as advance:
-        readable = [i for i in chosen.tolist() if _readable(dataset.samples, i, entry, advance)]
+    return Subset(dataset.samples, training if len(training) else np.arange(len(dataset)))
+
+
+def _contents(teachers: Samples | None, told: Progress) -> str:
+    """SHA-256 over those of the pictures; none is decoded."""
+    if teachers is None:
+        return ""
+    total = hashlib.sha256()
+    with told.step("pictures to learn from", len(teachers)) as advance:
+        for i in range(len(teachers)):
+            with suppress(Unreadable):  # named when its features are wanted
+                total.update(content_hash(teachers.read(i)))
+            advance(1)
+    return total.hexdigest()
+
+
+def _method(entry: Entry, teachers: Samples | None, key: str, told: Progress, data: str) -> Method:
+    """The method with what it learned before under `key`, else with the readable pictures to learn from."""
+    transformer = entry.build()
+    if teachers is None:
+        return Method(entry, transformer)
+    if key and (pictures := words.find(key, transformer)) is not None:
+        return Method(entry, transformer, pictures)
+    with told.step("looking at them", len(teachers)) as advance:
+        readable = [i for i in range(len(teachers)) if _readable(teachers, i, entry, advance)]
     if not readable:
-        raise UserError(f"there must be pictures to learn from, none of {dataset.name} can be read")
-    return Subset(dataset.samples, np.array(readable, np.int64))
+        raise UserError(f"there must be pictures to learn from, none of {data} can be read")
+    taught = Subset(teachers, np.array(readable, np.int64))
+    return Method(entry, transformer, len(taught), taught, key)
 
 
 def _readable(samples: Samples, index: int, entry: Entry, advance: Advance) -> bool:

@@ -8,12 +8,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Unpack
 
+from neocog.api.alone import demand_alone
 from neocog.api.embedding.embedded import Embedded
 from neocog.api.embedding.features import demand_some, embedded, gathered
 from neocog.api.embedding.files import contents_of, read_features
 from neocog.api.embedding.options import EmbedOptions
 from neocog.api.embedding.origin import Origin
-from neocog.api.evaluating.evaluate import demand_alone
 from neocog.draw.table import Table
 from neocog.errors import UserError
 from neocog.inference.feature_files import demand_place, is_features_file, write_contents

@@ -20,8 +20,8 @@ from neocog.data.quarantine import demand_readable
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
-from neocog.inference.feature_files import is_features_file
-from neocog.inference.layer_features import Gathered, gather
+from neocog.inference.feature_files import SUFFIXES, is_features_file
+from neocog.inference.layer_features import Gathered, gather, tells_nothing
 from neocog.progress import Progress
 
 
@@ -35,6 +35,8 @@ def embedded(source: str | Path, data: object, told: Progress, **options: Unpack
     if is_features_file(path):
         there = None if data is None else part_of(opened(data, told, options), told, options)
         return from_file(path, there, told, options)
+    if path.suffix.lower() in SUFFIXES:
+        raise UserError(f"{source} does not exist; give a file that neocog embed wrote, or a model or run")
     if data is None:
         raise UserError(f"pictures are needed, {source} is no file of features; give DATA")
     dataset, found, made = gathered(source, data, told, options)
@@ -52,7 +54,21 @@ def gathered(
     whole = opened(data, told, options)
     made = ready(source, whole, told, options)  # by all of the data, so that it is the same for each part
     dataset = part_of(whole, told, options)
-    return dataset, gather(dataset.samples, made.way, told, cached=cached, half=half, spool=spool), made
+    found = gather(dataset.samples, made.way, told, cached=cached, half=half, spool=spool)
+    _warn(found, told)
+    return dataset, found, made
+
+
+def _warn(found: Gathered, told: Progress) -> None:
+    """Say which layers give the same for pictures that are not the same."""
+    if not len(found.hashes) or (found.hashes == found.hashes[0]).all():
+        return
+    for layer, rows in found.features.items():
+        if tells_nothing(rows):
+            told.say(
+                f"warning: {layer} is the same for all {len(rows):,} pictures, so it tells nothing apart; look at "
+                "the weights, the layer and --img-size"
+            )
 
 
 def opened(data: object, told: Progress, options: EmbedOptions) -> Dataset:

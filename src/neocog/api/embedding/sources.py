@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from neocog.api import names
-from neocog.api.embedding.classical import classical_ready, is_classical
+from neocog.api.embedding.classical import PREFIX, classical_ready, is_classical
 from neocog.api.embedding.options import EmbedOptions, demand_left_out
 from neocog.api.embedding.origin import Origin
 from neocog.api.embedding.ready import Ready
 from neocog.api.embedding.ways import Frozen, asked_of, of_backbone, of_loaded, way_of
 from neocog.api.networks import backbone_of, load_classifier
 from neocog.bundle import is_bundle
+from neocog.classical.catalogue import CLASSICAL
 from neocog.data.dataset import Dataset
 from neocog.data.decoding import chosen_decoding
 from neocog.data.preprocess import Preprocess
@@ -105,6 +106,8 @@ def reference_of(source: str) -> names.Reference | None:
     path = Path(os.path.expanduser(source))  # noqa: PTH111  # unlike Path's it never raises
     if is_bundle(path):
         return None
+    if source in CLASSICAL:
+        raise UserError(f"{source} is no network but a method from before; did you mean {PREFIX}{source}?")
     try:
         return names.parse(source)
     except UserError:

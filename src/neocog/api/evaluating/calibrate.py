@@ -9,9 +9,10 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.api.alone import demand_alone
 from neocog.api.classifier import load
 from neocog.api.evaluating.answered import Answered, answered, skipped_names, training_hashes
-from neocog.api.evaluating.evaluate import demand_alone, judged_data
+from neocog.api.evaluating.evaluate import judged_data
 from neocog.api.evaluating.judge import Asked, answering_of
 from neocog.api.evaluating.options import JudgedOptions
 from neocog.api.evaluating.scored import match_labels

@@ -12,13 +12,13 @@ from typing import Unpack
 import numpy as np
 
 from neocog import files
+from neocog.api.alone import demand_alone
 from neocog.api.classifier import Classifier
 from neocog.api.evaluating.comparison import Compared, Comparison
 from neocog.api.evaluating.comparison_page import page_of_comparison
 from neocog.api.evaluating.cost import cost_of
 from neocog.api.evaluating.evaluate import (
     asked_for,
-    demand_alone,
     judged_data,
     loaded_for,
 )

@@ -121,14 +121,6 @@ def loaded_for(run: str | Path, dataset: Dataset, told: Progress, options: Judge
     return one.suited_to(dataset, told, options.get("decoding"))
 
 
-def demand_alone(verb: str) -> None:
-    """Raise where this is one of several processes."""
-    if runtime.launched():
-        raise UserError(
-            f"{verb} runs in one process; start it without torchrun (train and eval share their work)"
-        )
-
-
 @contextmanager
 def together(device: str) -> Iterator[World | None]:
     """The processes that torchrun started, until the end of the `with`; None where there is one."""

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog import files
+from neocog.api.alone import demand_alone
 from neocog.api.classifier import Classifier
 from neocog.api.evaluating.answered import training_hashes
-from neocog.api.evaluating.evaluate import demand_alone, judged_data, loaded_for
+from neocog.api.evaluating.evaluate import judged_data, loaded_for
 from neocog.api.evaluating.options import JudgedOptions
 from neocog.api.evaluating.scored import match_labels
 from neocog.data.corruptions.catalogue import CORRUPTIONS, SEVERITIES, Corruption, chosen, picture_seed

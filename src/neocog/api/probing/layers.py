@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from neocog.api import names
 from neocog.api.networks import find_run
 from neocog.bundle import is_bundle, read_bundle
 from neocog.errors import UserError
 
-if TYPE_CHECKING:
-    from torch import nn
-
 ALL = "all"
-DOUBLE = ("decaf",)
-"""beginnings of names that stand for a layer of another name, too"""
 
 
 def stages_of(source: str | Path) -> tuple[str, ...]:
     """Names of the layers of a model or run, from the input to the output, without the last one."""
     import torch
 
-    from neocog.models.layer_names import paper_names
+    from neocog.models.layer_names import stages
 
     if Path(source).is_file() or str(source).startswith("classical:"):
         raise UserError(
@@ -31,9 +25,7 @@ def stages_of(source: str | Path) -> tuple[str, ...]:
     reference, channels = _network(source)
     with torch.device("meta"):
         net = names.build_module(reference, channels)
-    papers = [name for name in paper_names(str(reference), net) if not name.startswith(DOUBLE)]
-    found = papers or [name for name, _ in _parts(net)]
-    return tuple(found[:-1])
+    return stages(net, str(reference))
 
 
 def _network(source: str | Path) -> tuple[names.Reference, int]:
@@ -53,21 +45,3 @@ def _is_name(source: str) -> bool:
     except UserError:
         return False
     return True
-
-
-def _parts(net: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Children with weights; those of a chain or list of several in its place."""
-    from torch import nn
-
-    found: list[tuple[str, nn.Module]] = []
-    for name, child in net.named_children():
-        inner = [(f"{name}.{key}", part) for key, part in child.named_children() if _has_weights(part)]
-        if isinstance(child, nn.Sequential | nn.ModuleList) and len(inner) > 1:
-            found += inner
-        elif _has_weights(child):
-            found.append((name, child))
-    return found
-
-
-def _has_weights(module: nn.Module) -> bool:
-    return any(parameter.ndim > 1 for parameter in module.parameters())

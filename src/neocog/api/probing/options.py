@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neocog.data.reading import ReadingOptions
+from neocog.data.views.protocols import PROTOCOLS as VIEWS
 from neocog.errors import UserError, unknown
 from neocog.probing.choose import FOLDS
 from neocog.probing.kinds import GROUPS, KINDS
@@ -34,6 +35,7 @@ class FeatureOptions(ReadingOptions, total=False):
     device: str
     cache: bool
     part: str | None
+    learn_from: object
 
 
 class ProbeOptions(FeatureOptions, total=False):
@@ -138,6 +140,10 @@ def _protocol(options: ProbeOptions) -> Protocol | None:
     if name is None:
         return None
     if name not in PROTOCOLS:
+        if name in VIEWS:
+            raise UserError(
+                f"a protocol says how a paper divides pictures, got the views {name}; ask for --views {name}"
+            )
         raise unknown("protocol", name, PROTOCOLS)
     if given := [key for key in OF_SPLITS if options.get(key)]:
         raise UserError(f"the protocol {name} says how pictures are divided; leave {' and '.join(given)} out")

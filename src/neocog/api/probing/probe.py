@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog import files
+from neocog.api.alone import demand_alone
 from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
-from neocog.api.evaluating.evaluate import demand_alone
 from neocog.api.keywords import demand_known
 from neocog.api.probing.boxes import Cut
 from neocog.api.probing.divisions import Divided, divided, with_published_splits

@@ -92,7 +92,7 @@ def _alike(network: str | Path, index: Embedded, options: EmbedOptions) -> Embed
         if key in options:
             alike[key] = options[key]  # type: ignore[literal-required]
     if is_classical(network):
-        return {**alike, "learn_from": index.dataset}
+        return {**alike, "learn_from": options.get("learn_from") or index.dataset}
     height, width = origin.preprocess.get("size", (0, 1))  # that of a classical method says none
     if height == width:
         alike |= {"img_size": height, "resize_mode": origin.preprocess["resize_mode"]}

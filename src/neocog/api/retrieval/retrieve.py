@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Unpack
 
 from neocog import files
-from neocog.api.evaluating.evaluate import demand_alone
+from neocog.api.alone import demand_alone
 from neocog.api.keywords import demand_known
 from neocog.api.retrieval.found import Retrieval
 from neocog.api.retrieval.index import index_of
