@@ -10,7 +10,7 @@ from neocog import files
 from neocog.api.adapting.draws import splits
 from neocog.api.adapting.judged import outcomes, without_slow
 from neocog.api.adapting.norms import with_adapted_norms
-from neocog.api.adapting.options import AdaptOptions, asked, names
+from neocog.api.adapting.options import AdaptOptions, Asked, asked, names
 from neocog.api.adapting.pair import Pair, paired, with_column
 from neocog.api.adapting.places import Place, beside, places_of
 from neocog.api.adapting.result import FIGURES, Adaptation
@@ -43,6 +43,20 @@ def adapt(
     demand_alone("adapt")
     told, what = progress or Silent(), asked(options)
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
+    report = _adapted(model, source, target, what, options, told)
+    if folder is not None:
+        report.write(folder)
+    return report
+
+
+def _adapted(
+    model: str | Path | None,
+    source: object,
+    target: object,
+    what: Asked,
+    options: AdaptOptions,
+    told: Progress,
+) -> Adaptation:
     places = places_of(model, source, target, options.get("domains"), _of_features(options))
     found, places = _both(places, told)
     skipped = tuple(gone for each in found for gone in each.skipped)
@@ -52,17 +66,8 @@ def adapt(
     drawn = splits(pair, what)
     what, slow = without_slow(pair, what)
     what, adapted, why = with_adapted_norms(pair, places, what, told)
-    report = Adaptation(
-        pair,
-        drawn,
-        what,
-        tuple(outcomes(pair, adapted, drawn, what, told)),
-        skipped,
-        (*slow, *why),
-    )
-    if folder is not None:
-        report.write(folder)
-    return report
+    rows = tuple(outcomes(pair, adapted, drawn, what, told))
+    return Adaptation(pair, drawn, what, rows, skipped, (*slow, *why))
 
 
 def _with_columns(pair: Pair, places: tuple[Place, Place], methods: tuple[str, ...], told: Progress) -> Pair:
