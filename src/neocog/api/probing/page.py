@@ -83,7 +83,9 @@ def _curve(result: Probe) -> str:
             )
             lines.append(Trend(f"{kind} on {layer}" if several else kind, points))
     marks = [(log2(n), f"{n:,}") for n in shots]
-    return trends(f"{WORDS[result.figure]} in %".capitalize(), "pictures per class", lines, marks=marks, most=100)
+    return trends(
+        f"{WORDS[result.figure]} in %".capitalize(), "pictures per class", lines, marks=marks, most=100
+    )
 
 
 def _by_layer(result: Probe) -> str:
