@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from neocog.adaptation.hinge import Hinges
+from neocog.adaptation.hinge import Hinges, machines
 from neocog.adaptation.mmdt import Task
 
 Doubles = NDArray[np.float64]
@@ -104,3 +104,18 @@ def test_a_tighter_gap_comes_nearer() -> None:
     assert machines.objective(weights) == pytest.approx(least, rel=1e-8)
     assert weights.T @ rows == pytest.approx(theta, abs=1e-4)
     assert ((weights * signs >= 0) & (weights * signs <= 1)).all()  # within the bounds of the dual
+
+
+@pytest.mark.parametrize("seen", [[0, 1], [0, 1, 2], [0, 2, 3]])
+def test_one_against_the_others_is_that_of_cvxpy_for_two_classes_and_for_one_without_rows(
+    seen: list[int],
+) -> None:
+    t, classes = task(1), max(seen) + 1
+    labels, bounds = np.array(seen)[t.source_labels % len(seen)], np.linspace(0.2, 2, 15)
+    found = machines(t.source, labels, bounds, classes, 1e-6)
+    for k in range(classes):
+        w = cvxpy.Variable(5)
+        sides = np.where(labels == k, 1.0, -1.0)
+        faults = bounds @ cvxpy.pos(1 - cvxpy.multiply(sides, t.source @ w))
+        solved(cvxpy.sum_squares(w) / 2 + faults)
+        assert found[k] == pytest.approx(w.value, abs=1e-3)

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 import neocog
 from neocog.api.adapting.draws import splits
-from neocog.api.adapting.judged import outcomes
+from neocog.api.adapting.judged import outcomes, without_slow
 from neocog.api.adapting.options import Asked, asked
 from neocog.api.adapting.pair import Pair, paired
 from neocog.api.adapting.places import places_of
@@ -364,3 +364,16 @@ def test_a_classifier_that_stands_behind_nothing_is_refused() -> None:
 def test_a_keyword_that_there_is_not_is_named() -> None:
     with pytest.raises(TypeError, match=r"adapt\(\) has no argument 'method'; did you mean methods"):
         neocog.adapt("efficientnet_lite0", source="a", target="b", method="S")  # type: ignore[call-arg]
+
+
+def test_mmdt_is_left_out_where_it_would_take_minutes_unless_it_is_named() -> None:
+    many = {f"class {i}": 4 for i in range(30)}
+    both = paired(*(domain(name, many, seed, d=700) for seed, name in enumerate("ab")))
+    what, said = without_slow(both, asked({}))
+    assert {row.method for row in asked({}).rows} - {row.method for row in what.rows} == {"mmdt"}
+    assert said[0].startswith(
+        "Hoffman et al. (2013) is absent: with 30 classes and 700 features a draw takes minutes"
+    )
+    for kept in (asked({"methods": "S,mmdt"}), asked({"methods": "S"})):
+        assert without_slow(both, kept) == (kept, ())
+    assert without_slow(pair(), asked({})) == (asked({}), ())

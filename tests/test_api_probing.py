@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -21,6 +22,7 @@ import trees
 from door import neocog as command
 from door import refused
 from neocog.api.probing.boxes import Cut
+from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
 from pages import Page, rows, section
@@ -35,6 +37,7 @@ def write_features(
     labels: np.ndarray,
     parts: np.ndarray | None = None,
     classes: tuple[str, ...] = CLASSES,
+    name: str = "digits",
 ) -> Path:
     """A file as docs/embed.md describes it, written by numpy; each picture's hash is that of its first layer."""
     n = len(labels)
@@ -48,7 +51,7 @@ def write_features(
         "preprocess": {},
         "source": "scikit-learn's digits",
     }
-    about = {"format": 1, "origin": origin, "data": {"name": "digits", "root": None}, "classes": classes}
+    about = {"format": 1, "origin": origin, "data": {"name": name, "root": None}, "classes": classes}
     np.savez(
         path,
         **{name: matrix.astype(np.float32) for name, matrix in layers.items()},
@@ -102,6 +105,96 @@ def test_without_parts_a_fifth_of_each_class_judges(place: Path) -> None:
     assert sorted([*division.train, *division.judge]) == list(range(600))
     assert found.best.kind == "logreg"
     assert found.best.top1[0] > 0.9
+
+
+def patients(per_patient: int) -> Dataset:
+    """120 digits; those of one patient lie next to each other."""
+    groups = np.array([f"p{i}" for i in np.arange(120) // per_patient])
+    names = [f"{i}.png" for i in range(120)]
+    pictures = (DIGITS[:120].reshape(-1, 8, 8) * 15).astype(np.uint8)
+    return Dataset("d", Arrays(pictures, names), LABELS[:120] % 2, ("even", "odd"), np.full(120, ""),
+                   columns={"group": groups})  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [{"per_class": 5}, {"shots": [1, 5]}])
+def test_a_group_that_trains_does_not_judge(asked: dict[str, Any]) -> None:
+    data = patients(4)
+    found = neocog.probe("classical:tiny", data, kinds=["ncm"], splits=3, **asked)
+    groups = data.columns["group"]
+    for one in found.divided.divisions:
+        trained = set(groups[one.train])
+        assert not trained & set(groups[one.judge])
+        assert len(one.judge) == sum(group not in trained for group in groups)
+    assert "but those of a group that trains" in str(found)
+    with pytest.raises(UserError, match="a picture left to judge by.*--(per-class|shots)"):
+        neocog.probe("classical:tiny", patients(60), kinds=["ncm"], splits=3, **asked)
+
+
+def test_one_name_is_one_name(place: Path) -> None:
+    found = neocog.probe(place / "whole.npz", kinds="ncm", layers="pixels")
+    assert [(one.kind, one.layer) for one in found.measured] == [("ncm", "pixels")]
+    with pytest.raises(UserError, match="all layers are those of a model or a run"):
+        neocog.probe(place / "whole.npz", kinds="ncm", layers="all")
+
+
+def test_nothing_is_said_of_a_choice_that_there_was_not(place: Path) -> None:
+    one = neocog.probe(place / "whole.npz", kinds="ncm", layers="pixels", per_class=1, splits=1)
+    assert "chosen by" not in str(one)
+    assert one.to_json()["choosing"] is None
+    assert "1 picture of each class trains, all others judge, 1 random split: 10 pictures" in str(one)
+    several = neocog.probe(place / "whole.npz", kinds=["ncm", "ridge"], layers="pixels")
+    assert "by cross-validation in the training pictures, 5 folds" in str(several)
+
+
+def test_what_is_not_as_in_the_paper_is_said(tmp_path: Path) -> None:
+    few, x = np.flatnonzero(LABELS != 3), DIGITS
+    rows = np.sort(np.r_[few, np.flatnonzero(LABELS == 3)[:9]])
+    path = write_features(tmp_path / "f.npz", {"pixels": x[rows]}, LABELS[rows])
+    words: dict[str, Any] = {"protocol": "decaf-sun397", "kinds": "ncm", "layers": "pixels"}
+    with pytest.raises(UserError, match="got 9 of 3; take what there is with --fewer") as refused_:
+        neocog.probe(path, **words)
+    assert "--per-class" not in str(refused_.value)
+    found = neocog.probe(path, fewer=True, **words)
+    assert found.to_json()["notes"] == [
+        "Not as in the paper: the numbers are those of decaf-sun397, the data are not: sun-397 is meant, "
+        "digits has 10 classes.",
+        "Not as in the paper: 1 of 10 classes have fewer than 50 pictures to train on.",
+        "Not as in the paper: 1 of 10 classes have fewer than 50 pictures to judge by.",
+    ]
+    assert found.to_json()["notes"][1] in str(found)
+    tiny = neocog.probe(write_features(tmp_path / "g.npz", {"p": x[:90]}, LABELS[:90]), layers="p", kinds="ncm",
+                        protocol="decaf-caltech101", fewer=True)  # fmt: skip
+    assert "Not as in the paper: no class has 30 pictures to train on." in str(tiny)
+    fashion = write_features(tmp_path / "h.npz", {"pixels": x[:1300]}, LABELS[:1300],
+                             np.repeat(["train", "val", "test"], [800, 200, 300]), name="fashion-mnist")  # fmt: skip
+    told = neocog.probe(fashion, protocol="vtab1k", kinds="ncm", layers="pixels").to_json()["notes"]
+    assert [note for note in told if "a task of VTAB is meant, fashion-mnist has 10 classes" in note]
+
+
+def test_a_network_that_saw_what_judges_is_warned_of(tmp_path: Path) -> None:
+    from judged import make_run, save_digits
+
+    make_run(tmp_path / "run", 0, taught=range(100, 130))
+    save_digits(tmp_path / "data", range(90, 190))
+    words = ("probe", "run", "data", "--kind", "ncm", "--engine", "torch", "-o", "out")
+    done = command(*words, "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    split = np.array(list(csv.DictReader((tmp_path / "run" / "split.csv").read_text().splitlines())))
+    seen = {row["sha256"] for row in split if row["part"] == "train"}
+    assert len(seen) == 30
+    found = neocog.probe(tmp_path / "run", tmp_path / "data", kinds="ncm", engine="torch")
+    names = sorted(tmp_path.glob("data/*/*.png"))
+    judged = [hashlib.sha256(names[i].read_bytes()).hexdigest() for i in found.divided.divisions[0].judge]
+    count = sum(name in seen for name in judged)
+    assert 0 < count < len(judged)
+    assert told["trained_on"] == found.trained_on == count
+    sentence = f"{count} of the pictures that judge trained the model; new ones may score lower"
+    assert f"warning: {sentence}" in done.stderr
+    assert sentence in str(found)
+    assert sentence in (tmp_path / "out" / "probe.html").read_text("utf-8")
+    # of a run of which the last layer alone was trained the features have seen nothing
+    frozen = make_run(tmp_path / "frozen", 0, taught=range(100, 130), recipe={"name": "probe"})
+    assert neocog.probe(frozen, tmp_path / "data", kinds="ncm", engine="torch").trained_on == 0
 
 
 def test_a_strength_is_not_chosen_by_copies_of_what_trains(tmp_path: Path) -> None:
@@ -204,6 +297,18 @@ def test_shots_are_draws_of_each_other(place: Path, tmp_path: Path) -> None:
     assert len(section(page, "Curves").all("svg")) == 1
     axis = [e.text() for e in section(page, "Curves").all("text")]
     assert {"1", "5", "20", "pictures per class"} <= set(axis)
+
+
+def test_no_axis_goes_above_all_pictures(tmp_path: Path) -> None:
+    labels = np.arange(60) % 2
+    path = write_features(tmp_path / "f.npz", {"told": labels[:, None] + np.arange(60)[:, None] / 1e4}, labels,
+                          classes=("a", "b"))  # fmt: skip
+    found = neocog.probe(path, kinds="ncm", layers="told", shots=[1, 2, 4], output=tmp_path / "o")
+    assert found.best.mean("balanced") == 1
+    page = Page((tmp_path / "o" / "probe.html").read_text("utf-8")).root
+    texts = [e.text() for e in section(page, "Curves").all("text")]
+    numbers = [float(text) for text in texts if re.fullmatch(r"[\d.]+", text)]
+    assert max(numbers) == 100
 
 
 def test_the_page_marks_the_best_and_holds_every_figure(place: Path, tmp_path: Path) -> None:
@@ -397,6 +502,11 @@ def test_office_in_one_domain(tmp_path: Path) -> None:
         ({"per_class": 100}, "needs 101 different pictures, 100 to train on and one to judge by, got"),
         ({"per_class": 5, "protocol": "vtab1k"}, "leave per_class out"),
         ({"judged_per_class": 5}, "goes with per_class or shots"),
+        ({"val_fraction": 0.3, "per_class": 5}, "with per_class or shots all that do not train judge"),
+        ({"val_fraction": 0.3, "shots": [1, 5]}, "with per_class or shots all that do not train judge"),
+        ({"fewer": True}, "fewer is for pictures of each class that are drawn"),
+        ({"fewer": True, "protocol": "vtab1k"}, "fewer is for pictures of each class that are drawn"),
+        ({"shots": [5, 100]}, "ask for fewer with --shots"),
         ({"save": "r", "layers": ["pixels"]}, "a run is saved of the last layer's features"),
         ({"save": "r"}, "a run is saved of a model or a run"),
         ({"layers": ["all"]}, "all layers are those of a model or a run"),
@@ -424,6 +534,11 @@ def test_the_command_refuses_in_one_line(place: Path) -> None:
     words = ("probe", "whole.npz", "--kind", "ncm", "--shots")
     assert "shots must be whole numbers" in refused(*words, "1,x", cwd=place)
     assert "needs 101 different pictures" in refused(*words, "5,100", cwd=place)
+
+
+def test_a_share_is_not_asked_for_where_a_part_judges(place: Path) -> None:
+    with pytest.raises(UserError, match="have a part test that judges, so val_fraction says nothing"):
+        neocog.probe(place / "parts.npz", layers=["pixels"], val_fraction=0.2)
 
 
 def test_one_class_is_no_task(tmp_path: Path) -> None:
@@ -488,3 +603,23 @@ def test_saved_it_predicts_what_it_was_judged_by(tmp_path: Path) -> None:
             **{key: again["leakage"][key] for key in again["leakage"] if key != "same"},
         }
         assert command("verify", f"saved-{kind}", cwd=tmp_path).returncode == 0
+
+
+def test_a_saved_run_says_how_its_pictures_were_divided_and_its_kind_chosen(tmp_path: Path) -> None:
+    from judged import make_run, save_digits
+
+    make_run(tmp_path / "run", 0, taught=range(30))
+    save_digits(tmp_path / "data", range(100, 200))
+
+    def card(name: str, **options: Any) -> dict[str, Any]:
+        neocog.probe(tmp_path / "run", tmp_path / "data", engine="torch", save=tmp_path / name, **options)
+        data: dict[str, Any] = json.loads((tmp_path / name / "model.json").read_text())["data"]
+        return data
+
+    whole = card("a", kinds=["ncm", "ridge", "knn"])
+    assert (whole["division"], whole["val_fraction"]) == ("20% of each class judges", 0.2)
+    assert whole["kind"].startswith("the best of 2 on the pictures that judge")
+    drawn = card("b", kinds="ridge", per_class=4, splits=1)
+    assert drawn["division"].startswith("4 pictures of each class train, all others judge")
+    assert "val_fraction" not in drawn
+    assert "kind" not in drawn

@@ -130,3 +130,13 @@ def test_files_of_features_give_the_figures_of_their_network(domains: Path, tmp_
         for given in (("--source", "light.npz", "--target", "dark.npz"), direct)
     ]
     assert found[0] == found[1]
+
+
+def test_options_of_features_reach_them(domains: Path, tmp_path: Path) -> None:
+    pictures(tmp_path / "odd", 3, 2, False)
+    (tmp_path / "odd" / "red" / "broken.png").write_bytes(b"no picture")
+    ask = ("adapt", "efficientnet_lite0", *FAST, "--source", tmp_path / "odd", "--target", domains / "dark")
+    assert "broken.png" in refused(*ask, "--strict", cwd=tmp_path)
+    assert "bend" in refused(*ask, "--resize-mode", "bend", cwd=tmp_path)
+    assert "fold" in refused(*ask, "--fold", 1, cwd=tmp_path)
+    assert "none.json" in refused(*ask, "--split", "none.json", cwd=tmp_path)

@@ -49,3 +49,11 @@ def test_many_classes_have_no_legend_of_their_own() -> None:
     ]
     assert "colours: 31 classes" in texts
     assert "class7" not in texts
+
+
+def test_without_its_legend_a_plot_has_the_same_points_and_no_room_below() -> None:
+    both = [cloud("x", POINTS, ("cat", "dog"), ("a", "b"), legend) for legend in (True, False)]
+    assert marks(both[0]) == marks(both[1])
+    texts = [text.text for text in ElementTree.fromstring(both[1]).iter(f"{NS}text")]
+    assert texts == ["x"]
+    assert float((ElementTree.fromstring(both[1]).get("viewBox") or "").split()[3]) == 431

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid, NearestNeighbors
 from sklearn.svm import SVC, LinearSVC
 
+from neocog.probing.choose import fit_best
 from neocog.probing.dropout import copies_of, noised
 from neocog.probing.fitted import Linear
 from neocog.probing.kinds import GROUPS, KINDS
@@ -241,3 +243,33 @@ def test_the_names_are_those_of_the_docs() -> None:
     plain = {"logreg", "svm", "rbf-svm", "ridge", "knn", "knn-cosine"}
     assert set(KINDS) == plain | {f"{name}-dropout" for name in plain} | {"ncm", "ncm-cosine"}
     assert GROUPS["decaf"] == ("logreg", "logreg-dropout", "svm", "svm-dropout")  # DeCAF's table 1
+
+
+@pytest.mark.parametrize("name", ["knn", "knn-cosine", "knn-dropout"])
+def test_all_k_are_judged_by_one_search(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 30)).astype(np.float32), rng.integers(0, 3, 200)
+    new = rng.normal(size=(100, 30)).astype(np.float32)
+    kind, searched = KINDS[name], []
+    one_by_one = [kind.fit(x, y, 3, k, 0).predict(new) for k in kind.strengths]
+    search = NearestNeighbors.kneighbors
+
+    def counting(self: NearestNeighbors, rows: np.ndarray) -> Any:
+        searched.append(len(rows))
+        return search(self, rows)
+
+    monkeypatch.setattr(NearestNeighbors, "kneighbors", counting)
+    found = kind.fit_all(x, y, 3, kind.strengths, 0)
+    for said, wanted in zip(kind.answers(found, new), one_by_one, strict=True):
+        assert (said == wanted).all()
+    assert len({tuple(said) for said in one_by_one}) > 3
+    searched.clear()
+    fit_best(kind, x, y, 3, 0, folds=4)
+    assert searched == [50] * 4
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_classifier_prints_in_a_line(name: str) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 300)).astype(np.float32), rng.integers(0, 3, 60)
+    assert len(repr(fit_best(KINDS[name], x, y, 3, 0).fitted)) < 200

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from neocog.errors import UserError
-from neocog.probing.logistic import solve_path
+from neocog.probing.logistic import rough_path, solve_path
 from neocog.probing.losses import OneClass
 from neocog.probing.losses_torch import OneClassOn
 
@@ -86,6 +86,15 @@ def test_the_objective_of_every_strength_is_the_least(name: str, apart: float) -
     counts, dim = PROBLEMS[name]
     x, labels = correlated(counts, dim, apart)
     assert_least(x, labels, solve_path(x, labels, len(counts), STRENGTHS), STRENGTHS)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_roughly_it_is_near_the_least_and_in_the_order_given(name: str) -> None:
+    counts, dim = PROBLEMS[name]
+    x, labels = correlated(counts, dim)
+    strengths = (1.0, 1e-4, 10.0, 1e-2)
+    for c, layer in zip(strengths, rough_path(x, labels, len(counts), strengths), strict=True):
+        assert objective(x, labels, layer, c) <= least(x, labels, c) * 1.005 + 1e-7
 
 
 @given(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from neocog.adaptation.domains import Domains, Doubles
 from neocog.adaptation.mapped import Map, Mapped, learned_behind
 from neocog.inference.network import Floats
+from neocog.probing.fitted import Fitted
 from neocog.probing.kinds import Kind
-from neocog.probing.scale import Scale, learned_scale
+from neocog.probing.scale import Scale, Scaled, learned_scale
 
 RANK = 1e-10  # share of the largest eigenvalue below which a direction is rounding
 
@@ -20,7 +22,8 @@ def fit_daume(domains: Domains, kind: Kind, seed: int) -> Mapped:
 
     Features are standardised over the labelled rows of both domains. The classifiers of `probe` see only products and
     distances of rows, so where 3 d features are more than there are rows, `Span` gives them the same problem in as many
-    numbers as there are rows. Dropout acts on single features, so its classifiers get all 3 d.
+    numbers as there are rows, `stretched` so that a strength means the same. Dropout acts on single features, so its
+    classifiers get all 3 d.
     UserError where the target has no labels.
     """
     domains.need_labels("Daumé's augmentation")
@@ -30,8 +33,20 @@ def fit_daume(domains: Domains, kind: Kind, seed: int) -> Mapped:
         of_source, of_target = _tripled(standard, False), _tripled(standard, True)
     else:
         span = Span(*(standard(x).astype(np.float64) for x in (domains.source, domains.known)))
+        kind = stretched(kind, 3 * domains.source.shape[1] / span.axes.shape[1])
         of_source, of_target = _within(span, standard, False), _within(span, standard, True)
     return learned_behind(of_source, of_target, domains, kind, seed)
+
+
+def stretched(kind: Kind, ratio: float) -> Kind:
+    """The kind on rows whose mean square is `ratio` instead of 1: as if they had so many times their columns."""
+
+    def path(x: Floats, *rest: Any) -> list[Fitted]:
+        columns = x.shape[1]
+        scale = Scale(np.zeros(columns, np.float32), np.full(columns, ratio**-0.5, np.float32))
+        return [Scaled(scale, behind) for behind in kind.path(scale(x), *rest)]
+
+    return replace(kind, path=path)
 
 
 def augmented(x: Floats, target: bool) -> Floats:

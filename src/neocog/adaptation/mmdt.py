@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.adaptation.domains import Domains, Doubles, Labels
-from neocog.adaptation.hinge import Hinges
+from neocog.adaptation.hinge import Hinges, machines
 from neocog.inference.network import Floats
 from neocog.probing.choose import dealt
 from neocog.probing.kinds import Kind
@@ -16,7 +16,9 @@ from neocog.probing.scale import Scale, learned_scale
 
 ROUNDS = 20
 TOLERANCE = 1e-3
-"""of each turn's duality gap, as a share of the objective"""
+"""of W's duality gap, as a share of the objective"""
+SLOPE = 0.1
+"""of that tolerance, for the slopes of theta's dual"""
 ROUGHLY = (2, 1e-2)
 """rounds (the authors') and tolerance while costs are compared"""
 SETTLED = 1e-3  # fall of the objective, as a share, below which rounds end
@@ -123,13 +125,13 @@ class Task:
         In turns: theta for a given W, beginning with the identity, then W for this theta. Each turn is a convex
         problem, so the objective falls; `objectives` has it from the first theta on.
         """
-        theta, machines = self._theta_step(None, costs, None, tolerance)
+        theta = self._theta_step(None, costs, tolerance)
         transform: Transform | None = None
         maps: Doubles | None = None
         objectives = [self.objective(theta, transform, costs)]
         for _ in range(rounds):
             transform, maps = self._transform_step(theta, costs[1], maps, tolerance)
-            theta, machines = self._theta_step(transform, costs, machines, tolerance)
+            theta = self._theta_step(transform, costs, tolerance)
             objectives.append(self.objective(theta, transform, costs))
             if objectives[-2] - objectives[-1] <= SETTLED * objectives[-2]:
                 break
@@ -145,20 +147,17 @@ class Task:
         return float((square + np.vdot(theta, theta)) / 2 + np.dot(costs, faults))
 
     def _theta_step(
-        self,
-        transform: Transform | None,
-        costs: tuple[float, float],
-        start: Doubles | None,
-        tolerance: float,
-    ) -> tuple[Doubles, Doubles]:
-        """An SVM per class on the source and the transformed target; theta and the dual weights."""
+        self, transform: Transform | None, costs: tuple[float, float], tolerance: float
+    ) -> Doubles:
+        """An SVM per class on the source and the transformed target."""
         moved = self.target if transform is None else transform(self.target)
-        rows = np.vstack([self.source, moved])
-        labels = np.concatenate([self.source_labels, self.target_labels])
-        bounds = np.repeat(costs, [len(self.source), len(moved)])
-        machines = Hinges(rows @ rows.T, np.eye(self.classes), _signs(labels, self.classes), bounds)
-        weights = machines.weights(start, tolerance)
-        return weights.T @ rows, weights
+        return machines(
+            np.vstack([self.source, moved]),
+            np.concatenate([self.source_labels, self.target_labels]),
+            np.repeat(costs, [len(self.source), len(moved)]),
+            self.classes,
+            SLOPE * tolerance,
+        )
 
     def _transform_step(
         self, theta: Doubles, cost: float, start: Doubles | None, tolerance: float

@@ -1,4 +1,9 @@
-"""Predictive sparse decomposition: a dictionary, sparse codes, and an encoder that guesses the codes at once."""
+"""Predictive sparse decomposition: a dictionary, sparse codes, and an encoder that guesses the codes at once.
+
+`classical.jarrett.sparse` has the same energy otherwise: there errors are not halved, so that its lambda of 0.5 is half
+of this one, the encoder has no offset, since its patches are contrasts, and steps are as long as the curvature of each
+batch allows. Here rows are features with an offset of their own, and are few, so batches are small and steps shrink.
+"""
 
 from __future__ import annotations
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from neocog.cli import features, loading, reading
 from neocog.cli.console import Console, out, out_json
 from neocog.cli.groups import with_groups
+
+if TYPE_CHECKING:
+    from neocog.api.adapting.result import Adaptation
 
 
 @with_groups
@@ -96,11 +99,15 @@ def adapt(
         **pictures.options(),
         progress=told,
     )
+    _print(found, as_json, told)
+    if output and not as_json:
+        out(f"report  {output / REPORT}")
+
+
+def _print(found: Adaptation, as_json: bool, told: Console) -> None:
     if as_json:
         out_json(found.to_json())
         return
     out(found.table())
     for note in found.notes():
         told.say(note)
-    if output:
-        out(f"report  {output / REPORT}")

@@ -44,7 +44,12 @@ class Console:
             yield advance
         took = perf_counter() - start
         if done > 1:
-            self.say(f"{name}: {done:,} in {took:.1f} s, {done / max(took, 1e-9):,.0f}/s")
+            self.say(f"{name}: {done:,} in {took:.1f} s, {_rate(done / max(took, 1e-9))}")
+
+
+def _rate(speed: float) -> str:
+    """`2,000/s`; of what takes longer than a second, `12.5 s each`."""
+    return f"{speed:,.0f}/s" if speed >= 1 else f"{1 / speed:,.1f} s each"
 
 
 @contextmanager
@@ -73,6 +78,6 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
         def advance(count: int, note: str = "") -> None:
             bars.advance(task, count)
             speed = bars.tasks[task].speed
-            bars.update(task, rate=f"{speed:,.0f}/s" if speed else "", note=note)
+            bars.update(task, rate=_rate(speed) if speed else "", note=note)
 
         yield advance

@@ -20,20 +20,27 @@ Point = tuple[float, float, int, bool]
 """across, up, the class's number, whether it is of the second domain"""
 
 
-def cloud(title: str, points: Sequence[Point], classes: Sequence[str], domains: tuple[str, str]) -> str:
+def cloud(
+    title: str,
+    points: Sequence[Point],
+    classes: Sequence[str],
+    domains: tuple[str, str],
+    legend: bool = True,
+) -> str:
     """An SVG that needs nothing else: discs are of the first domain, triangles of the second, colours are classes.
 
-    Neither axis has a unit, so both are scaled alike to fill the square. Names are escaped.
+    Neither axis has a unit, so both are scaled alike to fill the square. Names are escaped. `legend` says what shapes
+    and colours stand for: of several plots side by side one has it.
     """
     place = _placing(points)
     marks = "".join(_mark(place(x, y), k, second, classes[k]) for x, y, k, second in points)
-    legend, height = _legend(classes, domains)
+    key, height = _legend(classes, domains) if legend else ("", 1.0)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncp" role="img" aria-label="{safe(title)}" width="100%" '
         f'style="max-width:{SIDE * 1.3:g}px" viewBox="0 0 {SIDE:g} {TOP + SIDE + height:g}">'
         f"<style>{on_paper('ncp')}{style('ncp', RULES + _colours(len(classes)))}</style>{PAPER}"
         f'<text class="h" x="2" y="18">{safe(title)}</text>'
-        f'<rect class="frame" x=".5" y="{TOP:g}" width="{SIDE - 1:g}" height="{SIDE:g}" rx="6"/>{marks}{legend}</svg>\n'
+        f'<rect class="frame" x=".5" y="{TOP:g}" width="{SIDE - 1:g}" height="{SIDE:g}" rx="6"/>{marks}{key}</svg>\n'
     )
 
 

@@ -36,17 +36,24 @@ class Trend:
     points: tuple[tuple[float, float, float, float], ...]
 
 
-def trends(title: str, across: str, lines: Sequence[Trend], whole: bool = False, marks: Marks = ()) -> str:
+def trends(
+    title: str,
+    across: str,
+    lines: Sequence[Trend],
+    whole: bool = False,
+    marks: Marks = (),
+    most: float = inf,
+) -> str:
     """The lines in one plot, the band of each from low to high; `across` names the horizontal axis.
 
-    `marks` stand below it in place of round numbers.
+    `marks` stand below it in place of round numbers. Where no value may be above `most`, the axis ends there, too.
 
     The vertical axis holds all lines, and bands as far as half of that beyond them, or `whole` bands. Values that are
     not finite are left out. Labels are escaped.
     """
     drawn = [Trend(line.label, tuple(p for p in line.points if isfinite(p[1]))) for line in lines]
     drawn = [line for line in drawn if line.points]
-    box = _Box.of(drawn, whole)
+    box = _Box.of(drawn, whole, most)
     height = TOP + PLOT + BELOW + LINE * len(drawn) + 6
     below = marks or [(x, f"{x:g}") for x in box.columns]
     body = "".join(_grid(value, box) for value in box.rows) + "".join(_column(*mark, box) for mark in below)
@@ -71,11 +78,11 @@ class _Box:
     width: tuple[float, float]
 
     @classmethod
-    def of(cls, lines: Sequence[Trend], whole: bool) -> _Box:
+    def of(cls, lines: Sequence[Trend], whole: bool, most: float) -> _Box:
         points = [point for line in lines for point in line.points] or [(0.0, 0.0, 0.0, 0.0)]
         xs, ys = [p[0] for p in points], [p[1] for p in points]
         room = inf if whole else (max(ys) - min(ys) or 1.0) / 2
-        low = max(min(p[2] for p in points), min(ys) - room)
+        low = min(max(min(p[2] for p in points), min(ys) - room), most - 1)  # there is room below, at least
         high = min(max(p[3] for p in points), max(ys) + room)
         width = (min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1)
         columns = [x for x in ticks(*width) if width[0] <= x <= width[1]]

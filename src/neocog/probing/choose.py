@@ -122,8 +122,8 @@ def _held_out_figures(
         fitted_scale = learned_scale(scale, features[~held])
         train, judge = fitted_scale(features[~held]), fitted_scale(features[held])
         found = kind.fit_all(train, labels[~held], classes, kind.strengths, seed)
-        for strength, fitted in zip(kind.strengths, found, strict=True):
-            confusion[strength] += confusion_matrix(fitted.predict(judge), labels[held], classes)
+        for strength, said in zip(kind.strengths, kind.answers(found, judge), strict=True):
+            confusion[strength] += confusion_matrix(said, labels[held], classes)
     if not any(counts.any() for counts in confusion.values()):
         return {}
     return {strength: by_class(counts)[0] for strength, counts in confusion.items()}

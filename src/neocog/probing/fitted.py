@@ -28,7 +28,7 @@ def highest(scores: Floats) -> Labels:
     return np.asarray(scores.argmax(axis=1), np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Linear:
     """scores = features @ weight.T + bias."""
 
@@ -36,6 +36,9 @@ class Linear:
     """(classes, d)"""
     bias: Floats
     """(classes,)"""
+
+    def __repr__(self) -> str:
+        return f"Linear({self.weight.shape[0]:,} classes, {self.weight.shape[1]:,} features)"
 
     def scores(self, features: Floats) -> Floats:
         return np.asarray(features @ self.weight.T + self.bias, np.float32)

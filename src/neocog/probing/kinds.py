@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from neocog.inference.network import Floats
 from neocog.probing import class_means, ridge, squared_hinge
@@ -16,8 +17,8 @@ from neocog.probing.dropout import RATE, ROWS, copies_of, noised
 from neocog.probing.fitted import Fitted as Fitted
 from neocog.probing.fitted import Labels, Linear
 from neocog.probing.kernel import gaussian_machine, usual_gamma
-from neocog.probing.logistic import solve_path
-from neocog.probing.neighbours import Neighbours
+from neocog.probing.logistic import rough_path, solve_path
+from neocog.probing.neighbours import Neighbours, answers_of_all
 from neocog.runtime import single_thread
 
 Path = Callable[[Floats, Labels, int, Sequence[float], int], list[Fitted]]
@@ -38,6 +39,8 @@ class Kind:
     usual: float
     """where there are too few pictures to choose"""
     path: Path
+    together: Callable[[Sequence[Any], Floats], list[Labels]] | None = None
+    """what all classifiers of a path say of features, where that takes less time than one by one"""
 
     def fit(self, features: Floats, labels: Labels, classes: int, strength: float, seed: int) -> Fitted:
         """The classifier with one strength. `features` (n, d) are read as they are; see `choose` for scaling."""
@@ -50,9 +53,15 @@ class Kind:
         with single_thread():
             return self.path(features, labels, classes, strengths, seed)
 
+    def answers(self, found: Sequence[Fitted], features: Floats) -> list[Labels]:
+        """What each of those that `fit_all` has found says of `features` (n, d)."""
+        return self.together(found, features) if self.together else [one.predict(features) for one in found]
+
 
 def _logreg(x: Floats, labels: Labels, classes: int, strengths: Sequence[float], seed: int) -> list[Fitted]:
-    return [Linear(*both) for both in solve_path(x, labels, classes, strengths)]
+    """Several strengths are there to be compared, one to be kept."""
+    path = solve_path if len(strengths) == 1 else rough_path
+    return [Linear(*both) for both in path(x, labels, classes, strengths)]
 
 
 def _svm(x: Floats, labels: Labels, classes: int, strengths: Sequence[float], seed: int) -> list[Fitted]:
@@ -109,8 +118,18 @@ _PLAIN = (
     Kind("svm", "linear SVM, one class against all others, squared hinge", "C", SVM_GRID, 1e-4, _svm),
     Kind("rbf-svm", "SVM with Gaussian kernel, each pair of classes", "C", KERNEL_GRID, 10.0, _rbf_svm),
     Kind("ridge", "ridge regression on 1 and -1", "alpha", ALPHAS, 1e3, _ridge),
-    Kind("knn", "nearest neighbours, weighted by distance", "k", NEAREST, 1, _knn("euclidean")),
-    Kind("knn-cosine", "nearest neighbours by cosine, weighted", "k", NEAREST, 1, _knn("cosine")),
+    Kind(
+        "knn", "nearest neighbours, weighted by distance", "k", NEAREST, 1, _knn("euclidean"), answers_of_all
+    ),
+    Kind(
+        "knn-cosine",
+        "nearest neighbours by cosine, weighted",
+        "k",
+        NEAREST,
+        1,
+        _knn("cosine"),
+        answers_of_all,
+    ),
     Kind("ncm", "nearest class mean", "", (1.0,), 1.0, _ncm(class_means.nearest_mean)),
     Kind("ncm-cosine", "nearest class mean by cosine", "", (1.0,), 1.0, _ncm(class_means.nearest_direction)),
 )

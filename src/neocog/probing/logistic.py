@@ -93,6 +93,23 @@ def solve_path(
     return [_on_given(found[c], axes, center) for c in strengths]
 
 
+def rough_path(
+    x: Floats, labels: NDArray[np.int64], classes: int, strengths: Sequence[float]
+) -> list[tuple[Floats, Floats]]:
+    """As `solve_path`, but by `solve`: near enough to tell which strength is best.
+
+    Of EfficientNet's 1,280 features, on one processor core, seven strengths take 0.1 s in place of 0.3 s for 300
+    pictures, 0.7 s in place of 5 s for 1,600, and 4 s in place of 10 s for 4,000. Where an accelerator is worth the way
+    it is `solve_path` itself, which knows how to use it.
+    """
+    if _device("auto", x.size * classes) is not None:
+        return solve_path(x, labels, classes, strengths)
+    start, found = None, {}
+    for c in sorted(strengths):
+        start = found[c] = solve(x, labels, classes, c, start)
+    return [found[c] for c in strengths]
+
+
 def _device(wanted: str, multiplications: int) -> torch.device | None:
     """Where torch computes the products; None where numpy does, on the CPU."""
     if wanted == "auto" and (multiplications < LARGE or not runtime.accelerator_possible()):

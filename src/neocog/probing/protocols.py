@@ -17,6 +17,8 @@ class Protocol:
     """paper and section"""
     data: str
     """the data set, as it is named where its layout is recognised; empty where any will do"""
+    classes: tuple[int, ...]
+    """how many it has, or each of several data sets"""
     per_class: int | None = None
     """pictures of each class that train, drawn anew for each split; None where the parts of the data say which"""
     most: int | None = None
@@ -44,6 +46,7 @@ PROTOCOLS: dict[str, Protocol] = {
             words="30 pictures of each class train, all others judge, 5 random splits; C chosen on 5 of the 30",
             source=f"{DECAF}, section 4.1 and table 1",
             data="caltech-101",
+            classes=(101, 102),
             per_class=30,
             splits=5,
             validation=5,
@@ -55,18 +58,22 @@ PROTOCOLS: dict[str, Protocol] = {
             "lie beside the pictures",
             source=f"{DECAF}, section 4.4; Xiao and others 2010, section 3.2",
             data="sun-397",
+            classes=(397,),
             per_class=50,
             most=50,
             splits=5,
             published=5,
+            figure="top1",
         ),
         Protocol(
             name="decaf-cub",
             words="the published parts train and judge; pictures are cut to 1.5 times their box",
             source=f"{DECAF}, section 4.3",
             data="cub-200-2011",
+            classes=(200,),
             box=1.5,
             kinds=("logreg",),
+            figure="top1",
         ),
         Protocol(
             name="office31",
@@ -74,14 +81,17 @@ PROTOCOLS: dict[str, Protocol] = {
             "rows `T` of the papers; those with a source domain are neocog adapt's",
             source=f"Saenko and others 2010, section 5; {DECAF}, section 4.2",
             data="office-31",
+            classes=(31,),
             per_class=3,
             splits=5,
+            figure="top1",
         ),
         Protocol(
             name="vtab1k",
             words="800 pictures train and 200 choose the strength, then all 1,000 train; the whole test part judges",
             source="Zhai and others 2019, A large-scale study of representation learning (VTAB), section 3.2",
             data="",
+            classes=(2, 4, 5, 6, 8, 9, 10, 16, 18, 37, 45, 47, 100, 102, 397),
             sizes=(800, 200),
             kinds=("logreg",),
             figure="top1",

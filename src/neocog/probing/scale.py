@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,9 +23,9 @@ SCALES = {
 class Scale:
     """features -> (features - mean) / spread, each row brought to the length sqrt(d) before where `directions`."""
 
-    mean: Floats
+    mean: Floats = field(repr=False)
     """(d,)"""
-    spread: Floats
+    spread: Floats = field(repr=False)
     """(d,); infinite where a feature tells nothing"""
     directions: bool = False
 

@@ -1,7 +1,7 @@
 """N pictures of each class to train on and others to judge by, drawn several times.
 
 The draws depend on the pictures' contents and the seed alone: neither names nor order matter. Of copies of one picture
-in a class, one counts. No content judges that trains.
+in a class, one counts. No content judges that trains, and no picture of a group that does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.data.divide import units_of
 from neocog.errors import UserError
 from neocog.probing.fitted import Labels
 
@@ -42,6 +43,8 @@ class Draw:
     seed: int = 0
     fewer: bool = False
     """whether a class with fewer pictures than asked for gives what it has, but one that judges"""
+    option: str = "--per-class"
+    """what the number was asked for with; empty where it is a paper's"""
 
     def __post_init__(self) -> None:
         for name, value in (("per class", self.per_class), ("splits", self.splits), ("judges", self.most)):
@@ -55,18 +58,21 @@ def drawn(
     classes: Sequence[str],
     draw: Draw,
     judges: NDArray[np.bool_] | None = None,
+    units: NDArray[np.int64] | None = None,
 ) -> tuple[Division, ...]:
     """`draw.splits` divisions of rows with `labels` (n,) and content `hashes` (n, 32).
 
     `judges` (n,) are rows of a part of their own that judges, and never trains; else what does not train may judge.
-    UserError names the classes that have too few pictures.
+    Pictures with the same number in `units` (n,), such as those of one patient, do not judge where one of them trains.
+    UserError names the classes that have too few pictures, or says that nobody is left to judge.
     """
     apart = np.zeros(len(labels), bool) if judges is None else judges
     trained = _contents(labels, hashes, ~apart)
     judged = trained if judges is None else _contents(labels, hashes, apart)
     _demand_enough(trained, classes, draw, spare=0 if judges is not None else 1)
+    unit = units_of(hashes) if units is None else units
     return tuple(
-        _division(trained, judged, hashes, draw, f"{draw.seed},{split},".encode())
+        _division(trained, judged, (hashes, unit), draw, f"{draw.seed},{split},".encode())
         for split in range(draw.splits)
     )
 
@@ -91,8 +97,15 @@ def _contents(labels: Labels, hashes: NDArray[np.uint8], among: NDArray[np.bool_
 
 
 def _division(
-    trained: dict[int, Rows], judged: dict[int, Rows], hashes: NDArray[np.uint8], draw: Draw, salt: bytes
+    trained: dict[int, Rows],
+    judged: dict[int, Rows],
+    known: tuple[NDArray[np.uint8], NDArray[np.int64]],
+    draw: Draw,
+    salt: bytes,
 ) -> Division:
+    """`known` are the hashes, and the number of what each picture may not be parted from."""
+    hashes, unit = known
+
     def shuffled(rows: Rows) -> Rows:
         keys = [hashlib.sha256(salt + hashes[i].tobytes()).digest() for i in rows]
         return rows[sorted(range(len(rows)), key=keys.__getitem__)]
@@ -104,11 +117,9 @@ def _division(
         count = min(draw.per_class, max(1, len(order) - same))
         train.append(order[:count])
         judge.append(order[count:] if same else shuffled(judged[label]))
-    learned = {hashes[i].tobytes() for rows in train for i in rows}
-    new = [rows[[hashes[i].tobytes() not in learned for i in rows]] for rows in judge if len(rows)]
-    return Division(
-        np.concatenate(train), np.concatenate([rows[: draw.most] for rows in new] or [train[0][:0]])
-    )
+    train_rows = np.concatenate(train)
+    new = [rows[~np.isin(unit[rows], unit[train_rows])] for rows in judge]
+    return Division(train_rows, np.concatenate([rows[: draw.most] for rows in new]))
 
 
 def _demand_enough(trained: dict[int, Rows], classes: Sequence[str], draw: Draw, spare: int) -> None:
@@ -119,7 +130,7 @@ def _demand_enough(trained: dict[int, Rows], classes: Sequence[str], draw: Draw,
     named = ", ".join(f"{count} of {name}" for count, name in sorted(short)[:NAMED])
     more = f" and too few of {len(short) - NAMED:,} more" if len(short) > NAMED else ""
     why = f"{draw.per_class} to train on" + (" and one to judge by" if spare else "")
+    way = f"ask for fewer with {draw.option}, or " if draw.option else ""
     raise UserError(
-        f"each class needs {least} different pictures, {why}, got {named}{more}; ask for fewer with --per-class, "
-        "or take what there is with --fewer"
+        f"each class needs {least} different pictures, {why}, got {named}{more}; {way}take what there is with --fewer"
     )

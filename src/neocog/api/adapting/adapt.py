@@ -8,10 +8,10 @@ from typing import Any, Unpack
 
 from neocog import files
 from neocog.api.adapting.draws import splits
-from neocog.api.adapting.judged import outcomes
+from neocog.api.adapting.judged import outcomes, without_slow
 from neocog.api.adapting.norms import with_adapted_norms
 from neocog.api.adapting.options import AdaptOptions, asked, names
-from neocog.api.adapting.pair import paired, with_column
+from neocog.api.adapting.pair import Pair, paired, with_column
 from neocog.api.adapting.places import Place, beside, places_of
 from neocog.api.adapting.result import FIGURES, Adaptation
 from neocog.api.alone import demand_alone
@@ -48,13 +48,9 @@ def adapt(
     skipped = tuple(gone for each in found for gone in each.skipped)
     for path, reason in skipped:
         told.say(f"skipped {path}: {reason}")
-    pair = paired(*found)
-    for name in names(options.get("beside")):
-        further, _ = _both(beside(places, name), told)
-        pair = with_column(pair, name, *further)
-    for note in pair.notes:
-        told.say(note)
+    pair = _with_columns(paired(*found), places, names(options.get("beside")), told)
     drawn = splits(pair, what)
+    what, slow = without_slow(pair, what)
     what, adapted, why = with_adapted_norms(pair, places, what, told)
     report = Adaptation(
         pair,
@@ -62,11 +58,21 @@ def adapt(
         what,
         tuple(outcomes(pair, adapted, drawn, what, told)),
         skipped,
-        why,
+        (*slow, *why),
     )
     if folder is not None:
         report.write(folder)
     return report
+
+
+def _with_columns(pair: Pair, places: tuple[Place, Place], methods: tuple[str, ...], told: Progress) -> Pair:
+    """The pair with a column for each classical method; what was left out of it is said."""
+    for name in methods:
+        further, _ = _both(beside(places, name), told)
+        pair = with_column(pair, name, *further)
+    for note in pair.notes:
+        told.say(note)
+    return pair
 
 
 def _both(

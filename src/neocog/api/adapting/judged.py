@@ -9,7 +9,7 @@ import numpy as np
 
 from neocog.adaptation.methods import METHODS
 from neocog.api.adapting.draws import Split
-from neocog.api.adapting.options import ADABN, Asked, Row
+from neocog.api.adapting.options import ADABN, NAMES, Asked, Row
 from neocog.api.adapting.pair import Pair
 from neocog.evaluation.metrics import by_class, confusion_matrix
 from neocog.evaluation.paired import Right
@@ -18,6 +18,8 @@ from neocog.probing.kinds import KINDS, Fitted, Kind
 from neocog.progress import Progress
 
 ADABN_WORDS, ADABN_SOURCE = "batch norm with each domain's own statistics", "Li and others 2017, algorithm 1"
+SLOW = 20_000
+"""classes times features up to which MMDT takes about half a minute a draw"""
 NEAREST = replace(KINDS["knn"], name="1-nn", words="nearest neighbour", strengths=(1.0,), usual=1.0)
 
 
@@ -67,6 +69,18 @@ class Outcome:
         """`75.3 ± 2.0`, as the lecture prints it; without the deviation of a single draw."""
         mean = f"{100 * self.mean:.1f}"
         return mean if self.deviation is None else f"{mean} ± {100 * self.deviation:.1f}"
+
+
+def without_slow(pair: Pair, asked: Asked) -> tuple[Asked, tuple[str, ...]]:
+    """Without MMDT where it would take minutes a draw, unless it was asked for; and a sentence that says so."""
+    widest = max(x.shape[1] for x in pair.source.features.values())
+    rest = tuple(row for row in asked.rows if row.method != "mmdt")
+    if asked.explicit or len(rest) == len(asked.rows) or len(pair.classes) * widest <= SLOW:
+        return asked, ()
+    return replace(asked, rows=rest), (
+        f"{NAMES['mmdt']} is absent: with {len(pair.classes):,} classes and {widest:,} features a draw takes minutes; "
+        "name it with --methods mmdt to have it.",
+    )
 
 
 def outcomes(

@@ -24,7 +24,7 @@ def page_of(found: Adaptation) -> AdaptPage:
         source=pair.source.name,
         target=pair.target.name,
         said=f"{100 * best.mean:.1f} % mean per-class accuracy",
-        detail=f"in {pair.target.name}: {best.name}{_beside(found)}",
+        detail=f"in the target by {best.name}{_beside(found)}",
         columns=found.layers,
         lines=_lines(found),
         plots=plots,
@@ -91,7 +91,7 @@ def _plots(found: Adaptation) -> tuple[tuple[str, ...], str]:
     titles = ["as the network gives them", f"after {best.row.name}" if best else ""]
     names = (found.pair.source.name, found.pair.target.name)
     plots = tuple(
-        cloud(title, _points(each), found.pair.classes, names)
+        cloud(title, _points(each), found.pair.classes, names, legend=each is drawn[-1])
         for title, each in zip(titles, drawn, strict=False)
     )
     after = f", and where {best.row.name} ({best.what}) puts them" if best else ""

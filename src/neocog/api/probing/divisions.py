@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.probing.options import Asked
+from neocog.api.probing.notes import notes_of
+from neocog.api.probing.options import SHARE, Asked
 from neocog.data.dataset import Dataset
 from neocog.data.divide import units_of
+from neocog.data.manifest import counted
 from neocog.data.reading import Reading
 from neocog.data.samples import Joined
 from neocog.data.source import open_dataset
@@ -17,7 +19,7 @@ from neocog.data.split import grouped, stratified
 from neocog.errors import UserError
 from neocog.probing.choose import dealt, last_of_each_class, whole_units
 from neocog.probing.protocols import Protocol
-from neocog.probing.splits import Division, Rows, drawn
+from neocog.probing.splits import Division, Draw, Rows, drawn
 
 PUBLISHED = "published split {}"
 """the column that says of each picture where the data set's own split of that number has it"""
@@ -37,6 +39,10 @@ class Divided:
     """rows of each class that choose; None for cross-validation"""
     chooses: NDArray[np.bool_] | None = None
     """(n,), rows of a part that chooses"""
+    share: float | None = None
+    """of each class that judges; None where something else says which pictures do"""
+    notes: tuple[str, ...] = ()
+    """sentences on what is not as in the paper, or as asked for"""
 
     def folds_of(self, train: Rows, labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
         """The fold of each of the rows `train`, -1 for one that always trains; copies and groups are never parted."""
@@ -61,37 +67,56 @@ class Divided:
 def divided(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked) -> Divided:
     """The divisions of `dataset` with content `hashes` (n, 32), of which each picture has a label."""
     protocol = asked.protocol
-    made = Divided(
-        (), "", asked.folds, units_of(hashes, _groups(dataset)), protocol.validation if protocol else None
-    )
     if protocol:
         _demand_data(dataset, protocol)
+    units = units_of(hashes, _groups(dataset))
+    made = Divided((), "", asked.folds, units, protocol.validation if protocol else None)
+    found = _divided(dataset, hashes, asked, made)
+    return replace(found, notes=notes_of(dataset, found.divisions, asked))
+
+
+def _divided(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, made: Divided) -> Divided:
     if PUBLISHED.format(1) in dataset.columns:
+        if asked.draw and asked.draw.fewer:
+            raise UserError(
+                "fewer is for pictures that are drawn, but the published splits are taken; leave it out"
+            )
         return replace(made, divisions=_published(dataset, hashes), words="the published splits")
-    if protocol and protocol.sizes:
-        return _fixed_parts(dataset, hashes, protocol, made)
+    if asked.protocol and asked.protocol.sizes:
+        return _fixed_parts(dataset, hashes, asked.protocol, made)
     judges = _judging_part(dataset)
     if asked.draw:
-        return replace(
-            made,
-            divisions=_drawn(dataset, hashes, asked, judges),
-            words=_draw_in_words(asked, judges),
-        )
+        drawings = _drawn(dataset, hashes, asked.draw, judges, made.units)
+        return replace(made, divisions=drawings, words=_draw_in_words(dataset, asked, judges))
     if judges:
-        trains = dataset.parts == _training_part(dataset)
-        division = Division(_ordered(trains, hashes), np.flatnonzero(dataset.parts == judges))
-        if asked.splits > 1:
-            raise UserError(
-                f"the data have a part {judges} that judges, so there is one split, got {asked.splits}; "
-                "with --per-class several are drawn"
-            )
-        return replace(made, divisions=(division,), words=f"the part {judges} judges")
+        return _own_parts(dataset, hashes, asked, judges, made)
+    share = SHARE if asked.val_fraction is None else asked.val_fraction
     return replace(
         made,
-        divisions=tuple(_share(dataset, hashes, asked, split) for split in range(asked.splits)),
-        words=f"{asked.val_fraction:.0%} of each class judges"
+        divisions=tuple(_share(dataset, hashes, share, asked.seed + split) for split in range(asked.splits)),
+        share=share,
+        words=f"{share:.0%} of each class judges"
         + (f", {asked.splits} random splits" if asked.splits > 1 else ""),
     )
+
+
+def _own_parts(
+    dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, judges: str, made: Divided
+) -> Divided:
+    """One part of the data judges, another trains."""
+    if asked.splits > 1:
+        raise UserError(
+            f"the data have a part {judges} that judges, so there is one split, got {asked.splits}; "
+            "with --per-class several are drawn"
+        )
+    if asked.val_fraction is not None:
+        raise UserError(
+            f"the data have a part {judges} that judges, so val_fraction says nothing, got {asked.val_fraction}; "
+            "leave it out"
+        )
+    trains = dataset.parts == _training_part(dataset)
+    division = Division(_ordered(trains, hashes), np.flatnonzero(dataset.parts == judges))
+    return replace(made, divisions=(division,), words=f"the part {judges} judges")
 
 
 def with_published_splits(data: object, reading: Reading, count: int) -> Dataset | None:
@@ -141,35 +166,41 @@ def _fixed_parts(dataset: Dataset, hashes: NDArray[np.uint8], protocol: Protocol
     return replace(made, divisions=(division,), words="the part test judges", chooses=dataset.parts == "val")
 
 
-def _drawn(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, judges: str) -> tuple[Division, ...]:
+def _drawn(
+    dataset: Dataset, hashes: NDArray[np.uint8], draw: Draw, judges: str, units: NDArray[np.int64]
+) -> tuple[Division, ...]:
     """From the part that trains, where another judges; else from all."""
-    assert asked.draw
-    if not judges:
-        return drawn(dataset.labels, hashes, dataset.classes, asked.draw)
-    rows = np.flatnonzero(np.isin(dataset.parts, (_training_part(dataset), judges)))
-    found = drawn(
-        dataset.labels[rows], hashes[rows], dataset.classes, asked.draw, dataset.parts[rows] == judges
-    )
+    rows = np.arange(len(dataset))
+    if judges:
+        rows = np.flatnonzero(np.isin(dataset.parts, (_training_part(dataset), judges)))
+    apart = dataset.parts[rows] == judges if judges else None
+    found = drawn(dataset.labels[rows], hashes[rows], dataset.classes, draw, apart, units[rows])
+    if not all(len(one.judge) for one in found):
+        raise UserError(
+            f"there must be a picture left to judge by, got none of another content or group than those that train; "
+            f"ask for fewer{f' with {draw.option}' if draw.option else ''}, or add pictures"
+        )
     return tuple(Division(rows[one.train], rows[one.judge]) for one in found)
 
 
-def _draw_in_words(asked: Asked, judges: str) -> str:
+def _draw_in_words(dataset: Dataset, asked: Asked, judges: str) -> str:
     draw = asked.draw
     assert draw
     *others, most = [f"{n:,}" for n in asked.shots or (draw.per_class,)]
     count = "up to " * draw.fewer + (f"{', '.join(others)} or {most}" if others else most)
+    pictures = "picture of each class trains" if count == "1" else "pictures of each class train"
     who = f"up to {draw.most:,} {{}} of each class" if draw.most else "all {}"
     rest = who.format(f"of the part {judges}" if judges else "others")
-    return f"{count} pictures of each class train, {rest} judge, {draw.splits} random splits"
+    apart = ", but those of a group that trains" if _groups(dataset) else ""
+    return f"{count} {pictures}, {rest} judge{apart}, {counted(draw.splits, 'random split')}"
 
 
-def _share(dataset: Dataset, hashes: NDArray[np.uint8], asked: Asked, split: int) -> Division:
+def _share(dataset: Dataset, hashes: NDArray[np.uint8], share: float, seed: int) -> Division:
     """A share of each class is held out; a group stays on one side."""
-    groups, seed = _groups(dataset), asked.seed + split
-    if groups:
-        held = grouped(dataset.labels, hashes, groups[0], asked.val_fraction, seed)
+    if groups := _groups(dataset):
+        held = grouped(dataset.labels, hashes, groups[0], share, seed)
     else:
-        held = stratified(dataset.labels, hashes, asked.val_fraction, seed)
+        held = stratified(dataset.labels, hashes, share, seed)
     if not held.any():
         raise UserError("there must be a picture left to judge by; give each class two pictures or more")
     return Division(_ordered(~held, hashes), np.flatnonzero(held))

@@ -15,11 +15,13 @@ from neocog.probing.protocols import PROTOCOLS, Protocol
 from neocog.probing.scale import SCALES
 from neocog.probing.splits import Draw
 
+SHARE = 0.2  # of each class, that judges
+
 
 class FeatureOptions(ReadingOptions, total=False):
     """What is said of the features; `embed` explains each."""
 
-    layers: Sequence[str]
+    layers: str | Sequence[str]
     """names of layers; `all` for every stage of the network; the last layer's features if not given"""
     pooling: str
     views: str
@@ -39,7 +41,7 @@ class FeatureOptions(ReadingOptions, total=False):
 class ProbeOptions(FeatureOptions, total=False):
     """What may be asked of a probe."""
 
-    kinds: Sequence[str]
+    kinds: str | Sequence[str]
     """of `probing.kinds.KINDS`, or of its `GROUPS`: usual if not given, decaf, all"""
     protocol: str | None
     """of `probing.protocols.PROTOCOLS`: what a paper does; nothing else about splits may be asked then, but the seed"""
@@ -54,7 +56,7 @@ class ProbeOptions(FeatureOptions, total=False):
     fewer: bool
     """whether a class with fewer pictures than asked for trains with what it has"""
     val_fraction: float | None
-    """share of each class that judges where the data have no part that does, and nothing per class was asked: 0.2"""
+    """share of each class that judges, where the data have no part that does and nothing per class is asked: 0.2"""
     folds: int | None
     """of the cross-validation that chooses a strength; 5 if not given"""
     scale: str
@@ -75,7 +77,8 @@ class Asked:
     splits: int
     shots: tuple[int, ...]
     """in ascending order; empty where no curve was asked for"""
-    val_fraction: float
+    val_fraction: float | None
+    """None where it was not asked for"""
     folds: int
     scale: str
     seed: int
@@ -99,23 +102,37 @@ def asked_for(options: ProbeOptions) -> Asked:
     if scale not in SCALES:
         raise unknown("scale", scale, SCALES)
     share, folds = options.get("val_fraction"), options.get("folds")
-    if share is not None and not 0 < share < 1:
-        raise UserError(f"val_fraction must lie between 0 and 1, got {share}")
+    _demand_heeded(share, draw, options.get("fewer", False))
     if folds is not None and folds < 2:
         raise UserError(f"folds must be 2 or more, got {folds}")
     save = options.get("save")
     return Asked(
-        kinds=_kinds(options.get("kinds") or (protocol.kinds if protocol else ("usual",))),
+        kinds=_kinds(listed(options.get("kinds") or (protocol.kinds if protocol else "usual"))),
         protocol=protocol,
         draw=draw,
         splits=draw.splits if draw else (options.get("splits") or 1),
         shots=shots,
-        val_fraction=0.2 if share is None else share,
+        val_fraction=share,
         folds=FOLDS if folds is None else folds,
         scale=scale,
         seed=options.get("seed", 0),
         save=None if save is None else Path(save).expanduser(),
     )
+
+
+def _demand_heeded(share: float | None, draw: Draw | None, fewer: bool) -> None:
+    """UserError for an option that would change nothing."""
+    if share is not None and not 0 < share < 1:
+        raise UserError(f"val_fraction must lie between 0 and 1, got {share}")
+    if share is not None and draw:
+        raise UserError(
+            f"val_fraction is for data of which a share judges, got {share}, but with per_class or shots all that do "
+            "not train judge; leave one of them out"
+        )
+    if fewer and not draw:
+        raise UserError(
+            "fewer is for pictures of each class that are drawn, got none to draw; give per_class too"
+        )
 
 
 def _protocol(options: ProbeOptions) -> Protocol | None:
@@ -142,6 +159,7 @@ def _draw(options: ProbeOptions, protocol: Protocol | None, shots: tuple[int, ..
     if protocol:
         count, splits = protocol.per_class, protocol.splits
     most = protocol.most if protocol else options.get("judged_per_class")
+    option = "" if protocol else "--shots" if shots else "--per-class"
     if shots:
         count = shots[-1]
         if shots[0] < 1:
@@ -156,7 +174,13 @@ def _draw(options: ProbeOptions, protocol: Protocol | None, shots: tuple[int, ..
         most=most,
         seed=options.get("seed", 0),
         fewer=options.get("fewer", False),
+        option=option,
     )
+
+
+def listed(given: str | Sequence[str]) -> Sequence[str]:
+    """Names as a sequence: one alone is one name."""
+    return (given,) if isinstance(given, str) else given
 
 
 def _kinds(given: Sequence[str]) -> tuple[str, ...]:

@@ -83,7 +83,9 @@ def _curve(result: Probe) -> str:
             )
             lines.append(Trend(f"{kind} on {layer}" if several else kind, points))
     marks = [(log2(n), f"{n:,}") for n in shots]
-    return trends(f"{WORDS[result.figure]} in %".capitalize(), "pictures per class", lines, marks=marks)
+    return trends(
+        f"{WORDS[result.figure]} in %".capitalize(), "pictures per class", lines, marks=marks, most=100
+    )
 
 
 def _by_layer(result: Probe) -> str:
@@ -105,7 +107,7 @@ def _by_layer(result: Probe) -> str:
     fits = sum(map(len, place)) <= ROOM
     marks = [(float(i), layer if fits else str(i)) for layer, i in place.items()]
     across = "layer" if fits else "layer, in the order of the table"
-    return trends(f"{WORDS[result.figure]} in % by layer".capitalize(), across, lines, marks=marks)
+    return trends(f"{WORDS[result.figure]} in % by layer".capitalize(), across, lines, marks=marks, most=100)
 
 
 ROOM = 50  # letters that stand beside each other below a plot

@@ -19,10 +19,11 @@ from neocog.api.probing.boxes import Cut
 from neocog.api.probing.divisions import Divided, divided, with_published_splits
 from neocog.api.probing.layers import ALL, stages_of
 from neocog.api.probing.measured import measure
-from neocog.api.probing.options import Asked, FeatureOptions, ProbeOptions, asked_for
+from neocog.api.probing.options import Asked, FeatureOptions, ProbeOptions, asked_for, listed
 from neocog.api.probing.page import page_of
 from neocog.api.probing.result import Probe
 from neocog.api.probing.saving import demand_savable, save_run
+from neocog.api.probing.taught import taught
 from neocog.data.dataset import Dataset, labelled
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
@@ -55,7 +56,7 @@ def probe(
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
     start = perf_counter()
     found = _labelled(_features(source, data, asked, told, options))
-    result = _probed(found, asked, told, round(perf_counter() - start, 3))
+    result = _probed(found, asked, told, round(perf_counter() - start, 3), taught(source))
     if asked.save is not None:
         saved = save_run(asked.save, source, found, result, options)
         told.say(f"saved {saved.name} in {asked.save}")
@@ -66,8 +67,8 @@ def probe(
     return result
 
 
-def _probed(found: Embedded, asked: Asked, told: Progress, took: float) -> Probe:
-    """All classifiers on all layers; `took` seconds brought the features."""
+def _probed(found: Embedded, asked: Asked, told: Progress, took: float, known: frozenset[str]) -> Probe:
+    """All classifiers on all layers; `took` seconds brought the features of a network that saw the `known` contents."""
     labels, classes = found.dataset.labels, found.dataset.classes
     parts = divided(found.dataset, found.hashes, asked)
     leaked = _leaked(parts, found.hashes)
@@ -77,7 +78,7 @@ def _probed(found: Embedded, asked: Asked, told: Progress, took: float) -> Probe
         )
     start = perf_counter()
     measured = tuple(measure(found.features, labels, len(classes), parts, asked, told))
-    return Probe(
+    result = Probe(
         model=found.origin.model,
         source=found.origin.source,
         data=found.dataset.name,
@@ -90,15 +91,20 @@ def _probed(found: Embedded, asked: Asked, told: Progress, took: float) -> Probe
         measured=measured,
         skipped=found.skipped,
         leaked=leaked,
+        trained_on=_trained_on(parts, found.hashes, known),
         seconds={"features": took, "classifiers": round(perf_counter() - start, 3)},
     )
+    if result.warning:
+        told.say(f"warning: {result.warning}")
+    return result
 
 
 def _features(
     source: str | Path, data: object, asked: Asked, told: Progress, options: ProbeOptions
 ) -> Embedded:
     wanted: EmbedOptions = {key: options[key] for key in FeatureOptions.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
-    if tuple(options.get("layers", ())) == (ALL,):
+    wanted["layers"] = listed(options.get("layers", ()))
+    if tuple(wanted["layers"]) == (ALL,):
         wanted["layers"] = stages_of(source)
         told.say(f"layers: {', '.join(wanted['layers'])}")
     prepared = _prepared(data, asked, told, options)
@@ -151,3 +157,9 @@ def _leaked(parts: Divided, hashes: NDArray[np.uint8]) -> int:
         for one in parts.divisions
         for trained in [{contents[i] for i in one.train}]
     )
+
+
+def _trained_on(parts: Divided, hashes: NDArray[np.uint8], known: frozenset[str]) -> int:
+    """Pictures that judge in any division and that the network has seen."""
+    judges = np.unique(np.concatenate([one.judge for one in parts.divisions]))
+    return sum(hashes[i].tobytes().hex() in known for i in judges)

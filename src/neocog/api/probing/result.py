@@ -41,6 +41,8 @@ class Probe:
     skipped: tuple[tuple[str, str], ...]
     leaked: int
     """judging pictures that train, too, byte for byte; over all splits"""
+    trained_on: int
+    """judging pictures that the network itself learned from, found by content"""
     seconds: dict[str, float]
     """of the steps"""
 
@@ -88,11 +90,26 @@ class Probe:
         protocol, words = self.asked.protocol, self.divided.words
         said = f"protocol {protocol.name} ({protocol.source}): {protocol.words}" if protocol else words
         views = "one view, center" if self.views == "center" else f"the views {self.views}, their mean"
+        chosen = f"What is to choose about a classifier is chosen {self.choosing}."
         return (
             f"{said[0].upper()}{said[1:]}: {train} train, {judge} judge.",
-            f"What is to choose about a classifier is chosen {self.divided.choosing}.",
+            *self.divided.notes,
+            *([chosen] if self.choosing else []),
             f"Features of {views}; scale {self.asked.scale}: {SCALES[self.asked.scale]}.",
+            *([f"{self.warning}."] if self.warning else []),
         )
+
+    @property
+    def choosing(self) -> str:
+        """How strengths were chosen, in words; empty where no kind has several, or nothing could be held out."""
+        return self.divided.choosing if any(one.first.figures for one in self.measured) else ""
+
+    @property
+    def warning(self) -> str:
+        """That the network has seen pictures that judge; empty where it has not, or nobody knows."""
+        if not self.trained_on:
+            return ""
+        return f"{self.trained_on:,} of the pictures that judge trained the model; new ones may score lower"
 
     def __str__(self) -> str:
         lines = [self.heading, str(self.table()), *self.how]
@@ -118,11 +135,13 @@ class Probe:
             "protocol": asdict(protocol) if protocol else None,
             "figure": self.figure,
             "division": self.divided.words,
-            "choosing": self.divided.choosing,
+            "notes": list(self.divided.notes),
+            "choosing": self.choosing or None,
             "splits": len(self.divided.divisions),
             "n_judge": [len(one.judge) for one in self.divided.divisions],
             "seed": self.asked.seed,
             "leaked": self.leaked,
+            "trained_on": self.trained_on,
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "results": [_row(one) for one in self.measured],
             "best": {"kind": self.best.kind, "layer": self.best.layer, "shots": self.best.shots},

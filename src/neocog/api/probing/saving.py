@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def save_run(
         recipe={"name": "probe", "kind": best.kind, "strength": best.first.strength, "seed": result.asked.seed,
                 "scale": result.asked.scale, "temperature": warmth},
         data={"name": result.data, "fingerprint": _fingerprint(found), "pictures": len(found.dataset),
-              "n_train": len(division.train), "n_val": len(division.judge), "val_fraction": result.asked.val_fraction},
+              "n_train": len(division.train), "n_val": len(division.judge), **_divided(result, len(linear))},
         metrics=scores.figures(),
         versions=versions(),
         activation="softmax",
@@ -98,6 +99,19 @@ def save_run(
     _write(folder, frozen, card, head)
     files.write_text(folder / "split.csv", to_csv(_rows(found, result)))
     return best
+
+
+def _divided(result: Probe, rivals: int) -> dict[str, Any]:
+    """What a card says of how the pictures were divided, and of what those that judge have chosen."""
+    parts = result.divided
+    said: dict[str, Any] = {"division": parts.words}
+    if parts.share is not None:
+        said["val_fraction"] = parts.share
+    if rivals > 1:
+        said["kind"] = (
+            f"the best of {rivals} on the pictures that judge, so its figures are a little too good"
+        )
+    return said
 
 
 def _temperature(found: Embedded, best: Measured, result: Probe) -> float:

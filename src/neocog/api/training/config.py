@@ -181,7 +181,7 @@ def _of_card(folder: Path) -> dict[str, Any]:
         "weights": weights,
         "recipe": {"name": name, **{k: v for k, v in card.recipe.items() if k in known}},
         "preprocess": plain(card.preprocess.to_json()),
-        "val_fraction": card.data["val_fraction"],
+        **{name: card.data[name] for name in ("val_fraction",) if name in card.data},
         "seed": card.recipe["seed"],
     }
 
