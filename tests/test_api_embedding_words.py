@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.base import clone
-from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.pipeline import FeatureUnion
 
 from door import neocog
 from neocog import read_features
@@ -30,9 +30,7 @@ WORDS = BagOfWords(SIFT, words=5)
 METHODS = {
     "words": WORDS,
     "fisher": FisherVector(SIFT, gaussians=3, components=4),
-    "several": FeatureUnion(
-        [("gist", make_pipeline(Gist(), Balanced())), ("words", make_pipeline(WORDS, Balanced()))]
-    ),
+    "several": FeatureUnion([("gist", Balanced(Gist())), ("words", Balanced(WORDS))]),
 }
 
 

@@ -58,7 +58,13 @@ def _sum(state: State) -> bytes:
 
 def _learners(transformer: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """The parts that learn something, each with a name of its own, which ends in a stroke."""
-    parts = getattr(transformer, "transformer_list", getattr(transformer, "steps", ()))
+    from sklearn.base import clone
+
+    parts = list(getattr(transformer, "transformer_list", ()))
+    if hasattr(transformer, "feature"):
+        if not hasattr(transformer, "feature_"):  # not fitted yet, as what is found is to be put there
+            transformer.feature_ = clone(transformer.feature)
+        parts.append(("feature", transformer.feature_))
     for own, part in parts:
         yield from _learners(part, f"{name}{own}/")
     if _fields(transformer):
