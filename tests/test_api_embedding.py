@@ -506,3 +506,8 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
     monkeypatch.setattr("neocog.inference.tensor_file.BLOCK", 1 << 18)
     peak(place, tmp_path, 16)  # what is imported at the first use
     assert peak(place, tmp_path, 480) < peak(place, tmp_path, 120) + 2e6
+
+
+def test_a_keyword_that_embed_does_not_have_is_named() -> None:
+    with pytest.raises(TypeError, match=r"embed\(\) has no argument 'layr'; did you mean layers"):
+        neocog.embed("lenet5_modern", "builtin/digits", layr=["F6"])  # type: ignore[call-arg]

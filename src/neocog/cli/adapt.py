@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def adapt(
     source: Annotated[str, Option(help="the labelled domain: DATA, or a file of features", metavar="DATA")],
     target: Annotated[str, Option(help="the domain to be right in, likewise", metavar="DATA")],
-    model: Annotated[
+    network: Annotated[
         str | None,
         Argument(
             help="a model, a run, or a file of features with the pictures of both domains; "
@@ -64,7 +64,7 @@ def adapt(
     output: Annotated[Path | None, Option("-o", "--output", help="folder for a page and the figures")] = None,
     pictures: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
-    trust_model: loading.Model = None,
+    model: loading.Model = None,
     download: loading.Download = False,
     decoding: loading.Decoding = None,
     engine: loading.Engine = "auto",
@@ -77,7 +77,7 @@ def adapt(
 
     told = Console()
     found = run_adapt(
-        model,
+        network,
         source=source,
         target=target,
         domains=domains,
@@ -91,7 +91,7 @@ def adapt(
         **wanted.options(),
         output=output,
         strict=strict,
-        trust_model=trust_model,
+        model=model,
         download=download,
         decoding=decoding,
         engine=engine,

@@ -76,7 +76,7 @@ def layer_key(network: Network, what: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps([network.key(), *what, POOLED]).encode()).hexdigest()
 
 
-def demand_known(pooling: str, seen_in: str) -> None:
+def demand_pooling_and_views(pooling: str, seen_in: str) -> None:
     """UserError for a pooling or views that there are not."""
     if pooling not in POOLINGS:
         raise unknown("pooling", pooling, POOLINGS)

@@ -25,7 +25,7 @@ OWN = ("domains", "beside", "labels_per_class", "source_per_class", "splits", "s
 
 
 def adapt(
-    model: str | Path | None = None,
+    network: str | Path | None = None,
     *,
     source: object,
     target: object,
@@ -35,7 +35,7 @@ def adapt(
 ) -> Adaptation:
     """How well what is learned from `source` does in `target`, with and without adaptation, on frozen features.
 
-    `model` is a model's name, a run, or a file of features that has both domains' pictures; it may be left out where
+    `network` is a model's name, a run, or a file of features that has both domains' pictures; it may be left out where
     `source` and `target` are files of features themselves. Classes are matched by name. With `output` a page and the
     figures are written into that folder.
     """
@@ -43,21 +43,21 @@ def adapt(
     demand_alone("adapt")
     told, what = progress or Silent(), asked(options)
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
-    report = _adapted(model, source, target, what, options, told)
+    report = _adapted(network, source, target, what, options, told)
     if folder is not None:
         report.write(folder)
     return report
 
 
 def _adapted(
-    model: str | Path | None,
+    network: str | Path | None,
     source: object,
     target: object,
     what: Asked,
     options: AdaptOptions,
     told: Progress,
 ) -> Adaptation:
-    places = places_of(model, source, target, options.get("domains"), _of_features(options))
+    places = places_of(network, source, target, options.get("domains"), _of_features(options))
     found, places = _both(places, told)
     skipped = tuple(gone for each in found for gone in each.skipped)
     for path, reason in skipped:
@@ -85,7 +85,7 @@ def _both(
 ) -> tuple[tuple[Embedded, Embedded], tuple[Place, Place]]:
     """The features of both, alike: decoded as the source is, a classical method's words learned from the source."""
     first, second = places
-    if is_classical(first.features) and first.data is not None:
+    if is_classical(first.features) and first.data is not None and "learn_from" not in second.options:
         reading: Any = first.options
         second = replace(second, options=second.options | {"learn_from": opened(first.data, told, reading)})
     source = embedded(first.features, first.data, told, **first.options)
@@ -101,5 +101,4 @@ def _of_features(options: AdaptOptions) -> dict[str, Any]:
     """What `embedded` takes of them, under its names."""
     given = {name: value for name, value in options.items() if name not in OWN}
     given["layers"] = names(options.get("layers"))
-    trusted = given.pop("trust_model", None)
-    return given if trusted is None else given | {"model": trusted}
+    return given

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from neocog.adaptation.methods import METHODS
-from neocog.data.reading import ReadingOptions
+from neocog.api.embedding.options import FeatureOptions
 from neocog.errors import UserError, unknown
 from neocog.probing.kinds import KINDS
 
@@ -27,25 +26,6 @@ NAMES = {
 OWN = ("S", "T", "ST", "mmdt")
 """methods whose classifiers are given"""
 KIND_NAMES = {"logreg": "Logistic Reg.", "svm": "SVM"}
-
-
-class FeatureOptions(ReadingOptions, total=False):
-    """What is said of the features; `embed` explains each."""
-
-    layers: str | Sequence[str]
-    pooling: str
-    views: str
-    weights: str | Path | None
-    img_size: int | None
-    resize_mode: str | None
-    decoding: str | None
-    trust_model: str | None
-    download: bool
-    engine: str
-    device: str
-    cache: bool
-    part: str | None
-    strict: bool
 
 
 class AdaptOptions(FeatureOptions, total=False):

@@ -14,6 +14,7 @@ from neocog.api.embedding.features import demand_some, embedded, gathered
 from neocog.api.embedding.files import contents_of, read_features
 from neocog.api.embedding.options import EmbedOptions
 from neocog.api.embedding.origin import Origin
+from neocog.api.keywords import demand_known
 from neocog.draw.table import Table
 from neocog.errors import UserError
 from neocog.inference.feature_files import demand_place, is_features_file, write_contents
@@ -111,6 +112,7 @@ def embed(
     pictures; without they are in memory: `.read()` gives them in both cases. What was computed before an interruption
     is found in the cache when it runs again. `EmbedOptions` says what may be given. Raises `UserError` in words.
     """
+    demand_known("embed", options, EmbedOptions.__annotations__)
     demand_alone("embed")
     start, told = perf_counter(), progress or Silent()
     if output is None:

@@ -9,10 +9,10 @@ from neocog.data.reading import ReadingOptions
 from neocog.errors import UserError
 
 
-class EmbedOptions(ReadingOptions, total=False):
+class FeatureOptions(ReadingOptions, total=False):
     """Which features of which pictures."""
 
-    layers: Sequence[str]
+    layers: str | Sequence[str]
     """names of papers or modules, or `features`, which the last layer reads: those alone if none is given"""
     pooling: str
     """how maps and tokens become a vector: `mean` if not given, `flat`, `max`, `gem`, `token`"""
@@ -33,12 +33,17 @@ class EmbedOptions(ReadingOptions, total=False):
     """whether features are looked up in the user's cache and kept there; they are if not given"""
     part: str | None
     """train, val or test where the data have such parts; all of them if not given"""
-    dtype: str
-    """`float32` if not given; `float16` rounds to three digits and halves files and cache"""
     learn_from: object
     """data whose pictures a classical method learns its words from; the data's own training part if not given"""
     strict: bool
     """an unreadable picture is an error instead of being skipped"""
+
+
+class EmbedOptions(FeatureOptions, total=False):
+    """The same, and how exactly they are kept."""
+
+    dtype: str
+    """`float32` if not given; `float16` rounds to three digits and halves files and cache"""
 
 
 OF_NETWORKS = ("layers", "pooling", "views", "weights", "img_size", "resize_mode", "decoding", "model")

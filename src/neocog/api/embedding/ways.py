@@ -15,7 +15,7 @@ from neocog.inference.layer_features import (
     LAST,
     MEAN,
     Way,
-    demand_known,
+    demand_pooling_and_views,
     last_key,
     last_layer,
     layer_key,
@@ -168,6 +168,6 @@ def _chosen(network: Network, tapping: Tapping, engine: str, device: str) -> Cho
 
 def asked_of(layers: str | Sequence[str], pooling: str, views: str) -> Asked:
     """One layer or several, each once, in the order given; without any what the last one reads."""
-    demand_known(pooling, views)
+    demand_pooling_and_views(pooling, views)
     several = [layers] if isinstance(layers, str) else layers
     return Asked(tuple(dict.fromkeys(several)) or (LAST,), pooling, views)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data.reading import ReadingOptions
+from neocog.api.embedding.options import FeatureOptions
 from neocog.data.views.protocols import PROTOCOLS as VIEWS
 from neocog.errors import UserError, unknown
 from neocog.probing.choose import FOLDS
@@ -16,26 +16,6 @@ from neocog.probing.scale import SCALES
 from neocog.probing.splits import Draw
 
 SHARE = 0.2  # of each class, that judges
-
-
-class FeatureOptions(ReadingOptions, total=False):
-    """What is said of the features; `embed` explains each."""
-
-    layers: str | Sequence[str]
-    """names of layers; `all` for every stage of the network; the last layer's features if not given"""
-    pooling: str
-    views: str
-    weights: str | Path | None
-    img_size: int | None
-    resize_mode: str | None
-    decoding: str | None
-    model: str | None
-    download: bool
-    engine: str
-    device: str
-    cache: bool
-    part: str | None
-    learn_from: object
 
 
 class ProbeOptions(FeatureOptions, total=False):

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from neocog import files
 from neocog.api.alone import demand_alone
 from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
+from neocog.api.embedding.options import FeatureOptions
 from neocog.api.keywords import demand_known
 from neocog.api.probing.boxes import Cut
 from neocog.api.probing.divisions import Divided, divided, with_published_splits
 from neocog.api.probing.layers import ALL, stages_of
 from neocog.api.probing.measured import measure
-from neocog.api.probing.options import Asked, FeatureOptions, ProbeOptions, asked_for, listed
+from neocog.api.probing.options import Asked, ProbeOptions, asked_for, listed
 from neocog.api.probing.page import page_of
 from neocog.api.probing.result import Probe
 from neocog.api.probing.saving import demand_savable, save_run
