@@ -5,7 +5,7 @@ from __future__ import annotations
 from neocog.draw.dots import Row, dots
 from neocog.experiments.published.decaf import figures
 
-FEATURES = ("DeCAF6", "DeCAF7", "one figure", "DeCAF5", "SURF")  # the first three stand in both tables
+FEATURES = ("DeCAF5", "SURF", "DeCAF6", "DeCAF7", "one figure")  # a table has one of the first two
 PREFACE = """# Features of a trained network: the lecture's four tables
 
 The lecture ends with what the features of a network trained on ImageNet did on four other tasks: Caltech-101, from
