@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
-from neocog.inference.layer_features import POOLINGS, demand_known
+from neocog.inference.layer_features import POOLINGS, demand_pooling_and_views
 from neocog.inference.tapping import Tap, Tapped, Tapping, pooled
 from neocog.inference.torch_engine import TorchEngine
 from neocog.models import build
@@ -67,7 +67,7 @@ def test_pooled_values_do_not_change_when_a_later_layer_writes_into_the_output()
 
 def test_an_unknown_pooling_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown pooling 'gen'; did you mean gem"):
-        demand_known("gen", "center")
+        demand_pooling_and_views("gen", "center")
 
 
 def small() -> nn.Sequential:
