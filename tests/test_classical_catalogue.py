@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import NearestCentroid
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from neocog.classical.catalogue import CLASSICAL
@@ -79,7 +79,7 @@ def test_dictionaries_are_learned_without_labels() -> None:
 
 
 def test_a_pipeline_and_a_search_through_an_extractors_settings() -> None:
-    pipeline = make_pipeline(built("dense-sift-bow"), NearestCentroid())
+    pipeline = make_pipeline(built("dense-sift-bow"), KNeighborsClassifier(n_neighbors=1))
     grid = {"bagofwords__words": [5, 8], "bagofwords__extractor__step": [8, 16]}
     search = GridSearchCV(pipeline, grid, cv=2, error_score="raise").fit(pictures(), [0, 1] * 2)
     assert search.best_params_.keys() == grid.keys()
