@@ -26,6 +26,7 @@ from neocog.cli import (
     reproduce,
     retrieve,
     robustness,
+    see,
     summary,
     train,
     verify,
@@ -62,6 +63,7 @@ app.command("verify")(verify.verify)
 app.command("reproduce")(reproduce.reproduce)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
+app.add_typer(see.app, name="see")
 data = typer.Typer(no_args_is_help=True, help="Look at pictures before they are learned from.")
 app.add_typer(data, name="data")
 data.command("check")(data_check.data_check)

@@ -1,0 +1,169 @@
+"""What passes inside a network, read from outside: the network is not edited, and its output stays the same bits."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from neocog.analysis.call import kind_of
+from neocog.errors import UserError, unknown
+
+LAST = -1
+
+
+class Place(NamedTuple):
+    """Where something is read: what a module puts out."""
+
+    module: str
+    """of `named_modules()`; nothing for the network itself"""
+    call: int = LAST
+    """which of its calls in one forward is meant, from 0 on"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of torch inside the network."""
+
+    kind: str
+    """torch's name of the function: relu for F.relu, torch.relu, x.relu() and x.relu_()"""
+    layer: str
+    """the module that makes it"""
+    func: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def run(self) -> Any:
+        """What it gives."""
+        return self.func(*self.args, **self.kwargs)
+
+
+Handler = Callable[[Call], Any]
+"""gives what a call of torch is to give"""
+
+
+class _Reached(Exception):
+    """Everything that was asked for has been seen."""
+
+
+@dataclass
+class Captured:
+    """What was put out at the places asked for, in the latest forward."""
+
+    net: nn.Module
+    places: tuple[Place, ...]
+    calls: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    """module -> what each of its calls gave, in order"""
+    _stops: bool = False
+
+    def __getitem__(self, place: Place | str) -> Tensor:
+        """What the module put out; of several calls the one that is meant."""
+        wanted = Place(place) if isinstance(place, str) else place
+        seen = self.calls.get(wanted.module, [])
+        if not seen or wanted.call >= len(seen):
+            raise UserError(f"the layer {wanted.module} takes no part in a forward; name another one")
+        return seen[wanted.call]
+
+    def run(self, x: Tensor) -> None:
+        """One forward of the network on `x`, which ends as soon as every place has been seen."""
+        self.calls.clear()
+        self._stops = all(place.call != LAST for place in self.places)
+        try:
+            self.net(x)
+        except _Reached:
+            pass
+        finally:
+            self._stops = False
+
+    def note(self, module: str, out: Any) -> Any:
+        """Keep what a module gives. The network goes on with a copy, since it may write into it."""
+        if not isinstance(out, Tensor):
+            raise UserError(
+                f"the layer {module or 'itself'} must give one tensor, it gave {type(out).__name__}"
+            )
+        self.calls[module].append(out)
+        if self._stops and all(len(self.calls[p.module]) > p.call for p in self.places):
+            raise _Reached
+        return out.clone()
+
+
+@contextmanager
+def capture(
+    net: nn.Module, places: Sequence[Place | str] = (), handlers: Mapping[str, Handler] | None = None
+) -> Iterator[Captured]:
+    """Within the block, what each forward of `net` puts out at `places` is kept, and calls of torch can be seen.
+
+    `handlers` are asked in place of the calls of torch of their kind. The network is in evaluation within the block;
+    afterwards it is as before: modes, hooks and all. Gradients flow where they are enabled. UserError for a module
+    that there is not, or one that does not give a tensor.
+    """
+    wanted = tuple(Place(place) if isinstance(place, str) else place for place in places)
+    modules = dict(net.named_modules())
+    for place in wanted:
+        if place.module not in modules:
+            raise unknown("layer", place.module, [name for name in modules if name])
+    captured = Captured(net, wanted)
+    with ExitStack() as stack:
+        stack.enter_context(evaluated(net))
+        for name in {place.module for place in wanted}:
+            hook = modules[name].register_forward_hook(lambda _, __, out, n=name: captured.note(n, out))
+            stack.callback(hook.remove)
+        if handlers:
+            stack.enter_context(_Watching(net, handlers, stack))
+        yield captured
+
+
+class _Watching(TorchFunctionMode):
+    """Asks the handler of each kind of call, and knows which module makes the call."""
+
+    def __init__(self, net: nn.Module, handlers: Mapping[str, Handler], stack: ExitStack):
+        super().__init__()
+        self.handlers, self.layers = handlers, [""]
+        for name, module in net.named_modules():
+            enter = module.register_forward_pre_hook(lambda *_, n=name: self.layers.append(n), prepend=True)
+            leave = module.register_forward_hook(lambda *_: self._left(), always_call=True)
+            stack.callback(enter.remove)
+            stack.callback(leave.remove)
+
+    def _left(self) -> None:
+        self.layers.pop()
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        call = Call(kind_of(func), self.layers[-1], func, args, kwargs or {})
+        handler = self.handlers.get(call.kind)
+        return call.run() if handler is None else handler(call)
+
+
+@contextmanager
+def evaluated(net: nn.Module) -> Iterator[None]:
+    """The network in evaluation; every module is put back into its own mode."""
+    modes = [(module, module.training) for module in net.modules()]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def calls_in_a_forward(net: nn.Module, x: Tensor) -> Counter[str]:
+    """How often each module is called in one forward on `x`."""
+    calls: Counter[str] = Counter()
+    hooks = [
+        module.register_forward_hook(lambda *_, n=name: calls.update([n]))
+        for name, module in net.named_modules()
+    ]
+    try:
+        with evaluated(net):
+            net(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls

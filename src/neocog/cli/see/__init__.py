@@ -1,0 +1,10 @@
+"""neocog see VIEW MODEL ..: the views, each in a file of its own."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look inside a network: filters, units, evidence, attention, on your own pictures.",
+)

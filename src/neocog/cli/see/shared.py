@@ -1,0 +1,81 @@
+"""What all views share: the options that say which network, and where the pictures go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Option
+
+from neocog.cli.console import Console, out, out_json
+from neocog.cli.loading import Download
+
+if TYPE_CHECKING:
+    from neocog.api.see.seen import Seen
+
+Model = Annotated[
+    str,
+    Argument(help="a model's name (timm: and torchvision: too), FILE.py:FUNCTION, or a run", metavar="MODEL"),
+]
+Picture = Annotated[
+    str | None,
+    Argument(help="a picture; one that neocog brings if not given", metavar="IMG", show_default=False),
+]
+Output = Annotated[
+    Path | None,
+    Option(
+        "-o",
+        "--output",
+        help="folder for the page and the pictures; seen/VIEW if not given",
+        show_default=False,
+    ),
+]
+Weights = Annotated[Path | None, Option(help="of MODEL, from this file: .safetensors, .pth, .npz or .onnx")]
+RunModel = Annotated[
+    str | None,
+    Option(
+        "-m",
+        "--model",
+        help="FILE.py:FUNCTION of a run that has one, to trust it on this machine",
+        hidden=True,
+    ),
+]
+ImgSize = Annotated[int | None, Option(help="side of the network's input in pixels")]
+AsJson = Annotated[
+    bool, Option("--json", help="print the figures as JSON; pictures are written only with --output")
+]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network, beside its name."""
+
+    weights: Weights = None
+    model: RunModel = None
+    img_size: ImgSize = None
+    download: Download = False
+
+    def options(self) -> dict[str, Any]:
+        """As the views' functions take them."""
+        return {
+            "weights": self.weights,
+            "run_model": self.model,
+            "img_size": self.img_size,
+            "download": self.download,
+        }
+
+
+NETWORK = Network()
+
+
+def show(seen: Seen, view: str, output: Path | None, as_json: bool) -> None:
+    """Write the page and say where it is; as JSON only where a folder was named."""
+    page = None if as_json and output is None else seen.save(output or Path("seen") / view)
+    if as_json:
+        out_json(seen.to_json())
+        if page:
+            Console().say(f"page  {page}")
+    else:
+        out(seen)
+        out(f"page  {page}")

@@ -1,0 +1,191 @@
+"""The layers of any network whose units can be looked at: where each is read, what each unit sees of the picture."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from neocog.analysis.capture import Place, calls_in_a_forward
+from neocog.analysis.field import Field
+from neocog.analysis.kinds import ACTIVATIONS, IDENTITIES, NORMS, POINTWISE
+from neocog.analysis.op import Trace
+from neocog.analysis.receptive_field import extent, receptive_fields
+from neocog.analysis.trace import trace
+from neocog.analysis.twin import on_meta, picture
+from neocog.errors import UserError, nearest, unknown
+from neocog.models.layer_names import MODULE, find_layer, paper_names
+
+WEIGHTED = ("conv2d", "linear")
+BEHIND = POINTWISE | IDENTITIES | (NORMS - {"local_response_norm"})
+"""what still belongs to the units of a layer: its norm, factors, and its non-linearity"""
+
+
+class Window(NamedTuple):
+    """A rectangle of pixels, ends excluded; it may lie beyond the picture, whose padding the unit reads there."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def within(self, size: Sequence[int]) -> Window:
+        """The part inside a picture of `size` (height, width)."""
+        top, left = max(self.top, 0), max(self.left, 0)
+        return Window(top, left, max(top, min(self.bottom, size[0])), max(left, min(self.right, size[1])))
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Units of one kind side by side: a channel is one feature, at every position."""
+
+    name: str
+    """a paper's where there is one, else that of the module with the weights; or as the user called it"""
+    place: Place
+    """where the units' activations are read: behind norm and non-linearity"""
+    shape: tuple[int, ...]
+    """without the batch: (channels, height, width), (tokens, channels) or (channels,)"""
+    size: tuple[int, int]
+    """height and width of the picture"""
+    weights: str = ""
+    """the convolution or linear layer that computes them; nothing where there is no single one"""
+    op: int = 0
+    """place in the trace"""
+    field: Field | None = None
+    """what each unit sees"""
+
+    @property
+    def kind(self) -> str:
+        """`maps`, `tokens` or `vector`."""
+        return {3: "maps", 2: "tokens", 1: "vector"}[len(self.shape)]
+
+    @property
+    def channels(self) -> int:
+        return self.shape[0] if self.kind == "maps" else self.shape[-1]
+
+    def window(self, at: tuple[int, int] | None = None) -> Window:
+        """The pixels that the unit at row and column `at` of a map reads, beyond the picture's edge too.
+
+        Where no such window holds, as for tokens that see everything, what it sees is given instead; of a vector
+        that is what all its numbers see.
+        """
+        if self.field is None or len(self.field.places) != 2:
+            return Window(0, 0, *self.size)
+        ends = [self._ends(axis, None if at is None else at[axis]) for axis in (0, 1)]
+        return Window(ends[0][0], ends[1][0], ends[0][1] + 1, ends[1][1] + 1)
+
+    def _ends(self, axis: int, index: int | None) -> tuple[int, int]:
+        assert self.field is not None
+        rank = len(self.shape) + 1
+        affine = self.field.affine[axis]
+        if affine is not None and index is not None and self.field.is_map(rank):
+            first = index * affine.stride - affine.padding
+            return first, first + affine.size - 1
+        if index is not None and self.field.is_map(rank):
+            low, high = extent(self.field, axis, 2 + axis, self.shape[1 + axis])
+            return int(low[index]), int(high[index])
+        return int(self.field.low(axis).min()), int(self.field.high(axis).max())
+
+
+def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, ...]:
+    """The layers with units of `net`, called `model`, on a picture of `size` (channels, height, width), in order.
+
+    These are its convolutions and linear layers, each read behind its norm and non-linearity; linear layers on tokens
+    only where a non-linearity follows, as in an MLP. UserError where the network cannot be traced.
+    """
+    plain = trace(net, size)
+    reader = _Reader(plain, _calls(net, size))
+    fields = receptive_fields(plain)
+    papers = {module: name for name, module in reversed(paper_names(model, net).items())}
+    found = []
+    for i, op in enumerate(plain.ops):
+        if op.kind not in WEIGHTED or not op.from_picture or len(op.shape) not in (2, 3, 4):
+            continue
+        behind, activated = reader.behind(i)
+        place = reader.place(behind)
+        if place is None or (len(op.shape) == 3 and not activated):
+            continue
+        name = papers.get(place.module, op.layer)
+        found.append(_layer(name, place, plain, behind, fields[behind], op.layer))
+    return tuple(found)
+
+
+def layer_of(net: nn.Module, model: str, size: Sequence[int], name: str) -> Layer:
+    """The layer called `name`: one of `layers_of`, else a module by a paper's name, its own, or `module:` and its own.
+
+    UserError with the nearest names where there is none, and for a module that gives neither maps, tokens nor a vector.
+    """
+    layers = layers_of(net, model, size)
+    found = next((layer for layer in layers if layer.name == name), None)
+    if found is not None:
+        return found
+    modules = [module for module, _ in net.named_modules() if module]
+    known = [layer.name for layer in layers] + list(paper_names(model, net)) + modules
+    if name.removeprefix(MODULE) not in known and not nearest(name, known):
+        raise UserError(
+            f"unknown layer {name!r} of {model}; there are {', '.join(layer.name for layer in layers)}"
+        )
+    if name.removeprefix(MODULE) not in known:
+        raise unknown("layer", name, known)
+    module = find_layer(net, model, name).module
+    plain = trace(net, size)
+    inside = [i for i, op in enumerate(plain.ops) if op.layer == module or op.layer.startswith(f"{module}.")]
+    if not inside or len(plain.ops[inside[-1]].shape) not in (2, 3, 4):
+        shape = plain.ops[inside[-1]].shape if inside else "nothing"
+        raise UserError(f"{name} must give maps, tokens or a vector, it gives {shape}; name another layer")
+    last = inside[-1]
+    return _layer(name, Place(module), plain, last, receptive_fields(plain)[last])
+
+
+def _layer(name: str, place: Place, plain: Trace, at: int, seen: Field | None, weights: str = "") -> Layer:
+    height, width = plain.ops[0].shape[2:]
+    return Layer(name, place, plain.ops[at].shape[1:], (height, width), weights, at, seen)
+
+
+def _calls(net: nn.Module, size: Sequence[int]) -> Counter[str]:
+    twin = on_meta(net)
+    with torch.no_grad():
+        return calls_in_a_forward(twin, picture(twin, size))
+
+
+class _Reader:
+    """Finds where in a network an operation of its trace can be read."""
+
+    def __init__(self, plain: Trace, calls: Counter[str]):
+        self.ops, self.calls = plain.ops, calls
+        self.readers: dict[int, list[int]] = defaultdict(list)
+        self.of: dict[str, list[int]] = defaultdict(list)
+        self.inner = {name.rpartition(".")[0] for name in plain.modules}
+        for i, op in enumerate(plain.ops):
+            self.of[op.layer].append(i)
+            for source in op.inputs:
+                self.readers[source].append(i)
+
+    def behind(self, i: int) -> tuple[int, bool]:
+        """The last operation that still belongs to the units of operation `i`, and whether one was a non-linearity."""
+        last, read, activated = i, i, False
+        while len(self.readers[i]) == 1:
+            i = self.readers[i][0]
+            op = self.ops[i]
+            if op.kind not in BEHIND or op.shape != self.ops[last].shape or len(op.inputs) != 1:
+                break
+            last, activated = i, activated or op.kind in ACTIVATIONS
+            if self.place(i) is not None:
+                read = i
+                if activated:
+                    break
+        return read, activated
+
+    def place(self, i: int) -> Place | None:
+        """The module, without any inside it, whose output operation `i` is; None where there is no such module."""
+        layer = self.ops[i].layer
+        own, calls = self.of[layer], self.calls[layer]
+        if not layer or layer in self.inner or not calls or len(own) % calls:
+            return None
+        each = len(own) // calls
+        position = own.index(i)
+        return Place(layer, position // each) if position % each == each - 1 else None
