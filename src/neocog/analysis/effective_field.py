@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neocog.analysis.capture import Captured, Place, capture
 from neocog.analysis.receptive_field import extent, receptive_fields
 from neocog.analysis.trace import trace
 from neocog.errors import UserError, unknown
@@ -25,8 +24,8 @@ class EffectiveField:
 
     influence: NDArray[np.float64] = field(repr=False)
     """mean |gradient| over pictures and colours: (height, width)"""
-    centre: tuple[int, int]
-    """the unit's row and column in the layer's map"""
+    centre: tuple[int, ...]
+    """the unit's row and column in the layer's map, or its number among tokens"""
     mean: tuple[float, float]
     """the middle of the influence, in pixels down and across"""
     deviation: tuple[float, float]
@@ -54,20 +53,34 @@ def effective_field(
         raise UserError(
             f"pictures must be (batch, channels, height, width), at least one; got {tuple(pictures.shape)}"
         )
-    (row, column), theoretical = _theoretical(net, tuple(pictures.shape[1:]), layer)
+    centre, theoretical = _theoretical(net, tuple(pictures.shape[1:]), layer)
+    return effective_field_at(net, pictures, Place(layer, 0), centre, theoretical, generator)
+
+
+def effective_field_at(
+    net: nn.Module,
+    pictures: Tensor,
+    place: Place,
+    unit: tuple[int, ...],
+    theoretical: tuple[tuple[int, int], tuple[int, int]],
+    generator: torch.Generator | None = None,
+) -> EffectiveField:
+    """The effective receptive field of the unit at (row, column) of maps, or of (token,), that is read at `place`.
+
+    `theoretical` are the first and last pixel along each axis that it can depend on. UserError where no pixel moves
+    it.
+    """
     total = torch.zeros(pictures.shape[2:], dtype=torch.float64)
-    with _evaluated(net):
+    with capture(net, [place]) as seen:
         for start in range(0, len(pictures), TOGETHER):
-            total += _gradients(net, pictures[start : start + TOGETHER], layer, (row, column), generator)
+            total += _gradients(seen, pictures[start : start + TOGETHER], unit, generator)
     influence = (total / (len(pictures) * pictures.shape[1])).numpy()
     if not influence.sum() > 0:
         raise UserError(
-            f"no pixel of these pictures moves the middle of {layer}; give others, or a trained network"
+            f"no pixel of these pictures moves the middle of {place.module}; give others, or a trained network"
         )
     mean, deviation = zip(*(_spread(influence.sum(axis=1 - axis)) for axis in (0, 1)), strict=True)
-    return EffectiveField(
-        influence, (row, column), mean, deviation, theoretical, _share(influence, theoretical)
-    )
+    return EffectiveField(influence, unit, mean, deviation, theoretical, _share(influence, theoretical))
 
 
 def _theoretical(
@@ -91,40 +104,19 @@ def _theoretical(
 
 
 def _gradients(
-    net: nn.Module, pictures: Tensor, layer: str, unit: tuple[int, int], generator: torch.Generator | None
+    seen: Captured, pictures: Tensor, unit: tuple[int, ...], generator: torch.Generator | None
 ) -> Tensor:
     """|gradient| of the unit at each pixel, added up over pictures and colours."""
-    found: list[Tensor] = []
-
-    def keep(module: nn.Module, given: object, out: Tensor) -> None:
-        if not found:  # what is written into the map later does not count
-            values = out[:, :, unit[0], unit[1]]
-            signs = torch.ones(values.shape)
-            if generator is not None:
-                signs = torch.randint(2, values.shape, generator=generator, device=generator.device) * 2.0 - 1
-            found.append((values * signs.to(values)).sum())
-
-    handle = net.get_submodule(layer).register_forward_hook(keep)
-    try:
-        with torch.enable_grad():
-            x = pictures.detach().clone().requires_grad_()
-            net(x)
-            (gradient,) = torch.autograd.grad(found[0], x)
-    finally:
-        handle.remove()
+    with torch.enable_grad():
+        x = pictures.detach().clone().requires_grad_()
+        seen.run(x)
+        out = seen[seen.places[0]]
+        values = out[:, unit[0]] if out.dim() == 3 else out[:, :, unit[0], unit[1]]
+        signs = torch.ones(values.shape)
+        if generator is not None:
+            signs = torch.randint(2, values.shape, generator=generator, device=generator.device) * 2.0 - 1
+        (gradient,) = torch.autograd.grad((values * signs.to(values)).sum(), x)
     return gradient.abs().sum(dim=(0, 1)).double().cpu()
-
-
-@contextmanager
-def _evaluated(net: nn.Module) -> Iterator[None]:
-    """The network in evaluation; every module is put back into its own mode."""
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _spread(profile: NDArray[np.float64]) -> tuple[float, float]:

@@ -21,6 +21,8 @@ from neocog.errors import UserError, nearest, unknown
 from neocog.models.layer_names import MODULE, find_layer, paper_names
 
 WEIGHTED = ("conv2d", "linear")
+RANKS = {"conv2d": (4,), "linear": (2, 3)}
+"""sides of what they give; a linear layer on maps whose channels come last gives no maps as they are meant here"""
 BEHIND = POINTWISE | IDENTITIES | (NORMS - {"local_response_norm"})
 """what still belongs to the units of a layer: its norm, factors, and its non-linearity"""
 
@@ -78,6 +80,19 @@ class Layer:
         ends = [self._ends(axis, None if at is None else at[axis]) for axis in (0, 1)]
         return Window(ends[0][0], ends[1][0], ends[0][1] + 1, ends[1][1] + 1)
 
+    def reads(self, at: tuple[int, int]) -> Window:
+        """The pixels inside the picture on which the unit at row and column `at` of a map depends, exactly.
+
+        It may be less than the part of `window` that lies inside: what a pool rounded off is in no window.
+        """
+        if self.field is None or not self.field.is_map(len(self.shape) + 1):
+            return self.window(at).within(self.size)
+        ends = []
+        for axis in (0, 1):
+            low, high = extent(self.field, axis, 2 + axis, self.shape[1 + axis])
+            ends.append((int(low[at[axis]]), int(high[at[axis]]) + 1))
+        return Window(ends[0][0], ends[1][0], ends[0][1], ends[1][1])
+
     def _ends(self, axis: int, index: int | None) -> tuple[int, int]:
         assert self.field is not None
         rank = len(self.shape) + 1
@@ -103,7 +118,7 @@ def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, .
     papers = {module: name for name, module in reversed(paper_names(model, net).items())}
     found = []
     for i, op in enumerate(plain.ops):
-        if op.kind not in WEIGHTED or not op.from_picture or len(op.shape) not in (2, 3, 4):
+        if op.kind not in WEIGHTED or not op.from_picture or len(op.shape) not in RANKS[op.kind]:
             continue
         behind, activated = reader.behind(i)
         place = reader.place(behind)

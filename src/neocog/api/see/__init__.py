@@ -4,9 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    from neocog.api.see.filters import filters as filters
+    from neocog.api.see.maps import maps as maps
+    from neocog.api.see.receptive_field import receptive_field as receptive_field
+    from neocog.api.see.unit import unit as unit
 
-_PLACES: dict[str, str] = {}
+_PLACES: dict[str, str] = {
+    "filters": "filters",
+    "unit": "unit",
+    "maps": "maps",
+    "receptive_field": "receptive_field",
+}
 """view -> its file"""
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605

@@ -171,8 +171,9 @@ def picture(network: Opened, given: object = None) -> View:
     samples = as_samples(photograph() if given is None else given)
     if len(samples) != 1:
         raise UserError(f"this view is of one picture, got {len(samples)}")
+    name = Path(photograph()).name if given is None else samples.name(0)
     try:
-        return view_of(network, samples.name(0), samples.read(0))
+        return view_of(network, name, samples.read(0))
     except Unreadable as error:
         raise UserError(f"{samples.name(0)}: {error}") from error
 

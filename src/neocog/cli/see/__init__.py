@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from neocog.cli.see import filters, maps, receptive_field, unit
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Look inside a network: filters, units, evidence, attention, on your own pictures.",
 )
+app.command("filters")(filters.filters)
+app.command("unit")(unit.unit)
+app.command("maps")(maps.maps)
+app.command("receptive-field")(receptive_field.receptive_field)

@@ -1,0 +1,63 @@
+"""Parts of a picture that views of units show: a window on it, what lies under it, words for both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from neocog.api.see.opened import View
+from neocog.draw.gallery import Plate
+from neocog.draw.tiles import Box, Pixels, cut, enlarged, outlined, rgb
+
+if TYPE_CHECKING:
+    from neocog.inside.units import Window
+
+SIDE = 448
+"""pixels of a picture's longer side on the page, at least"""
+
+
+def framed(pixels: Pixels, boxes: Sequence[Box]) -> Pixels:
+    """The picture, enlarged where it is small, with the outlines of rectangles given in its pixels."""
+    shown = enlarged(rgb(pixels), SIDE)
+    factor = shown.shape[0] // pixels.shape[0]
+    for top, left, bottom, right in boxes:
+        shown = outlined(shown, (top * factor, left * factor, bottom * factor, right * factor))
+    return shown
+
+
+def covers(window: Window, view: View) -> bool:
+    """Whether the whole picture lies in the window."""
+    height, width = view.pixels.shape[:2]
+    return window.top <= 0 and window.left <= 0 and window.bottom >= height and window.right >= width
+
+
+def window_words(window: Window, view: View) -> str:
+    """Size and place of a window on the picture, and how much of it lies outside."""
+    height, width = view.pixels.shape[:2]
+    size = f"{window.bottom - window.top} x {window.right - window.left} pixels"
+    place = f"rows {window.top} to {window.bottom - 1}, columns {window.left} to {window.right - 1}"
+    if covers(window, view):
+        return (
+            f"{size}, {place}: the whole picture and more" if window.top < 0 else f"{size}: the whole picture"
+        )
+    inside = window.top >= 0 and window.left >= 0 and window.bottom <= height and window.right <= width
+    return f"{size}, {place}" + ("" if inside else "; what lies outside the picture is padding")
+
+
+def window_plates(view: View, window: Window, unit: str) -> tuple[Plate, ...]:
+    """The picture with the window outlined, and what lies under it, enlarged."""
+    whole = Plate(
+        name="picture",
+        title=view.name,
+        caption=f"As the network gets it, with the exact receptive field of {unit}: {window_words(window, view)}.",
+        pixels=framed(view.pixels, [window]),
+    )
+    if covers(window, view):
+        return (whole,)
+    patch = Plate(
+        name="window",
+        title="Under the window",
+        caption="The same pixels, enlarged without smoothing; grey is outside the picture.",
+        pixels=enlarged(rgb(cut(view.pixels, window)), 320),
+    )
+    return whole, patch

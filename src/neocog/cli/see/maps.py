@@ -1,0 +1,40 @@
+"""neocog see maps MODEL [IMG]"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Option
+
+from neocog.cli.console import Console
+from neocog.cli.groups import with_groups
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, show
+
+
+@with_groups
+def maps(
+    source: Model,
+    image: Picture = None,
+    layer: Annotated[
+        list[str] | None,
+        Option(help="by name, may be repeated; the last of each size if not given", show_default=False),
+    ] = None,
+    top: Annotated[int, Option(help="maps of a layer that are drawn, at most")] = 32,
+    order: Annotated[str, Option(help="strongest first, or by number")] = "strongest",
+    network: Network = NETWORK,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the feature maps of layers on a picture, and what their strongest units see of it."""
+    from neocog.api.see.maps import maps as see_maps
+
+    seen = see_maps(
+        source,
+        image,
+        layers=layer or (),
+        top=top,
+        order=order,
+        progress=Console(),
+        **network.options(),
+    )
+    show(seen, "maps", output, as_json)

@@ -1,0 +1,63 @@
+"""neocog see unit MODEL [IMG] --layer L --channel C --at Y,X"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from typer import Option
+
+from neocog.cli.console import Console
+from neocog.cli.groups import with_groups
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, show
+from neocog.errors import UserError
+
+
+@with_groups
+def unit(
+    source: Model,
+    image: Picture = None,
+    layer: Annotated[
+        str | None, Option(help="by name; the first convolution if not given", show_default=False)
+    ] = None,
+    channel: Annotated[
+        int | None,
+        Option(help="feature, from 0 on; that of the strongest unit if not given", show_default=False),
+    ] = None,
+    at: Annotated[
+        str | None,
+        Option(
+            metavar="Y,X",
+            help="row and column of the unit in the layer's map, from 0 on, or a token's number; the strongest if not "
+            "given",
+            show_default=False,
+        ),
+    ] = None,
+    network: Network = NETWORK,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """One number of the network as arithmetic: window x kernel + bias, the non-linearity, who wins the pool."""
+    from neocog.api.see.unit import unit as see_unit
+
+    seen = see_unit(
+        source,
+        image,
+        layer=layer,
+        channel=channel,
+        at=place_of(at),
+        progress=Console(),
+        **network.options(),
+    )
+    show(seen, "unit", output, as_json)
+
+
+def place_of(text: str | None) -> tuple[int, ...] | None:
+    """`12,30` as (12, 30); `5` as (5,)."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)?", text):
+        raise UserError(
+            f"--at is a row and a column from 0 on, such as 12,30, or a token's number; got {text}"
+        )
+    return tuple(int(part) for part in text.split(","))

@@ -1,0 +1,123 @@
+"""Grids of numbers with signs between them, such as a window times a kernel, as one SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, isfinite, log10
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.draw.palette import style
+from neocog.draw.text import length, safe
+from neocog.draw.tiles import signed
+
+MINUS = "\N{MINUS SIGN}"
+HEAD, BETWEEN, APART = 20.0, 30.0, 18.0
+"""room above a grid for its name, between grids for a sign, between rows of grids"""
+
+
+class Cell(NamedTuple):
+    wide: float
+    high: float
+    font: float
+
+
+CELLS = ((5, Cell(48, 28, 12.5)), (8, Cell(36, 23, 10.5)), (1 << 30, Cell(30, 19, 8.8)))
+"""for grids of up to so many columns"""
+LIGHT = 120.0
+"""brightness of a cell from which on its number is dark"""
+STYLE = style(
+    "ncnum",
+    ".ncnum text{fill:var(--i);text-anchor:middle}.ncnum .h{text-anchor:start;fill:var(--s);font-size:12px}"
+    ".ncnum .sign{font-size:20px;fill:var(--s)}.ncnum .dark{fill:#1c2126}.ncnum .light{fill:#fff}"
+    ".ncnum .cell{stroke:var(--l);stroke-width:1}.ncnum .none{fill:none;stroke:var(--l);stroke-dasharray:2 2}"
+    ".ncnum .won{fill:none;stroke:#e84820;stroke-width:3}.ncnum .own{fill:none;stroke:var(--i);stroke-width:3}",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """Numbers in rows and columns, coloured by their sign and size: below 0 blue, 0 white, above 0 red."""
+
+    name: str
+    values: NDArray[np.float64]
+    """(rows, columns)"""
+    there: NDArray[np.bool_] | None = None
+    """which cells exist; the others are padding, drawn as dashes"""
+    won: tuple[int, int] | None = None
+    """a cell with a thick orange border"""
+    own: tuple[int, int] | None = None
+    """a cell with a thick dark border"""
+
+
+def number(value: float, digits: int = 6) -> str:
+    """With a true minus, so that columns stand straight."""
+    return f"{value:.{digits}g}".replace("-", MINUS)
+
+
+def equations(title: str, rows: Sequence[Sequence[Grid | str]]) -> str:
+    """Rows of grids, with words such as × and = between them."""
+    most = max(part.values.shape[1] for row in rows for part in row if isinstance(part, Grid))
+    cell = next(size for columns, size in CELLS if most <= columns)
+    body, top, width = "", 0.0, 0.0
+    for row in rows:
+        high = HEAD + max(part.values.shape[0] for part in row if isinstance(part, Grid)) * cell.high
+        left = 2.0
+        for part in row:
+            if isinstance(part, str):
+                body += _sign(part, left + BETWEEN / 2, top + (HEAD + high) / 2 + 6)
+                left += BETWEEN
+            else:
+                body += _grid(part, cell, left, top)
+                left += max(part.values.shape[1] * cell.wide, length(part.name, 12))
+        top, width = top + high + APART, max(width, left + 2)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncnum" role="img" aria-label="{safe(title)}" width="100%" '
+        f'style="min-width:{min(width, 720):.0f}px;max-width:{width:.0f}px" viewBox="0 0 {width:.1f} {top:.1f}">'
+        f"<style>{STYLE}</style>{body}</svg>\n"
+    )
+
+
+def _sign(text: str, x: float, y: float) -> str:
+    return f'<text class="sign" x="{x:.1f}" y="{y:.1f}">{safe(text)}</text>'
+
+
+def _grid(grid: Grid, cell: Cell, left: float, top: float) -> str:
+    wide, high = cell.wide, cell.high
+    there = np.ones(grid.values.shape, bool) if grid.there is None else grid.there
+    finite = np.where(there & np.isfinite(grid.values), grid.values, 0.0)
+    colours, places = signed(finite), _places(float(np.abs(finite).max()))
+    out = f'<text class="h" x="{left:.1f}" y="{top + 13:.1f}">{safe(grid.name)}</text>'
+
+    def box(i: int, j: int) -> str:
+        return f'x="{left + j * wide:.1f}" y="{top + HEAD + i * high:.1f}" width="{wide:g}" height="{high:g}"'
+
+    for (i, j), value in np.ndenumerate(grid.values):
+        if not there[i, j] or not isfinite(value):
+            out += f'<rect class="none" {box(i, j)}/>'
+            continue
+        x, y = left + (j + 0.5) * wide, top + HEAD + (i + 0.5) * high + cell.font / 3
+        out += f'<rect class="cell" style="fill:rgb{tuple(map(int, colours[i, j]))}" {box(i, j)}/>'
+        out += f'<text class="{_ink(colours[i, j])}" x="{x:.1f}" y="{y:.1f}" font-size="{cell.font:g}">'
+        out += f"{_text(float(value), places)}</text>"
+    for css, place in (("won", grid.won), ("own", grid.own)):
+        if place is not None:
+            out += f'<rect class="{css}" {box(*place)}/>'
+    return out
+
+
+def _ink(colour: NDArray[np.uint8]) -> str:
+    return "dark" if float(colour @ np.array([0.3, 0.59, 0.11])) >= LIGHT else "light"
+
+
+def _places(largest: float) -> int:
+    """Behind the point, so that the largest number has about three digits."""
+    return 2 if largest == 0 else min(max(2 - floor(log10(largest)), 0), 4)
+
+
+def _text(value: float, places: int) -> str:
+    text = f"{value:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
