@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.embedding.sources import reference_of
 from neocog.api.keywords import demand_known
-from neocog.api.networks import run_and_epoch
+from neocog.api.see.filters_over_epochs import epochs_room, over_epochs
 from neocog.api.see.opened import Opened, OpenOptions, opened
 from neocog.api.see.seen import Facts, Seen, gallery
-from neocog.bundle import snapshots
 from neocog.draw.gallery import Plate, Room
-from neocog.draw.kernels import SCALES, kernel_tiles, strip
+from neocog.draw.kernels import SCALES, kernel_tiles
 from neocog.draw.labelled import Tile, tiles
-from neocog.draw.trends import Trend, trends
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress, Silent
 
@@ -31,8 +28,6 @@ TOP = 256
 """filters shown if not told otherwise"""
 READ = 32
 """channels of a filter shown, where these are neither one nor three"""
-EPOCHS, FOLLOWED = 10, 16
-"""columns and rows of the strip over epochs, at most"""
 LISTED = 12
 SCALED = {
     "each": "each filter on its own: middle grey is 0, the number furthest from 0 is black or white",
@@ -79,11 +74,11 @@ def filters(
     network = opened(model, told, options)
     bank = _bank(network, layer)
     components = _components(bank)
-    epochs = _over_epochs(model, bank.layer, told, options)
+    epochs = over_epochs(model, bank.layer, told, options)
     rooms = (
         *([_component_room(components)] if components else []),
         _sheet(bank, scale, top),
-        *([_epochs_room(bank, epochs)] if len(epochs) > 1 else []),
+        *([epochs_room(bank, epochs)] if len(epochs) > 1 else []),
         *_pairs_room(bank),
     )
     return Filters(
@@ -118,32 +113,6 @@ def _components(bank: Bank) -> Components | None:
     from neocog.inside.filters import principal
 
     return principal(bank.kernels) if bank.embeds_patches else None
-
-
-def _over_epochs(
-    model: object, layer: str, told: Progress, options: OpenOptions
-) -> dict[int, NDArray[np.float32]]:
-    """The kernels after those epochs whose weights the run kept, at most `EPOCHS` of them, evenly chosen."""
-    from torch import nn
-
-    from neocog.inside.filters import bank_of
-
-    if isinstance(model, nn.Module) or reference_of(str(model)) is not None:
-        return {}
-    folder, epoch = run_and_epoch(str(model))
-    if folder is None or epoch is not None:
-        return {}
-    kept = [number for number, _ in snapshots(folder)]
-    if len(kept) < 2:
-        return {}
-    chosen = sorted({kept[round(i)] for i in np.linspace(0, len(kept) - 1, min(EPOCHS, len(kept)))})
-    found = {}
-    with told.step("epochs", len(chosen)) as advance:
-        for number in chosen:
-            network = opened(f"{folder}@{number}", Silent(), options)
-            found[number] = bank_of(network.net, network.size, layer).kernels
-            advance(1)
-    return found
 
 
 def _sheet(bank: Bank, scale: str, top: int) -> Room:
@@ -206,46 +175,6 @@ def _component_room(found: Components) -> Room:
         "a trained one they look like a basis for the fine structure within a patch."
     )
     return Room(title="Principal components", words=words, plates=(plate,))
-
-
-def _epochs_room(bank: Bank, epochs: dict[int, NDArray[np.float32]]) -> Room:
-    from neocog.inside.filters import norms
-
-    chosen = np.sort(np.argsort(-norms(bank.kernels), kind="stable")[:FOLLOWED])
-    history = list(epochs.values())
-    cut = history if bank.kernels.shape[1] in (1, 3) else [kernels[:, :8] for kernels in history]
-    shown = [
-        Tile(pixels=tile, label=f"{i}" if n == 0 else f"epoch {epoch}" if row == 0 else "")
-        for row, i in enumerate(chosen)
-        for n, (tile, epoch) in enumerate(zip(strip(cut, int(i)), epochs, strict=True))
-    ]
-    plate = Plate(
-        name="epochs",
-        title=f"Epochs {min(epochs)} to {max(epochs)}, from left to right",
-        caption=(
-            f"One filter a row: the {len(chosen)} that are the longest in the end, by their number. Each row has one "
-            "scale, so that what grows stands out."
-        ),
-        svg=tiles("filters over the epochs", shown, len(epochs), 56.0),
-    )
-    words = "How the filters came about (as Zeiler and Fergus 2014, figure 4, show it for feature maps)."
-    return Room(title="Over the epochs", words=words, plates=(plate, _resemblance_plate(bank, epochs)))
-
-
-def _resemblance_plate(bank: Bank, epochs: dict[int, NDArray[np.float32]]) -> Plate:
-    from neocog.inside.filters import resemblance
-
-    points = []
-    for epoch, kernels in epochs.items():
-        low, middle, high = np.quantile(resemblance(kernels, bank.kernels), (0.1, 0.5, 0.9))
-        points.append((float(epoch), float(middle), float(low), float(high)))
-    return Plate(
-        name="epochs_cosine",
-        title="How near the filters are to what they became",
-        caption="Cosine of each filter with itself in the weights shown above: the median, and from the tenth to the "
-        "ninetieth of a hundred.",
-        svg=trends("cosine with the end", "epoch", [Trend("median filter", tuple(points))], most=1.0),
-    )
 
 
 def _pairs_room(bank: Bank) -> tuple[Room, ...]:

@@ -14,7 +14,8 @@ from neocog.draw.numbers import number as number
 from neocog.draw.tiles import signed
 
 if TYPE_CHECKING:
-    from neocog.inside.arithmetic import Arithmetic, Pooled
+    from neocog.inside.arithmetic import Pooled
+    from neocog.inside.terms import Arithmetic
 
 DRAWN = 3
 """channels whose numbers are drawn, the largest sums first"""
@@ -40,7 +41,9 @@ def reads(sum_: Arithmetic) -> str:
 
 
 def _kind(sum_: Arithmetic) -> str:
-    return WORDS.get(sum_.kind, "maximum" if sum_.kernel is None else "average")
+    if sum_.kernel is None:
+        return "maximum"
+    return WORDS.get(sum_.kind, "sum" if float(sum_.kernel.flat[0]) == 1 else "average")
 
 
 def rooms(sum_: Arithmetic, names: tuple[str, ...]) -> tuple[Room, ...]:
@@ -191,7 +194,7 @@ def pool_room(pooled: Pooled | None) -> tuple[Room, ...]:
         said = "it is the largest there and is passed on" if won else "another one is larger and is passed on"
         counted = f" It lies in {pooled.windows} of the pool's windows and wins {pooled.wins}."
     else:
-        said, counted = "the mean of all is passed on", ""
+        said, counted = f"the {_kind(sum_)} of all is passed on", ""
     plate = Plate(
         name="pool",
         title=f"The window of {sum_.layer or 'the pool'} at row {pooled.at[0]}, column {pooled.at[1]}",

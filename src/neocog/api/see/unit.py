@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from neocog.inside.arithmetic import Arithmetic, Computed, Pooled
+    from neocog.inside.arithmetic import Computed, Pooled
     from neocog.inside.strongest import Unit
+    from neocog.inside.terms import Arithmetic
     from neocog.inside.units import Layer
 
 BANK = 24

@@ -1,0 +1,220 @@
+"""Reading inside a network from outside: what is read is what the module gave, and nothing is changed by it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from neocog.analysis.capture import Call, Place, calls_in_a_forward, capture, evaluated
+from neocog.errors import UserError
+from test_models_contract import FAMILIES, alive
+
+
+class Net(nn.Module):
+    """What hooks are got wrong by: in place, functional, reused, nested."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.act = nn.ReLU(inplace=True)
+        self.inner = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Dropout(0.5))
+        self.last = nn.Conv2d(4, 2, 1)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.conv(x)))
+        x = F.relu(self.inner(x))
+        x = self.act(self.last(x).sub_(0.1))
+        return x.add_(1).relu_()
+
+
+def net_and_x(seed: int = 0) -> tuple[Net, Tensor]:
+    torch.manual_seed(seed)
+    net = Net()
+    net.norm.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+    return net, torch.randn(2, 3, 9, 8)
+
+
+def by_hand(net: Net, x: Tensor) -> dict[str, Tensor]:
+    """What each module gives, computed from its parameters alone; nothing is written in place."""
+    c, n = net.conv, net.norm
+    conv = F.conv2d(x, c.weight, c.bias)
+    norm = F.batch_norm(conv, n.running_mean, n.running_var, n.weight, n.bias)
+    first = torch.relu(norm)
+    inner = F.conv2d(first, net.inner[0].weight, net.inner[0].bias)  # type: ignore[arg-type]
+    last = F.conv2d(torch.relu(inner), net.last.weight, net.last.bias)
+    return {
+        "conv": conv,
+        "norm": norm,
+        "act": torch.relu(last - 0.1),
+        "inner": inner,
+        "last": last,
+        "first": first,
+    }
+
+
+def test_what_is_read_is_what_the_module_gave() -> None:
+    net, x = net_and_x()
+    truth = by_hand(net, x)
+    names = ("conv", "norm", "inner", "inner.0", "last", "act")
+    with capture(net, names) as seen, torch.no_grad():
+        seen.run(x)
+    for name in names:
+        assert torch.allclose(seen[name], truth[name.removesuffix(".0")], atol=1e-6), name
+
+
+def test_each_call_of_a_reused_module_is_read_by_its_number() -> None:
+    net, x = net_and_x(1)
+    truth = by_hand(net, x)
+    with capture(net, [Place("act", 0), Place("act", 1)]) as seen, torch.no_grad():
+        seen.run(x)
+    assert torch.allclose(seen[Place("act", 0)], truth["first"], atol=1e-6)
+    assert torch.allclose(seen[Place("act", 1)], truth["act"], atol=1e-6)
+    assert torch.equal(seen["act"], seen[Place("act", 1)])  # the last, unless told otherwise
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_output_is_bit_equal_and_nothing_is_left_behind(name: str) -> None:
+    net, x = alive(name)
+    with torch.no_grad():
+        before = net(x)
+    names = [module for module, child in net.named_modules() if module and not list(child.children())]
+    outs: list[Tensor] = []
+    handle = net.register_forward_hook(lambda _, __, out: outs.append(out.clone()))
+    calls = calls_in_a_forward(net, x)
+    outs.clear()
+    called = [one for one in names if calls[one]]
+    with capture(net, called, {"conv2d": Call.run, "relu": Call.run}) as seen, torch.no_grad():
+        seen.run(x)
+    handle.remove()
+    assert torch.equal(outs[0], before)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_modes_hooks_and_weights_stay_also_after_an_error() -> None:
+    net, x = net_and_x(2)
+    net.train()
+    net.norm.eval()
+    modes = [module.training for module in net.modules()]
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with capture(net, ["conv"], {"relu": Call.run}) as seen:
+        assert not any(module.training for module in net.modules())
+        seen.run(x)
+    with pytest.raises(RuntimeError), capture(net, ["conv"], {"relu": Call.run}) as seen:
+        seen.run(x[:, :2])
+    assert [module.training for module in net.modules()] == modes
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_a_forward_ends_when_everything_has_been_seen() -> None:
+    net, x = net_and_x(3)
+    calls: Counter[str] = Counter()
+    for name, module in net.named_modules():
+        module.register_forward_pre_hook(lambda *_, n=name: calls.update([n]))
+    with capture(net, [Place("norm", 0)]) as seen, torch.no_grad():
+        seen.run(x)
+        assert (calls["norm"], calls["act"], calls["last"]) == (1, 0, 0)
+        seen.run(x)
+        assert len(seen.calls["norm"]) == 1  # the latest forward's alone
+    with capture(net, [Place("norm", 0), "last"]) as seen, torch.no_grad():
+        seen.run(x)
+    assert calls["last"] == 1  # a last call is known at the end alone
+
+
+def test_a_forward_of_the_users_own_runs_to_its_end() -> None:
+    net, x = net_and_x(4)
+    with torch.no_grad():
+        with evaluated(net):
+            before = net(x)
+        with capture(net, [Place("conv", 0)]) as seen:
+            out = net(x)
+    assert torch.equal(out, before)
+    assert torch.allclose(seen["conv"], by_hand(net, x)["conv"], atol=1e-6)
+
+
+def test_handlers_see_every_form_of_a_call_and_the_module_that_makes_it() -> None:
+    net, x = net_and_x(5)
+    seen: list[tuple[str, str]] = []
+
+    def note(call: Call) -> Any:
+        seen.append((call.kind, call.layer))
+        return call.run()
+
+    with capture(net, (), {"relu": note, "conv2d": note, "sub": note, "add": note}), torch.no_grad():
+        net(x)
+    assert seen == [
+        ("conv2d", "conv"), ("relu", "act"), ("conv2d", "inner.0"), ("relu", ""), ("conv2d", "last"), ("sub", ""),
+        ("relu", "act"), ("add", ""), ("relu", ""),
+    ]  # fmt: skip
+
+
+def test_a_handlers_answer_takes_the_place_of_the_call() -> None:
+    net, x = net_and_x(6)
+    with capture(net, ["act"], {"relu": lambda call: call.args[0]}) as seen, torch.no_grad():
+        seen.run(x)
+    c, n = net.conv, net.norm
+    linear = F.batch_norm(F.conv2d(x, c.weight, c.bias), n.running_mean, n.running_var, n.weight, n.bias)
+    linear = F.conv2d(linear, net.inner[0].weight, net.inner[0].bias)  # type: ignore[arg-type]
+    assert torch.allclose(seen["act"], F.conv2d(linear, net.last.weight, net.last.bias) - 0.1, atol=1e-6)
+
+
+def test_gradients_reach_the_picture_and_come_from_what_is_read() -> None:
+    net, x = net_and_x(7)
+    x.requires_grad_()
+    with capture(net, [Place("conv", 0), "last"]) as seen:
+        seen.run(x)
+        (back,) = torch.autograd.grad(seen["last"].sum(), x, retain_graph=True)
+        (between,) = torch.autograd.grad(seen["last"].sum(), seen["conv"])
+    y = x.detach().clone().requires_grad_()
+    (truth,) = torch.autograd.grad(by_hand(net, y)["last"].sum(), y)
+    assert torch.allclose(back, truth, atol=1e-6)
+    (chained,) = torch.autograd.grad(F.conv2d(y, net.conv.weight, net.conv.bias), y, between)
+    assert torch.allclose(chained, truth, atol=1e-6)
+
+
+def test_blocks_may_be_nested() -> None:
+    net, x = net_and_x(8)
+    with capture(net, ["conv"]) as outer, capture(net, ["last"]) as inner, torch.no_grad():
+        inner.run(x)
+        assert outer["conv"].shape == (2, 4, 7, 6)
+        assert inner["last"].shape == (2, 2, 5, 4)
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
+def test_errors_name_the_layer_and_the_way_out() -> None:
+    net, x = net_and_x(9)
+    with pytest.raises(UserError, match=r"unknown layer 'lats'; did you mean last"), capture(net, ["lats"]):
+        pass
+    with capture(net, ["unused"]) as seen:
+        seen.run(x)
+        with pytest.raises(UserError, match="the layer unused takes no part in a forward"):
+            seen["unused"]
+    with capture(net, [Place("act", 2)]) as seen:
+        seen.run(x)
+        with pytest.raises(UserError, match="the layer act takes no part"):
+            seen[Place("act", 2)]
+    pair = nn.Sequential(Pair())
+    with (
+        pytest.raises(UserError, match="the layer 0 must give one tensor, it gave tuple"),
+        capture(pair, ["0"]) as seen,
+    ):
+        seen.run(x)
+
+
+def test_calls_are_counted_as_a_forward_makes_them() -> None:
+    net, x = net_and_x(10)
+    assert calls_in_a_forward(net, x) == {
+        "": 1, "conv": 1, "norm": 1, "act": 2, "inner": 1, "inner.0": 1, "inner.1": 1, "last": 1,
+    }  # fmt: skip
+    assert net.training

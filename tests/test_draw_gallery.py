@@ -1,0 +1,194 @@
+"""The page of a view: one file without network, whatever names it is given; sheets of tiles and grids of numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neocog.draw.gallery import EXACT, Gallery, Plate, Room, gallery_page, plate_uri
+from neocog.draw.labelled import Tile, tiles
+from neocog.draw.numbers import Grid, equations, number
+from pages import Page, definitions, noise, pixels, rows, section, with_text
+
+HOSTILE = "<script>alert('&1')</script>\"><img src=x onerror=alert(2)>\u202e\x1b[31m{{7*7}}"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def gallery(text: str = "") -> Gallery:
+    plates = (
+        Plate(name="one", title="small", caption="exact", pixels=noise(1, 20, 30)),
+        Plate(name="two", title="large", caption="a JPEG", pixels=noise(2, 300, 260)),
+        Plate(
+            name="three", title="plot", caption="own", svg=tiles("t", [Tile(pixels=noise(3), label="x")], 3)
+        ),
+    )
+    rooms = (
+        Room(title="A room", words="words", plates=plates),
+        Room(title="A table", small=True, header=("name", "n"), rows=(("a", "1"), ("b", "2"))),
+    )
+    made = Gallery(
+        over="A view", title="a model", detail="more", facts=(("fact", "value"),), rooms=rooms, warnings=("look out",),
+        notes=("how",), made="2000-01-01", version="1.0",
+    )  # fmt: skip
+    if not text:
+        return made
+    room = Room(title=text, words=text, plates=(Plate(name="one", title=text, caption=text, pixels=noise(1)),),
+                header=(text, text), rows=((text, text),))  # fmt: skip
+    return Gallery(
+        over=text, title=text, detail=text, facts=((text, text),), rooms=(room,), warnings=(text,), notes=(text,),
+        made=text, version=text,
+    )  # fmt: skip
+
+
+def test_everything_is_on_the_page() -> None:
+    root = Page(gallery_page(gallery())).root
+    assert root.all("h1")[0].text() == "a model more"
+    assert definitions(root) == {"fact": "value"}
+    assert [h.text() for h in root.all("h2")] == ["A room", "A table", "How it was made"]
+    assert [c.text() for c in root.all("figcaption")] == ["small exact", "large a JPEG", "plot own"]
+    assert rows(section(root, "A table").all("table")[0]) == [["a", "1"], ["b", "2"]]
+    assert root.all("p", " leak ")[0].text() == "look out"
+    assert root.all("li")[0].text() == "how"
+    assert "2000-01-01" in root.all("footer")[0].text()
+
+
+def test_small_pictures_are_exact_and_large_ones_near() -> None:
+    small, large = Page(gallery_page(gallery())).root.all("img")
+    assert np.array_equal(pixels(small), noise(1, 20, 30))
+    assert (small.attributes["width"], small.attributes["height"]) == ("30", "20")
+    assert small.attributes["class"] == "crisp" and not large.attributes["class"]
+    assert large.attributes["src"].startswith("data:image/jpeg")
+    smooth = np.linspace(0, 255, 300)[:, None, None].repeat(300, 1).repeat(3, 2).astype(np.uint8)
+    plate = Plate(name="s", title="", caption="", pixels=smooth)
+    page = gallery_page(Gallery(over="", title="", rooms=(Room(title="", plates=(plate,)),)))
+    assert np.abs(pixels(Page(page).root.all("img")[0]).astype(int) - smooth).max() <= 4
+    assert 300 * 300 > EXACT >= 256 * 256
+
+
+def test_names_are_text_whatever_they_are() -> None:
+    page = gallery_page(gallery(HOSTILE))
+    root = Page(page).root
+    assert [e.tag for e in root.walk() if e.tag == "script"] == []
+    assert all("onerror" not in e.attributes for e in root.walk())
+    assert len(root.all("img")) == 1
+    assert "\u202e" not in page and "\x1b" not in page and "49" not in re.sub('base64,[^"]*', "", page)
+    assert "alert('&1')" in root.all("h1")[0].text()
+    assert "alert('&1')" in root.all("img")[0].attributes["alt"]
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=25)
+def test_any_text_makes_a_well_formed_page(text: str) -> None:
+    plain = len(list(Page(gallery_page(gallery("x"))).root.walk()))
+    found = list(Page(gallery_page(gallery(text or "x"))).root.walk())
+    assert len(found) == plain
+
+
+def test_the_page_is_one_file_that_asks_nobody() -> None:
+    page = gallery_page(gallery())
+    root = Page(page).root
+    policy = next(e for e in root.all("meta") if "Content-Security" in e.attributes.get("http-equiv", ""))
+    allowed = policy.attributes["content"]
+    assert "default-src 'none'" in allowed and "img-src data:;" in allowed
+    assert "http" not in allowed and "script" not in allowed
+    for element in root.walk():
+        for name in ("src", "href", "xlink:href", "srcset", "action", "data"):
+            assert element.attributes.get(name, "data:").startswith("data:"), (element.tag, name)
+        assert element.tag not in ("script", "link", "iframe", "object")
+    assert not re.search(r"url\(\s*['\"]?(?!data:)|@import", page)
+
+
+def test_files_of_plates_hold_the_whole_picture(tmp_path: Path) -> None:
+    from PIL import Image
+
+    first, second, third = gallery().plates()
+    assert [plate.file for plate in (first, second, third)] == ["one.png", "two.png", "three.svg"]
+    for plate in (first, second):
+        (tmp_path / plate.file).write_bytes(plate.content())
+        assert np.array_equal(np.asarray(Image.open(tmp_path / plate.file)), plate.pixels)
+    assert Xml.fromstring(third.content().decode()).tag == f"{SVG}svg"
+
+
+def test_a_notebook_shows_the_same_page() -> None:
+    from html import unescape
+
+    shown = gallery()._repr_html_()
+    assert unescape(re.findall(r'srcdoc="([^"]*)"', shown)[0]) == gallery_page(gallery())
+
+
+def test_a_sheet_has_each_tile_once_with_its_label_below() -> None:
+    shown = [Tile(pixels=noise(i, 8, 6), label=f"n{i}", marked=i == 2) for i in range(5)]
+    root = Xml.fromstring(tiles("sheet", shown, 3))
+    images, labels = root.findall(f"{SVG}image"), root.findall(f"{SVG}text")
+    assert [label.text for label in labels] == [f"n{i}" for i in range(5)]
+    places = [(float(i.attrib["x"]), float(i.attrib["y"])) for i in images]
+    assert len({x for x, _ in places}) == 3 and len({y for _, y in places}) == 2
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        assert image.attrib["href"] == plate_uri(shown[i].pixels)
+        assert float(label.attrib["x"]) == float(image.attrib["x"])
+        assert float(label.attrib["y"]) > float(image.attrib["y"]) + float(image.attrib["height"])
+    frames = root.findall(f"{SVG}rect")
+    assert [(float(f.attrib["x"]), float(f.attrib["y"])) for f in frames] == [places[2]]
+    assert not tiles("nothing", [], 3)
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=25)
+def test_labels_of_sheets_and_grids_are_text(text: str) -> None:
+    sheet = Xml.fromstring(tiles(text, [Tile(pixels=noise(1), label=text)], 2))
+    grid = Xml.fromstring(equations(text, [[Grid(name=text, values=np.zeros((1, 2))), text]]))
+    for root in (sheet, grid):
+        assert not [
+            e
+            for e in root.iter()
+            if e.tag not in {f"{SVG}{n}" for n in ("svg", "style", "text", "image", "rect")}
+        ]
+
+
+def cells(root: Xml.Element) -> list[str]:
+    return [e.text or "" for e in root.iter(f"{SVG}text") if e.attrib["class"] in ("dark", "light")]
+
+
+def test_a_grid_has_every_number_and_dashes_for_padding() -> None:
+    values = np.array([[0.126, -3.5, 1.0], [9.999, 0.0, -0.004]])
+    there = np.array([[True, True, False], [True, True, True]])
+    root = Xml.fromstring(
+        equations("e", [[Grid(name="w", values=values, there=there), "×", Grid(name="k", values=-values)]])
+    )
+    minus = "\N{MINUS SIGN}"
+    first, second = cells(root)[:5], cells(root)[5:]
+    assert first == ["0.13", f"{minus}3.50", "10.00", "0.00", "0.00"]
+    assert second == [f"{minus}0.13", "3.50", f"{minus}1.00", f"{minus}10.00", "0.00", "0.00"]
+    assert len([e for e in root.iter(f"{SVG}rect") if e.attrib["class"] == "none"]) == 1
+
+
+def test_frames_are_around_the_cells_named() -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    root = Xml.fromstring(equations("e", [[Grid(name="w", values=values, won=(1, 2), own=(0, 1))]]))
+    boxes = {
+        e.attrib["class"]: e.attrib for e in root.iter(f"{SVG}rect") if e.attrib["class"] in ("won", "own")
+    }
+    numbered = [e for e in root.iter(f"{SVG}rect") if e.attrib["class"] == "cell"]
+    for css, index in (("won", 5), ("own", 1)):
+        assert (boxes[css]["x"], boxes[css]["y"]) == (
+            numbered[index].attrib["x"],
+            numbered[index].attrib["y"],
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-1.5, "\N{MINUS SIGN}1.5"), (0.1 + 0.2, "0.3"), (1e-9, "1e\N{MINUS SIGN}09")]
+)
+def test_numbers_have_a_true_minus(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_with_text_reaches_every_field() -> None:
+    """The reference that hostile pages are made with leaves no name as it was."""
+    assert with_text(("a", "b"), "z") == ("z", "z")
