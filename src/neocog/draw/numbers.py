@@ -15,6 +15,7 @@ from neocog.draw.text import length, safe
 from neocog.draw.tiles import signed
 
 MINUS = "\N{MINUS SIGN}"
+SUPERSCRIPTS = dict(zip("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True))
 HEAD, BETWEEN, APART = 20.0, 30.0, 18.0
 """room above a grid for its name, between grids for a sign, between rows of grids"""
 
@@ -45,6 +46,8 @@ class Grid:
     name: str
     values: NDArray[np.float64]
     """(rows, columns)"""
+    after: str = ""
+    """what stands behind the name, and behind the unit where numbers are so small or large that they need one"""
     there: NDArray[np.bool_] | None = None
     """which cells exist; the others are padding, drawn as dashes"""
     won: tuple[int, int] | None = None
@@ -72,13 +75,27 @@ def equations(title: str, rows: Sequence[Sequence[Grid | str]]) -> str:
                 left += BETWEEN
             else:
                 body += _grid(part, cell, left, top)
-                left += max(part.values.shape[1] * cell.wide, length(part.name, 12))
+                left += max(
+                    part.values.shape[1] * cell.wide,
+                    length(part.name, 12) + 100 * bool(_power(_largest(part))),
+                )
         top, width = top + high + APART, max(width, left + 2)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncnum" role="img" aria-label="{safe(title)}" width="100%" '
         f'style="min-width:{min(width, 720):.0f}px;max-width:{width:.0f}px" viewBox="0 0 {width:.1f} {top:.1f}">'
         f"<style>{STYLE}</style>{body}</svg>\n"
     )
+
+
+def _largest(grid: Grid) -> float:
+    there = np.ones(grid.values.shape, bool) if grid.there is None else grid.there
+    return float(np.abs(np.where(there & np.isfinite(grid.values), grid.values, 0.0)).max())
+
+
+def _name(grid: Grid) -> str:
+    power = _power(_largest(grid))
+    unit = f", in units of {_unit(power)}" if power else ""
+    return f"{grid.name}{unit}{grid.after}"
 
 
 def _sign(text: str, x: float, y: float) -> str:
@@ -89,8 +106,9 @@ def _grid(grid: Grid, cell: Cell, left: float, top: float) -> str:
     wide, high = cell.wide, cell.high
     there = np.ones(grid.values.shape, bool) if grid.there is None else grid.there
     finite = np.where(there & np.isfinite(grid.values), grid.values, 0.0)
-    colours, places = signed(finite), _places(float(np.abs(finite).max()))
-    out = f'<text class="h" x="{left:.1f}" y="{top + 13:.1f}">{safe(grid.name)}</text>'
+    power = _power(_largest(grid))
+    colours, places = signed(finite), _places(_largest(grid) / 10.0**power, cell)
+    out = f'<text class="h" x="{left:.1f}" y="{top + 13:.1f}">{safe(_name(grid))}</text>'
 
     def box(i: int, j: int) -> str:
         return f'x="{left + j * wide:.1f}" y="{top + HEAD + i * high:.1f}" width="{wide:g}" height="{high:g}"'
@@ -101,8 +119,10 @@ def _grid(grid: Grid, cell: Cell, left: float, top: float) -> str:
             continue
         x, y = left + (j + 0.5) * wide, top + HEAD + (i + 0.5) * high + cell.font / 3
         out += f'<rect class="cell" style="fill:rgb{tuple(map(int, colours[i, j]))}" {box(i, j)}/>'
-        out += f'<text class="{_ink(colours[i, j])}" x="{x:.1f}" y="{y:.1f}" font-size="{cell.font:g}">'
-        out += f"{_text(float(value), places)}</text>"
+        out += (
+            f'<text class="{_ink(colours[i, j])}" x="{x:.1f}" y="{y:.1f}" style="font-size:{cell.font:g}px">'
+        )
+        out += f"{_text(float(value) / 10.0**power, places)}</text>"
     for css, place in (("won", grid.won), ("own", grid.own)):
         if place is not None:
             out += f'<rect class="{css}" {box(*place)}/>'
@@ -113,9 +133,19 @@ def _ink(colour: NDArray[np.uint8]) -> str:
     return "dark" if float(colour @ np.array([0.3, 0.59, 0.11])) >= LIGHT else "light"
 
 
-def _places(largest: float) -> int:
-    """Behind the point, so that the largest number has about three digits."""
-    return 2 if largest == 0 else min(max(2 - floor(log10(largest)), 0), 4)
+def _power(largest: float) -> int:
+    """Of ten, for numbers so small or large that they would not fit; 0 for others."""
+    return 0 if largest == 0 or 0.1 <= largest < 1000 else floor(log10(largest))
+
+
+def _unit(power: int) -> str:
+    return "10" + "".join(SUPERSCRIPTS[c] for c in str(power))
+
+
+def _places(largest: float, cell: Cell) -> int:
+    """Behind the point: about three digits of the largest number, two in narrow cells."""
+    most = 3 if cell == CELLS[0][1] else 2
+    return 2 if largest == 0 else min(max(2 - floor(log10(largest)), 0), most)
 
 
 def _text(value: float, places: int) -> str:

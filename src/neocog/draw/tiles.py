@@ -106,7 +106,7 @@ def cut(pixels: NDArray[np.uint8], box: Box, ground: int = GREY) -> NDArray[np.u
 
 
 def outlined(pixels: Pixels, box: Box, colour: tuple[int, int, int] = ORANGE, line: int = 2) -> Pixels:
-    """A copy with the border of a rectangle; what lies outside the picture is not drawn."""
+    """A copy with the border of a rectangle, inside it; what lies outside the picture is not drawn."""
     out = pixels.copy()
     top, left, bottom, right = box
     height, width = out.shape[:2]
@@ -114,10 +114,11 @@ def outlined(pixels: Pixels, box: Box, colour: tuple[int, int, int] = ORANGE, li
     def fill(y0: int, y1: int, x0: int, x1: int) -> None:
         out[max(y0, 0) : max(min(y1, height), 0), max(x0, 0) : max(min(x1, width), 0)] = colour
 
-    fill(top, top + line, left, right)
-    fill(bottom - line, bottom, left, right)
-    fill(top, bottom, left, left + line)
-    fill(top, bottom, right - line, right)
+    down, across = min(line, bottom - top), min(line, right - left)
+    fill(top, top + down, left, right)
+    fill(bottom - down, bottom, left, right)
+    fill(top, bottom, left, left + across)
+    fill(top, bottom, right - across, right)
     return out
 
 

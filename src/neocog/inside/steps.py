@@ -23,8 +23,18 @@ class Step:
     tensor: float
     """what the network has there"""
 
+    @property
+    def name(self) -> str:
+        """As people call it: ReLU6 is a clamp to torch."""
+        return {"min(max(0, x), 6)": "relu6", "max(0, x)": "relu"}.get(self.words, self.kind)
 
-CLAMPED = {"relu": (0.0, inf), "relu6": (0.0, 6.0)}
+
+LIMITS = {
+    "hardtanh": ("min_val", "max_val"),
+    "clamp": ("min", "max"),
+    "clamp_min": ("min", ""),
+    "clip": ("min", "max"),
+}
 FORMULAS = {
     "sigmoid": "1 / (1 + exp(−x))", "tanh": "tanh x", "silu": "x / (1 + exp(−x))", "gelu": "x Φ(x)",
     "hardswish": "x min(max(x + 3, 0), 6) / 6", "mish": "x tanh(ln(1 + exp x))", "softplus": "ln(1 + exp x)",
@@ -33,9 +43,11 @@ FORMULAS = {
 
 def formula(kind: str, made: Made, channel: int, x: float) -> tuple[str, float | None]:
     """The formula of a step and what it makes of `x`; None where only the network is asked."""
-    if kind in CLAMPED:
-        low, high = CLAMPED[kind]
-        return ("max(0, x)" if high == inf else f"min(max(0, x), {high:g})"), min(max(x, low), high)
+    limits = _limits(kind, made)
+    if limits is not None:
+        low, high = limits
+        clamped = "x" if low == -inf else f"max({low:g}, x)"
+        return (clamped if high == inf else f"min({clamped}, {high:g})"), min(max(x, low), high)
     if kind == "batch_norm":
         return _batch_norm(made, channel, x)
     if kind in ("add", "mul"):
@@ -43,6 +55,21 @@ def formula(kind: str, made: Made, channel: int, x: float) -> tuple[str, float |
         if other is not None:
             return (f"x + {other:.4g}", x + other) if kind == "add" else (f"x × {other:.4g}", x * other)
     return FORMULAS.get(kind, f"{kind} of x"), None
+
+
+def _limits(kind: str, made: Made) -> tuple[float, float] | None:
+    """Between which numbers a step holds x; None where it does something else."""
+    if kind in ("relu", "relu6"):
+        return 0.0, inf if kind == "relu" else 6.0
+    if kind not in LIMITS:
+        return None
+    ends = [made.arg(i, name, None) if name else None for i, name in enumerate(LIMITS[kind], 1)]
+    if any(isinstance(end, Tensor) for end in ends):
+        return None
+    if kind == "hardtanh":  # whose limits are these where none are given
+        ends = [default if end is None else end for end, default in zip(ends, (-1.0, 1.0), strict=True)]
+    low, high = ends
+    return -inf if low is None else float(low), inf if high is None else float(high)
 
 
 def _factor(made: Made, channel: int) -> float | None:

@@ -30,8 +30,8 @@ READ = 32
 """channels of a filter shown, where these are neither one nor three"""
 LISTED = 12
 SCALED = {
-    "each": "each filter on its own: middle grey is 0, the number furthest from 0 is black or white",
-    "joint": "all filters together: middle grey is 0, the number furthest from 0 in any of them is black or white",
+    "each": "each filter on its own: middle grey is 0, the number furthest from 0 is at the end of the scale",
+    "joint": "all filters together: middle grey is 0, the number furthest from 0 in any is at the end of the scale",
 }
 
 
@@ -126,21 +126,29 @@ def _sheet(bank: Bank, scale: str, top: int) -> Room:
         Tile(pixels=tile, label=f"{i}{' dead' if gone[i] else ''}")
         for i, tile in enumerate(kernel_tiles(cut, scale))
     ]
-    side = kernels.shape[3]
-    columns = 8 if side > 5 else 12
+    columns = 16 if len(kernels) > 96 else 12
     if read not in (1, 3):
         columns = max(1, 24 // cut.shape[1])
     plate = Plate(
         name="filters",
-        title=f"{len(kernels)} of {len(bank.kernels)} filters of {bank.layer}",
+        title=f"{_all(len(kernels), len(bank.kernels))} filters of {bank.layer}",
         caption=f"{_seen(read)} Scaled {SCALED[scale]}.",
-        svg=tiles(f"filters of {bank.layer}", shown, columns, 64.0 if read in (1, 3) else 720 / columns),
+        svg=tiles(
+            f"filters of {bank.layer}",
+            shown,
+            columns,
+            64.0 if read in (1, 3) and columns == 12 else 780 / columns,
+        ),
     )
     words = (
         "What each unit of the first layer looks for: the picture under its window is multiplied with one of these "
         "tiles, number by number, and added up. The number under a tile is its channel."
     )
     return Room(title="Filters", words=words, plates=(plate,))
+
+
+def _all(shown: int, there: int) -> str:
+    return f"All {there}" if shown == there else f"The first {shown} of {there}"
 
 
 def _seen(read: int) -> str:

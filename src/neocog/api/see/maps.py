@@ -21,12 +21,12 @@ from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from neocog.inside.strongest import Unit
-    from neocog.inside.units import Layer
+    from neocog.inside.units import Layer, Window
 
 TOP = 32
 """maps of a layer if not told otherwise"""
 ORDERS = ("strongest", "number")
-COLUMNS, SIDE = 8, 84.0
+COLUMNS, SIDE = 6, 76.0
 NOTES = (
     "Activations are read behind a layer's norm and non-linearity, where there are such.",
     "A map's peak is its largest number on this picture; active is the share of its numbers above 0.",
@@ -69,7 +69,7 @@ def maps(
     rooms, figures = [], []
     for number, (layer, values) in enumerate(zip(chosen, found, strict=True)):
         kept = _order(values, order)[:top]
-        rooms.append(_room(network, view, layer, values, kept, number))
+        rooms.append(_room(view, layer, values, kept, number))
         figures.append(_figures(layer, values, kept))
     facts = (
         ("picture", view.name),
@@ -113,14 +113,13 @@ def _maps(network: Opened, view: View, layers: Sequence[Layer]) -> list[NDArray[
 def _order(values: NDArray[np.float32], order: str) -> list[int]:
     if order == "number":
         return list(range(len(values)))
-    return [int(i) for i in np.argsort(-values.max(axis=(1, 2)), kind="stable")]
+    peaks, means = values.max(axis=(1, 2)), values.mean(axis=(1, 2))  # a ceiling makes equal peaks
+    return [int(i) for i in np.lexsort((-means, -peaks))]
 
 
-def _room(
-    network: Opened, view: View, layer: Layer, values: NDArray[np.float32], kept: list[int], number: int
-) -> Room:
+def _room(view: View, layer: Layer, values: NDArray[np.float32], kept: list[int], number: int) -> Room:
     peak = _peak(values)
-    plates = (_sheet(layer, values, kept, number), _window(network, view, layer, peak, number))
+    plates = (_sheet(layer, values, kept, number), _window(view, layer, values, peak, number))
     rows = tuple(_row(i, values[i]) for i in kept[:8])
     size = "x".join(map(str, values.shape[1:]))
     words = f"{len(values)} maps of {size} units."
@@ -130,6 +129,7 @@ def _room(
         title=layer.name,
         words=words,
         plates=plates,
+        beside=True,
         header=("channel", "peak", "at row, column", "active"),
         rows=rows,
     )
@@ -163,15 +163,33 @@ def _sheet(layer: Layer, values: NDArray[np.float32], kept: list[int], number: i
     )
 
 
-def _window(network: Opened, view: View, layer: Layer, peak: Unit, number: int) -> Plate:
-    window = layer.window(peak.at if layer.kind == "maps" and len(peak.at) == 2 else None)
-    where = f"channel {peak.channel} at row {peak.at[0]}, column {peak.at[1]}"
+def _window(view: View, layer: Layer, values: NDArray[np.float32], peak: Unit, number: int) -> Plate:
+    row, column = peak.at
+    shown = layer.window((row, column))
+    if layer.kind == "tokens":
+        shown = _patch(view, values.shape[1:], (row, column))
+        words = "It sees the whole picture; framed is the patch that its token stands for."
+    else:
+        words = f"Its receptive field: {window_words(shown, view)}."
     return Plate(
         name=f"window_{number:02}",
         title="What the strongest unit sees",
-        caption=f"Of all units of {layer.name}, {where} puts out the most, {peak.value:.4g}. Its receptive field: "
-        f"{window_words(window, view)}.",
-        pixels=framed(view.pixels, [window]),
+        caption=f"Of all units of {layer.name}, channel {peak.channel} at row {row}, column {column} puts out the "
+        f"most, {peak.value:.4g}. {words}",
+        pixels=framed(view.pixels, [shown]),
+    )
+
+
+def _patch(view: View, grid: tuple[int, ...], at: tuple[int, int]) -> Window:
+    """The pixels of a patch, where the picture is cut into a grid of them."""
+    from neocog.inside.units import Window
+
+    (height, width), (rows, columns) = view.pixels.shape[:2], grid
+    return Window(
+        at[0] * height // rows,
+        at[1] * width // columns,
+        (at[0] + 1) * height // rows,
+        (at[1] + 1) * width // columns,
     )
 
 

@@ -136,8 +136,8 @@ def _everything(network: Opened, shown: Sequence[Sight]) -> tuple[Sight, ...]:
 def _pictures_room(view: View, shown: Sequence[Sight]) -> Room:
     plates = tuple(_plate(view, seen, number) for number, seen in enumerate(shown))
     words = (
-        "The frame is what the middle unit of a layer could see, the glow what moves it in effect: units far up could "
-        "see almost everything, but look at the middle of it."
+        "The frame is what the middle unit of a layer could see, the glow what moves it in effect: of what it could "
+        "see, the middle counts the most."
     )
     return Room(title="On the picture", words=words, plates=plates, small=True)
 

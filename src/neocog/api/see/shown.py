@@ -14,15 +14,46 @@ if TYPE_CHECKING:
 
 SIDE = 448
 """pixels of a picture's longer side on the page, at least"""
+LINE = 2
+"""of a frame, around what it holds"""
+WHITE, DARK = (255, 255, 255), (20, 24, 28)
+SMALL, ARM = 40, 30
+"""pixels up to which a frame is small, and of an arm that points at it"""
 
 
 def framed(pixels: Pixels, boxes: Sequence[Box]) -> Pixels:
-    """The picture, enlarged where it is small, with the outlines of rectangles given in its pixels."""
+    """The picture, enlarged where it is small, with frames around rectangles given in its pixels.
+
+    A frame is white between two dark lines, to be seen on any ground; arms point at one that is small.
+    """
     shown = enlarged(rgb(pixels), SIDE)
     factor = shown.shape[0] // pixels.shape[0]
     for top, left, bottom, right in boxes:
-        shown = outlined(shown, (top * factor, left * factor, bottom * factor, right * factor))
+        inner = top * factor, left * factor, bottom * factor, right * factor
+        for around, (wide, colour) in enumerate(((LINE + 2, DARK), (LINE + 1, WHITE), (1, DARK))):
+            shown = outlined(shown, _grown(inner, wide), colour, LINE if around == 1 else 1)
+        if max(inner[2] - inner[0], inner[3] - inner[1]) < SMALL:
+            shown = _pointed(shown, _grown(inner, LINE + 2))
     return shown
+
+
+def _grown(box: Box, by: int) -> Box:
+    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
+
+
+def _pointed(pixels: Pixels, box: Box) -> Pixels:
+    """With four arms that point at the box."""
+    top, left, bottom, right = box
+    row, column = (top + bottom) // 2, (left + right) // 2
+    arms = (
+        (top - ARM, column - 1, top - 4, column + 1),
+        (bottom + 4, column - 1, bottom + ARM, column + 1),
+        (row - 1, left - ARM, row + 1, left - 4),
+        (row - 1, right + 4, row + 1, right + ARM),
+    )
+    for arm in arms:
+        pixels = outlined(outlined(pixels, _grown(arm, 1), DARK, 2), arm, WHITE, 2)
+    return pixels
 
 
 def covers(window: Window, view: View) -> bool:

@@ -92,7 +92,7 @@ def _grids(sum_: Arithmetic, names: tuple[str, ...], chosen: list[int]) -> str:
                 "×",
                 Grid(name="kernel", values=sum_.kernel[i]),
                 "=",
-                Grid(name=f"products, sum {total}", values=sum_.products[i], there=sum_.inside),
+                Grid(name="products", values=sum_.products[i], after=f"; sum {total}", there=sum_.inside),
             ]
         )
     return equations("window times kernel", rows)
@@ -178,7 +178,7 @@ def _steps_room(sum_: Arithmetic) -> tuple[Room, ...]:
     rows = [
         ("sum" if sum_.kernel is not None else "maximum", "", number(sum_.total, 8), number(sum_.tensor, 8))
     ]
-    rows += [(step.kind, step.words, number(step.value, 8), number(step.tensor, 8)) for step in sum_.steps]
+    rows += [(step.name, step.words, number(step.value, 8), number(step.tensor, 8)) for step in sum_.steps]
     words = "What becomes of the sum, x, on its way to the unit's value. Each line starts from the one above."
     header = ("step", "formula", "by hand", "in the network")
     return (Room(title="From the sum to the unit", words=words, header=header, rows=tuple(rows)),)

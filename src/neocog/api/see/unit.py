@@ -136,7 +136,7 @@ def _window_room(network: Opened, view: View, layer: Layer, chosen: Unit) -> Roo
     if at is None:
         words = "This unit sees what all numbers of its layer see."
     plates = window_plates(view, layer.window(at), _name(layer, chosen))
-    return Room(title="The window on the picture", words=words, plates=plates)
+    return Room(title="The window on the picture", words=words, plates=plates, beside=True)
 
 
 def _bank_room(network: Opened, layer: Layer, chosen: Unit, values: NDArray[np.float32]) -> tuple[Room, ...]:
