@@ -77,7 +77,7 @@ def equations(title: str, rows: Sequence[Sequence[Grid | str]]) -> str:
                 body += _grid(part, cell, left, top)
                 left += max(
                     part.values.shape[1] * cell.wide,
-                    length(part.name, 12) + 100 * bool(_power(_largest(part))),
+                    length(_name(part), 12),
                 )
         top, width = top + high + APART, max(width, left + 2)
     return (

@@ -118,20 +118,19 @@ def _components(bank: Bank) -> Components | None:
 def _sheet(bank: Bank, scale: str, top: int) -> Room:
     from neocog.inside.filters import dead
 
-    kernels = bank.kernels[:top]
-    read = kernels.shape[1]
-    cut = kernels if read in (1, 3) else kernels[:, :READ]
+    read = bank.kernels.shape[1]
+    cut = bank.kernels if read in (1, 3) else bank.kernels[:, :READ]
     gone = dead(bank.kernels)
     shown = [
         Tile(pixels=tile, label=f"{i}{' dead' if gone[i] else ''}")
-        for i, tile in enumerate(kernel_tiles(cut, scale))
+        for i, tile in enumerate(kernel_tiles(cut, scale)[:top])
     ]
-    columns = 16 if len(kernels) > 96 else 12
+    columns = 16 if len(shown) > 96 else 12
     if read not in (1, 3):
         columns = max(1, 24 // cut.shape[1])
     plate = Plate(
         name="filters",
-        title=f"{_all(len(kernels), len(bank.kernels))} filters of {bank.layer}",
+        title=f"{_all(len(shown), len(bank.kernels))} filters of {bank.layer}",
         caption=f"{_seen(read)} Scaled {SCALED[scale]}.",
         svg=tiles(
             f"filters of {bank.layer}",
