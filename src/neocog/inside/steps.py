@@ -53,7 +53,7 @@ def formula(kind: str, made: Made, channel: int, x: float) -> tuple[str, float |
     if kind in ("add", "mul"):
         other = _factor(made, channel)
         if other is not None:
-            return (f"x + {other:.4g}", x + other) if kind == "add" else (f"x × {other:.4g}", x * other)
+            return (_plus(other), x + other) if kind == "add" else (f"x × {other:.4g}", x * other)
     return FORMULAS.get(kind, f"{kind} of x"), None
 
 
@@ -95,4 +95,9 @@ def _batch_norm(made: Made, channel: int, x: float) -> tuple[str, float | None]:
         float(variance[channel]) + float(made.arg(7, "eps", 1e-5))
     ) ** 0.5
     middle, shift = float(mean[channel]), 0.0 if bias is None else float(bias[channel])
-    return f"(x − {middle:.4g}) × {scale:.4g} + {shift:.4g}", (x - middle) * scale + shift
+    words = f"({_plus(-middle)}) × {scale:.4g}"
+    return _plus(shift, words), (x - middle) * scale + shift
+
+
+def _plus(number: float, x: str = "x") -> str:
+    return f"{x} {'−' if number < 0 else '+'} {abs(number):.4g}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from neocog.inside.strongest import Unit
     from neocog.inside.units import Layer, Window
 
-TOP = 32
+TOP = 36
 """maps of a layer if not told otherwise"""
 ORDERS = ("strongest", "number")
 COLUMNS, SIDE = 6, 76.0
@@ -171,11 +171,13 @@ def _window(view: View, layer: Layer, values: NDArray[np.float32], peak: Unit, n
         words = "It sees the whole picture; framed is the patch that its token stands for."
     else:
         words = f"Its receptive field: {window_words(shown, view)}."
+    ties = int((values == peak.value).sum()) - 1  # at the ceiling of a non-linearity
+    others = f", as {ties:,} others do; it is the nearest to the middle" if ties else ""
     return Plate(
         name=f"window_{number:02}",
         title="What the strongest unit sees",
         caption=f"Of all units of {layer.name}, channel {peak.channel} at row {row}, column {column} puts out the "
-        f"most, {peak.value:.4g}. {words}",
+        f"most, {peak.value:.4g}{others}. {words}",
         pixels=framed(view.pixels, [shown]),
     )
 

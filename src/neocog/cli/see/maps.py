@@ -19,7 +19,7 @@ def maps(
         list[str] | None,
         Option(help="by name, may be repeated; the last of each size if not given", show_default=False),
     ] = None,
-    top: Annotated[int, Option(help="maps of a layer that are drawn, at most")] = 32,
+    top: Annotated[int, Option(help="maps of a layer that are drawn, at most")] = 36,
     order: Annotated[str, Option(help="strongest first, or by number")] = "strongest",
     network: Network = NETWORK,
     output: Output = None,
