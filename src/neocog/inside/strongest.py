@@ -92,7 +92,7 @@ def demand_unit(layer: Layer, channel: int | None, at: tuple[int, ...] | None) -
     if len(at) != len(sides):
         has = {0: "no places", 1: f"tokens 0 to {(sides or (1,))[0] - 1}"}.get(len(sides), "rows and columns")
         raise UserError(f"{layer.name} has {has}, got {','.join(map(str, at))}; leave --at out or mend it")
-    for index, side, name in zip(at, sides, ("row", "column") if len(at) == 2 else ("token",), strict=True):
+    for index, side, name in zip(at, sides, ((), ("token",), ("row", "column"))[len(at)], strict=True):
         if not 0 <= index < side:
             size = "x".join(map(str, sides))
             raise UserError(
