@@ -135,10 +135,7 @@ def _everything(network: Opened, shown: Sequence[Sight]) -> tuple[Sight, ...]:
 
 def _pictures_room(view: View, shown: Sequence[Sight]) -> Room:
     plates = tuple(_plate(view, seen, number) for number, seen in enumerate(shown))
-    words = (
-        "The frame is what the middle unit of a layer could see, the glow what moves it in effect: of what it could "
-        "see, the middle counts the most."
-    )
+    words = "The frame is what the middle unit of a layer could see, the glow what moves it in effect."
     return Room(title="On the picture", words=words, plates=plates, small=True)
 
 
@@ -164,6 +161,9 @@ def _table_room(shown: Sequence[Sight]) -> Room:
         "Of the middle unit. Rows and columns are those on which it depends, inside the picture; of the picture is "
         "their share of it."
     )
+    cause = next((seen.cause for seen in shown if seen.cause), "")
+    if cause:
+        words += f" From {cause} on every unit sees everything."
     return Room(title="Layer by layer", words=words, header=header, rows=rows)
 
 
@@ -193,7 +193,7 @@ def _pair(seen: Sight, name: str) -> str:
 
 def _size(seen: Sight) -> str:
     if seen.cause:
-        return f"everything, by {seen.cause}"
+        return "everything"
     height, width = seen.size
     return str(height) if height == width else f"{height} x {width}"
 
@@ -224,7 +224,7 @@ def _growth_room(network: Opened, everything: Sequence[Sight], shown: Sequence[S
         caption="Of the middle unit, layer by layer. Where a field is no square, the side of one as large.",
         svg=trends("side of the receptive field, pixels", "layer", lines, marks=marks),
     )
-    words = "With depth the theoretical field grows fast, beyond the picture; the effective one grows more slowly."
+    words = "How far a layer could see, and how far what moves it lies apart."
     return Room(title="Growth", words=words, plates=(plate,))
 
 
