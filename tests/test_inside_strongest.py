@@ -85,6 +85,7 @@ def test_layers_of_each_size_stand_for_a_network() -> None:
     sides = [32, 32, 16, 16, 16, 8, 8, 1]
     maps = [layer(4, side, side, op=i) for i, side in enumerate(sides)]
     assert [one.op for one in by_stage(maps)] == [1, 4, 6]  # not the one that is a vector in all but name
+    assert [one.op for one in by_stage([maps[-1], layer(4, op=8)])] == [7]
     same = [layer(4, 9, 9, op=i) for i in range(7)]
     assert [one.op for one in by_stage(same)] == [0, 3, 6]
     mixed = [same[0], *(layer(17, 4, op=i) for i in range(1, 8)), layer(4, op=9)]

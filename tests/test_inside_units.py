@@ -196,3 +196,14 @@ def test_a_layer_has_a_papers_name_a_modules_or_none() -> None:
         layer_of(net, "alexnet", size, "conv9")
     with pytest.raises(UserError, match=r"unknown layer 'zzzz' of alexnet; there are conv1, conv2"):
         layer_of(net, "alexnet", size, "zzzz")
+
+
+def test_cells_of_the_neocognitron_are_read_at_the_end_of_their_layer() -> None:
+    """Excitation over inhibition, rectified: S-cells, and C-cells behind them (Fukushima 1980, sizes of section 5)."""
+    net, x = alive("neocognitron")
+    layers = {layer.name: layer.shape for layer in layers_of(net, "neocognitron", tuple(x.shape[1:]))}
+    cells = {name: shape for name, shape in layers.items() if "." not in name}
+    assert cells == {
+        "us1": (24, 16, 16), "uc1": (24, 10, 10), "us2": (24, 8, 8), "uc2": (24, 6, 6), "us3": (24, 2, 2),
+        "uc3": (24, 1, 1),
+    }  # fmt: skip

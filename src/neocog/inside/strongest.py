@@ -105,7 +105,8 @@ def by_stage(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
     Where that is fewer than three, the first, the middle and the last.
     """
-    maps = [layer for layer in layers if layer.kind == "maps" and max(layer.shape[1:]) > 1]
+    every = [layer for layer in layers if layer.kind == "maps"]
+    maps = [layer for layer in every if max(layer.shape[1:]) > 1] or every
     tokens = [layer for layer in layers if layer.kind == "tokens"]
     last = {layer.shape[1:]: layer for layer in maps}
     chosen = list(last.values()) if len(last) > 2 else spread(maps, 3)

@@ -109,8 +109,9 @@ class Layer:
 def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, ...]:
     """The layers with units of `net`, called `model`, on a picture of `size` (channels, height, width), in order.
 
-    These are its convolutions and linear layers, each read behind its norm and non-linearity; linear layers on tokens
-    only where a non-linearity follows, as in an MLP. UserError where the network cannot be traced.
+    These are its convolutions and linear layers, each read behind its norm and non-linearity, as far as modules give
+    them; linear layers on tokens only where a non-linearity follows, as in an MLP. A module that convolves and goes on
+    itself, as layers of the Neocognitron do, is read at its own end. UserError where the network cannot be traced.
     """
     plain = trace(net, size)
     reader = _Reader(plain, _calls(net, size))
@@ -122,11 +123,13 @@ def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, .
             continue
         behind, activated = reader.behind(i)
         place = reader.place(behind)
+        if place is None and op.kind == "conv2d":
+            behind, place = reader.whole(i)
         if place is None or (len(op.shape) == 3 and not activated):
             continue
         name = papers.get(place.module, op.layer)
         found.append(_layer(name, place, plain, behind, fields[behind], op.layer))
-    return tuple(found)
+    return tuple(sorted({layer.place: layer for layer in found}.values(), key=lambda layer: layer.op))
 
 
 def layer_of(net: nn.Module, model: str, size: Sequence[int], name: str) -> Layer:
@@ -194,6 +197,14 @@ class _Reader:
                 if activated:
                     break
         return read, activated
+
+    def whole(self, i: int) -> tuple[int, Place | None]:
+        """The end of the module that calls operation `i` in its own forward, if that has the same shape."""
+        layer = self.ops[i].layer
+        last = self.of[layer][-1]
+        inner = (j for name, ops in self.of.items() if name.startswith(f"{layer}.") for j in ops)
+        fits = self.ops[last].shape == self.ops[i].shape and self.calls[layer] == 1 and layer
+        return last, Place(layer, 0) if fits and all(j < last for j in inner) else None
 
     def place(self, i: int) -> Place | None:
         """The module, without any inside it, whose output operation `i` is; None where there is no such module."""
