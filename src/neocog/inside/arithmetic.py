@@ -44,13 +44,21 @@ class Computed:
     pooled: Pooled | None = None
 
 
-def computed(net: nn.Module, x: Tensor, layer: Layer, channel: int, at: tuple[int, ...] = ()) -> Computed:
+def computed(
+    net: nn.Module,
+    x: Tensor,
+    layer: Layer,
+    channel: int,
+    at: tuple[int, ...] = (),
+    plain: Trace | None = None,
+) -> Computed:
     """The arithmetic of a unit of `layer` on `x` (1, channels, height, width).
 
-    `at` is (row, column) of maps, (token,) of tokens, () of a vector. UserError where the layer's units are no single
+    `at` is (row, column) of maps, (token,) of tokens, () of a vector; `plain` the network's trace at this size, where
+    it is known. UserError where the layer's units are no single
     sum or maximum, as those of a block are not.
     """
-    plain = trace(net, tuple(x.shape[1:]))
+    plain = plain or trace(net, tuple(x.shape[1:]))
     chain = _chain(plain, layer)
     pool = _next_pool(plain, layer)
     made = made_by(net, x, plain, chain if pool is None else [*chain, pool])
