@@ -28,7 +28,7 @@ class Cell(NamedTuple):
 
 CELLS = ((5, Cell(48, 28, 12.5)), (8, Cell(36, 23, 10.5)), (1 << 30, Cell(30, 19, 8.8)))
 """for grids of up to so many columns"""
-LIGHT = 120.0
+LIGHT = 140.0
 """brightness of a cell from which on its number is dark"""
 STYLE = style(
     "ncnum",
