@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import neocog
 from door import neocog as command
 from door import refused
 from glimpses import make_world, tiles_of
@@ -128,3 +129,11 @@ def test_what_is_wrong_is_said_in_one_line(world: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown layer '44'"):
         maps(model(world), cat, layers="44", img_size=32)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_view_is_its_function_also_where_its_file_was_imported() -> None:
+    assert neocog.see.maps is maps
+    assert set(neocog.see.__all__) >= {"filters", "unit", "maps", "receptive_field"}
+    assert all(callable(getattr(neocog.see, name)) for name in neocog.see.__all__)
+    with pytest.raises(AttributeError, match="has no view 'mops'"):
+        assert neocog.see.mops
