@@ -7,7 +7,7 @@ from torch import nn
 
 from neocog.errors import UserError
 from neocog.inside.fields import in_effect, sight
-from neocog.inside.tokens import PatchGrid, patch_grid
+from neocog.inside.patch_grid import PatchGrid, patch_grid
 from neocog.inside.units import Window, layer_of, layers_of
 from neocog.models import build
 

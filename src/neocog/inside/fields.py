@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.effective_field import EffectiveField, effective_field_at
 from neocog.analysis.field import Affine
-from neocog.inside.tokens import patch_grid
+from neocog.inside.patch_grid import patch_grid
 from neocog.inside.units import Layer, Window
 
 

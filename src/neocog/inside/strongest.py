@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import capture
 from neocog.errors import UserError
-from neocog.inside.tokens import PatchGrid
+from neocog.inside.patch_grid import PatchGrid
 from neocog.inside.units import Layer
 
 

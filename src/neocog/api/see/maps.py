@@ -101,7 +101,7 @@ def _chosen(network: Opened, layers: Sequence[str]) -> tuple[Layer, ...]:
 
 def _maps(network: Opened, view: View, layers: Sequence[Layer]) -> list[NDArray[np.float32]]:
     from neocog.inside.strongest import activations, as_maps
-    from neocog.inside.tokens import patch_grid
+    from neocog.inside.patch_grid import patch_grid
 
     values = activations(network.net, view.x, layers)
     return [

@@ -98,7 +98,7 @@ def _chosen(
 ) -> tuple[Unit, NDArray[np.float32]]:
     """The unit, and what all units of the layer put out."""
     from neocog.inside.strongest import activations, demand_unit, strongest
-    from neocog.inside.tokens import patch_grid
+    from neocog.inside.patch_grid import patch_grid
 
     if at is not None and len(at) == 2 and layer.kind == "tokens":
         grid = patch_grid(layer, network.layers)
