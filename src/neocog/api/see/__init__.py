@@ -4,9 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    from neocog.api.see.patches import patches as patches
 
-_PLACES: dict[str, str] = {}
+_PLACES: dict[str, str] = {
+    "patches": "patches",
+}
 """view -> its file"""
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605

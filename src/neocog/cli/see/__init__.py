@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from neocog.cli.see import patches
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Look inside a network: filters, units, evidence, attention, on your own pictures.",
 )
+app.command("patches")(patches.patches)
