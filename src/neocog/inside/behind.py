@@ -21,8 +21,15 @@ def kinds_before(plain: Trace, layer: Layer) -> frozenset[str]:
 
 
 def rule_for(plain: Trace, layer: Layer) -> Rule:
-    """The deconvnet's, or the gradient's where that has no meaning: behind anything but rectifiers."""
-    return "gradient" if unfit(kinds_before(plain, layer), "deconvnet") else "deconvnet"
+    """Which rule shows most of what leads to a unit.
+
+    The deconvnet's where max pools say by their switches what was where; guided where there is none, since every
+    reconstruction would then look alike (Springenberg et al. 2015); the gradient behind anything but rectifiers.
+    """
+    kinds = kinds_before(plain, layer)
+    if unfit(kinds, "deconvnet"):
+        return "gradient"
+    return "deconvnet" if any("max_pool" in kind for kind in kinds) else "guided"
 
 
 def ceiling(plain: Trace, layer: Layer) -> float | None:

@@ -69,7 +69,8 @@ def indexed(
     """
     total = sum(channels.values())
     top, sums = Top(k, total), np.zeros((2, total))
-    hashes, skipped = np.zeros((len(samples), 32), np.uint8), []
+    hashes = np.zeros((len(samples), 32), np.uint8)
+    skipped: list[tuple[int, str]] = []
     parts = stream(samples, prepare, infer)
     with closing(parts), told.step("pictures", len(samples)) as advance:  # type: ignore[type-var]
         for part in parts:

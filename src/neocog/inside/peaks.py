@@ -89,7 +89,7 @@ class Units:
 
 def strongest_units(net: nn.Module, x: Tensor, layer: Layer, channel: int, rule: Rule) -> Units:
     """In each picture of `x` (n, channels, height, width), which are run again; of equal units the first."""
-    parts = [_strongest(net, some, layer, channel, rule) for some in x.split(AT_ONCE)]
+    parts = [_strongest(net, some, layer, channel, rule) for some in torch.split(x, AT_ONCE)]
     return Units(
         tuple(at for part in parts for at in part.at),
         np.concatenate([part.values for part in parts]),

@@ -22,15 +22,17 @@ from neocog.data.dataset import Dataset
 from neocog.data.preprocess import Preprocess
 from neocog.data.quarantine import demand_readable
 from neocog.data.reading import ReadingOptions
-from neocog.errors import UserError
+from neocog.errors import UserError, unknown
 from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from neocog.api.embedding.options import EmbedOptions
     from neocog.inside.index import Index
+    from neocog.inside.rules import Rule
     from neocog.inside.units import Layer
 
 INDEX = "index.safetensors"
+AUTO = "auto"
 K, CHANNELS = 9, 6
 ALL, SPREAD = 8, 6
 """layers up to which all are shown, and how many evenly spaced ones where there are more of one size"""
@@ -48,6 +50,8 @@ class PatchesOptions(ReadingOptions, total=False):
     """how many channels of a layer are shown; 6 if not given"""
     channel: Sequence[int]
     """which are shown, in place of those that stand out"""
+    rule: str
+    """what leads back to the pixels: deconvnet, guided or gradient; what suits the layer if not given"""
     weights: str | Path | None
     run_model: str | None
     img_size: int | None
@@ -106,6 +110,7 @@ def patches(
     told = progress or Silent()
     k = options.get("k", K)
     _demand_numbers(k, options.get("channels", CHANNELS))
+    _rule(options)
     network = opened(model, told, _of_network(options))
     named = [_known(network, name) for name in ([layer] if isinstance(layer, str) else layer)]
     layers = (*network.layers, *(one for one in named if one not in network.layers))
@@ -155,9 +160,8 @@ def _looked(
     with told.step("layers", len(shown)) as advance:
         for layer in shown:
             which = options.get("channel") or _standing_out(index, layer, options.get("channels", CHANNELS))
-            looked[layer.name] = sheets.channels(
-                layer, index.layers[layer.name], which, rule_for(plain, layer)
-            )
+            rule = _rule(options) or rule_for(plain, layer)
+            looked[layer.name] = sheets.channels(layer, index.layers[layer.name], which, rule)
             advance(1)
     skipped = tuple((dataset.short_name(i), reason) for i, reason in index.skipped)
     report = Report(network, tuple(layers), dataset, found, ceilings, looked, skipped)
@@ -173,6 +177,15 @@ def _looked(
 
 def _standing_out(index: Index, layer: Layer, channels: int) -> tuple[int, ...]:
     return tuple(int(i) for i in index.layers[layer.name].outstanding()[:channels])
+
+
+def _rule(options: PatchesOptions) -> Rule | None:
+    from neocog.inside.rules import RULES
+
+    given = options.get("rule", AUTO)
+    if given not in (AUTO, *RULES):
+        raise unknown("rule", given, (AUTO, *RULES))
+    return None if given == AUTO else cast("Rule", given)
 
 
 def _known(network: Opened, name: str) -> Layer:

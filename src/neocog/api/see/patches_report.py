@@ -17,14 +17,24 @@ from neocog.draw.gallery import Gallery, Room
 if TYPE_CHECKING:
     from neocog.inside.units import Layer
 
+WHY = {
+    "guided": "Guided backpropagation where no max pool lies between picture and layer: without its switches the "
+    "deconvnet gives the same whatever the picture (Springenberg et al. 2015).",
+    "gradient": "The gradient where anything but a ReLU lies between picture and layer: there the deconvnet has no "
+    "meaning.",
+}
+"""of a rule that is not the deconvnet's"""
 INFINITE = float("inf")
 TOLERANCE = 1e-4
 """of a channel's largest activation: how far one that is computed again may be off before that is said"""
 NAMED = 8
 """channels, or groups of them, that a line names"""
 BACK = {
-    "deconvnet": "the deconvnet (transposed filters, recorded switches, rectified on the way back)",
-    "gradient": "the gradient times the activation, since the deconvnet has no meaning behind anything but ReLUs,",
+    "deconvnet": "the deconvnet brings back from that one unit (transposed filters, the switches of the max pools, "
+    "rectified on the way)",
+    "guided": "guided backpropagation brings back from that one unit (the deconvnet, stopped also where the picture "
+    "itself left a rectifier closed)",
+    "gradient": "the gradient brings back from that one unit",
 }
 """what is beside the patches, by the rule"""
 
@@ -95,7 +105,7 @@ class Report:
         words = f"{layer.channels:,} channels{of}. {_sees(layer)} Left {some[0].stored.size} patches, strongest first"
         return Room(
             title=layer.name,
-            words=f"{words}; right what {BACK[some[0].rule]} brings back from that one unit, cut by the same window.",
+            words=f"{words}; right what {BACK[some[0].rule]}, cut by the same window.",
             plates=plates,
             pairs=True,
         )
@@ -142,8 +152,14 @@ class Report:
             "pictures; --channel names others, --layer other layers.",
             "A patch is the receptive field of the unit, exactly, cut out of the network's input; grey lies outside "
             "the picture. Where the field is no smaller than the picture the whole picture is shown.",
-            "Reconstructions are scaled one by one, 0.5 + v / (2 max|v|): middle grey is 0. Only these pictures were "
-            "run again, in torch; their activations are compared with the index.",
+            "Reconstructions are scaled one by one, 0.5 + v / (2 m) with m the 99.5th percentile of |v|: middle grey "
+            "is 0, the few larger ones are clipped. Only these pictures were run again, in torch; their activations "
+            "are compared with the index.",
+            *(
+                WHY[rule]
+                for rule in WHY
+                if rule in {one.rule for some in self.looked.values() for one in some}
+            ),
         )
 
     def _warnings(self) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ LEAST, MOST = 72, 112
 """pixels of a patch's longer side on the sheet"""
 BETWEEN = 10
 """white pixels between patches and reconstructions"""
+CLIPPED = 0.995
+"""share of a reconstruction's numbers that are not clipped, as in the DeepVis toolbox of Yosinski et al. (2015)"""
 NAMED = 3
 """classes in a caption"""
 
@@ -97,8 +99,7 @@ class Sheets:
         views = [self._view(int(i)) for i in pictures]
         x = torch.cat([view.x for view in views])
         units = strongest_units(self._network.net, x, layer, channel, rule)
-        windows = alike([window_of(layer, at) for at in units.at])
-        boxes = tuple(map(tuple, windows))
+        boxes = alike([window_of(layer, at) for at in units.at])
         labels = labels_of(one_label(self._dataset), pictures)
         return Channel(
             layer.name,
@@ -152,12 +153,17 @@ def sheet(one: Channel, layer: Layer) -> NDArray[np.uint8]:
     patches = [tiles.rgb(patch) for patch in one.patches]
     if layer.kind == "tokens":
         marks = [patch_of_token(layer, at[0]) for at in one.at]
-        patches = [tiles.outlined(p, tuple(m)) if m else p for p, m in zip(patches, marks, strict=True)]
-    backs = [tiles.rgb(tiles.around_grey(back)) for back in one.reconstructions]
+        patches = [tiles.outlined(p, m) if m else p for p, m in zip(patches, marks, strict=True)]
+    backs = [tiles.rgb(tiles.around_grey(back, _scale(back))) for back in one.reconstructions]
     columns = ceil(sqrt(len(patches)))
     left, right = (tiles.mosaic([_sized(t) for t in some], columns) for some in (patches, backs))
     gap = np.full((len(left), BETWEEN, 3), tiles.PAPER, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
+
+
+def _scale(back: NDArray[np.float32]) -> float:
+    """Of a reconstruction, what becomes white: a few spikes would leave the rest grey."""
+    return float(np.quantile(np.abs(back), CLIPPED)) or float(np.abs(back).max())
 
 
 def _sized(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:

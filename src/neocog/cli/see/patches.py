@@ -32,6 +32,9 @@ def patches(
     channel: Annotated[
         str | None, Option(help="these channels instead: 7, or 7,12,30", show_default=False)
     ] = None,
+    rule: Annotated[
+        str, Option(help="back to the pixels: deconvnet, guided or gradient; auto takes what suits the layer")
+    ] = "auto",
     output: Output = None,
     network: Network = NETWORK,
     pictures: reading.Labelled = reading.LABELLED,
@@ -54,6 +57,7 @@ def patches(
         k=k,
         channels=channels,
         channel=reading.whole_numbers(channel, "channel") if channel else (),
+        rule=rule,
         strict=strict,
         cache=not no_cache,
         progress=told,
