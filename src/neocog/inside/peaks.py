@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -70,6 +71,8 @@ def largest(x: Tensor) -> Tensor:
 
     The result shares no memory with `x`, into which a later layer may write.
     """
+    if x.dim() == 4 and x.device.type == "cpu":
+        return F.max_pool2d(x, x.shape[2:]).flatten(1)  # both CPU engines take half as long as for amax
     if x.dim() == 4:
         return x.amax((2, 3))
     return x.amax(1) if x.dim() == 3 else x.clone()
