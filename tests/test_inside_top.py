@@ -44,10 +44,19 @@ def strongest(values: list[list[float]], pictures: list[list[int]]) -> Strongest
 
 
 def test_duplicates_have_the_same_pictures_and_proportions() -> None:
-    found = strongest(
-        [[4, 2, 1], [8, 4, 2.001], [4, 2, 1], [4, 3, 1], [6, 6, 6], [6, 6, 6], [5, 0, 0], [5, 0, 0], [0, 0, 0], [0, 0, 0]],
-        [[7, 1, 2], [7, 1, 2], [7, 2, 1], [7, 1, 2], [0, 1, 2], [0, 1, 2], [9, 0, 1], [9, 0, 1], [0, 1, 2], [0, 1, 2]],
-    )  # fmt: skip
+    rows = {
+        0: ([4, 2, 1], [7, 1, 2]),
+        1: ([8, 4, 2.001], [7, 1, 2]),
+        2: ([4, 2, 1], [7, 2, 1]),
+        3: ([4, 3, 1], [7, 1, 2]),
+        4: ([6, 6, 6], [0, 1, 2]),
+        5: ([6, 6, 6], [0, 1, 2]),
+        6: ([5, 0, 0], [9, 0, 1]),
+        7: ([5, 0, 0], [9, 0, 1]),
+        8: ([0, 0, 0], [0, 1, 2]),
+        9: ([0, 0, 0], [0, 1, 2]),
+    }
+    found = strongest([values for values, _ in rows.values()], [pictures for _, pictures in rows.values()])
     # 2 has another order, 3 another proportion; 4 to 9 tie at a ceiling or at zero
     assert found.duplicates() == ((0, 1),)
     assert found.silent().tolist() == [8, 9]

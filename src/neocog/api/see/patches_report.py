@@ -165,7 +165,9 @@ class Report:
     def _warnings(self) -> tuple[str, ...]:
         named = "; ".join(f"{name}: {reason}" for name, reason in self.skipped[:NAMED])
         more = f"; and {len(self.skipped) - NAMED:,} more" if len(self.skipped) > NAMED else ""
-        unread = f"{len(self.skipped):,} pictures cannot be read and were left out ({named}{more})."
+        many = len(self.skipped) > 1
+        what = f"{len(self.skipped):,} pictures" if many else "1 picture"
+        unread = f"{what} cannot be read and {'were' if many else 'was'} left out ({named}{more})."
         off = (
             f"An activation that was computed again differs from the index by {self.difference:.1e} of the channel's "
             f"largest, above {TOLERANCE:.0e}."
