@@ -169,8 +169,8 @@ def test_planted_dead_and_duplicate_channels_are_reported() -> None:
     assert first["duplicates"] == [[1, 6]]
     assert last["dead"] is None
     said = {plate.title: plate.caption for plate in seen.gallery.plates()}
-    assert "the same as channel 6" in said["0, channel 1"]
-    assert "dead: never above zero" in said["0, channel 3"]
+    assert "the same as channel 6" in said["channel 1"]
+    assert "dead: never above zero" in said["channel 3"]
     assert ("0", "8x32x32", "8", "1 (3)", "1 (1 = 6)") in seen.gallery.rooms[-1].rows
     assert dict(seen.gallery.facts)["duplicate channels"] == "1"
     assert not seen.channels[1].reconstructions.any()

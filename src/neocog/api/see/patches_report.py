@@ -85,21 +85,19 @@ class Report:
         rectified = sum(layer.channels for layer in self.layers if layer.name in self.dead)
         copies = sum(len(group) - 1 for groups in self.duplicates.values() for group in groups)
         left_out = f", {len(self.skipped):,} unreadable left out" if self.skipped else ""
-        how = "found in the cache, computed before by" if self.found.found else "one pass by"
+        how = ", kept from before" if self.found.found else ", one pass"
         return (
             ("pictures", f"{index.pictures:,} of {self.dataset.name}{left_out}"),
-            ("index", f"{index.k} pictures of each of {channels:,} channels in {len(self.layers):,} layers"),
-            ("made", f"{how} {self.found.engine}"),
+            ("index", f"{index.k} a channel, {channels:,} channels, {len(self.layers):,} layers"),
+            ("engine", f"{self.found.engine}{how}"),
             ("dead channels", f"{dead:,} of {rectified:,} behind a rectifier"),
             ("duplicate channels", f"{copies:,}"),
-            ("computed again", f"within {self.difference:.0e} of the index, relative"),
+            ("computed again", f"within {self.difference:.0e}"),
         )
 
     def _room(self, layer: Layer) -> Room:
         some = self.looked[layer.name]
-        plates = tuple(
-            plate(one, layer, f"{layer.name}, channel {one.channel}", self._remark(one)) for one in some
-        )
+        plates = tuple(plate(one, layer, f"channel {one.channel}", self._remark(one)) for one in some)
         sides = "x".join(map(str, layer.shape[1:] if layer.kind == "maps" else layer.shape[:-1]))
         of = {"maps": f" of {sides}", "tokens": f" at {sides} tokens", "vector": ""}[layer.kind]
         words = f"{layer.channels:,} channels{of}. {_sees(layer)} Left {some[0].stored.size} patches, strongest first"

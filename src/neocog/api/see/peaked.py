@@ -56,7 +56,7 @@ def peaked(
     """
     from neocog.inside.index import Kept, indexed
 
-    peaks = _network(network, layers)
+    peaks = peaks_network(network, layers)
     kept = Kept(f"{peaks.key()[:24]}-{means.engine}-{means.device}") if peaks and means.cache else None
     earlier = kept.find(samples, k) if kept else None
     if earlier:
@@ -71,7 +71,7 @@ def peaked(
     return Peaked(index.first(k), engine.name, False)
 
 
-def _network(network: Opened, layers: Sequence[Layer]) -> Network | None:
+def peaks_network(network: Opened, layers: Sequence[Layer]) -> Network | None:
     """What gives the largest activations, to be told apart from others; None of a module."""
     frozen = network.frozen
     if frozen is None:
