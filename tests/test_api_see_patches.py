@@ -156,6 +156,30 @@ def test_the_index_has_every_channel_of_every_layer(trained: nn.Sequential) -> N
             np.testing.assert_allclose(column[found.pictures[channel]], column[order], rtol=1e-4, atol=1e-5)
 
 
+def test_a_named_layer_is_looked_at_once_under_any_of_its_names() -> None:
+    """Also where one module is called for two layers; what is no layer of its own comes beside the others."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.act = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.act(self.two(self.act(self.one(x)))).mean((2, 3))
+            return y
+
+    torch.manual_seed(0)
+    net, given = Twice(), data_of(with_discs(12, 8)[0], np.zeros(12, bool))
+    for layer, wanted, shown in (("one", ["one", "two"], 4), ("act", ["one", "two"], 5)):
+        seen = patches(net, given, layer=layer, channels=9, preprocess=CENTRED)
+        assert list(seen.index.layers) == wanted
+        assert len(seen.channels) == shown
+    raw = patches(net, given, layer="module:one", channels=1, preprocess=CENTRED)
+    assert list(raw.index.layers) == ["one", "two", "module:one"]
+    negative = net.one(as_tensor(np.stack(given[0]))).amax((2, 3)).detach().numpy()
+    np.testing.assert_allclose(raw.index.layers["module:one"].values[:, 0], negative.max(axis=0), rtol=1e-4)
+
+
 def test_planted_dead_and_duplicate_channels_are_reported() -> None:
     net = plain()
     with torch.no_grad():

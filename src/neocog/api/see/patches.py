@@ -190,12 +190,9 @@ def _rule(options: PatchesOptions) -> Rule | None:
 
 def _known(network: Opened, name: str) -> Layer:
     """The layer called `name`; the one that is read there anyway, where there is one."""
-    from neocog.analysis.capture import LAST
-
     named = network.layer(name)
-    there = [layer for layer in network.layers if layer.place.module == named.place.module]
-    alone = len(there) == 1 and there[0].shape == named.shape
-    return there[0] if alone and named.place.call in (LAST, there[0].place.call) else named
+    same = (one for one in network.layers if named.name == one.name or named.place == one.place)
+    return next(same, named)
 
 
 def _demand_numbers(k: int, channels: int) -> None:
