@@ -120,6 +120,7 @@ def test_each_patch_of_a_padded_layer_gives_its_activation_back() -> None:
     for i, one in enumerate(pixels):  # in turn at a corner, at an edge, inside
         row, column = ((0, 0), (SIDE - 2, SIDE - 2), (0, 14), (9, 20))[i % 4]
         one[row : row + 2, column : column + 2] = rng.integers(0, 256, (2, 2, 3))
+    pixels.setflags(write=False)  # as those of some data sets in memory are
     seen = patches(net, data_of(pixels, np.zeros(40, bool)), layer="0", channels=8, preprocess=CENTRED)
     assert len(seen.channels) == 8
     conv: Any = net[0]
