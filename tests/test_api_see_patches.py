@@ -237,6 +237,30 @@ def test_a_rule_may_be_chosen_and_else_suits_the_layer(trained: nn.Sequential) -
         rules(trained, rule="deconv")
 
 
+def test_a_network_without_layers_is_refused_until_a_module_is_named() -> None:
+    net = nn.Sequential(nn.AvgPool2d(4), nn.Flatten())
+    given = data_of(with_discs(12, 8)[0], np.zeros(12, bool))
+    with pytest.raises(UserError, match="Sequential has no convolution or linear layer"):
+        patches(net, given, preprocess=CENTRED)
+    seen = patches(net, given, layer="module:0", channels=3, preprocess=CENTRED)
+    means = as_tensor(np.stack(given[0])).unfold(2, 4, 4).unfold(3, 4, 4).mean((4, 5)).amax((2, 3))
+    np.testing.assert_allclose(seen.index.layers["module:0"].values[:, 0], means.amax(0).numpy(), rtol=1e-4)
+
+
+def test_a_slope_that_is_infinite_leaves_grey() -> None:
+    """As that of a root at zero: what comes back from there is no number."""
+
+    class Root(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.relu().sqrt()
+
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), Root(), nn.Conv2d(2, 2, 1))
+    given = data_of(with_discs(12, 8)[0], np.zeros(12, bool))
+    seen = patches(net, given, layer="2", channels=2, preprocess=CENTRED)
+    assert all(np.isfinite(one.reconstructions).all() for one in seen.channels)
+    assert any(one.reconstructions.any() for one in seen.channels)
+
+
 def test_sheets_have_patches_left_and_reconstructions_right(trained: nn.Sequential) -> None:
     pixels, _, red = with_discs(20, 6)
     seen = patches(trained, data_of(pixels, red), layer="0", channel=[2], k=4, preprocess=CENTRED)

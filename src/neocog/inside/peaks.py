@@ -115,5 +115,6 @@ def _strongest(net: nn.Module, x: Tensor, layer: Layer, channel: int, rule: Rule
             values.append(float(one[unit]))
         return seed
 
-    back = traced_back(net, x, layer.place, start, rule).pixels
-    return Units(tuple(found), np.array(values, np.float32), back.cpu().numpy())
+    back = traced_back(net, x, layer.place, start, rule).pixels.cpu().numpy()
+    finite = np.nan_to_num(back, posinf=0, neginf=0)  # a root, as in the Neocognitron, has no slope at zero
+    return Units(tuple(found), np.array(values, np.float32), finite)

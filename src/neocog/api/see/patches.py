@@ -115,6 +115,10 @@ def patches(
     named = [_known(network, name) for name in ([layer] if isinstance(layer, str) else layer)]
     layers = (*network.layers, *(one for one in named if one not in network.layers))
     shown = tuple(dict.fromkeys(named)) or spread(network.layers)
+    if not layers:
+        raise UserError(
+            f"{network.title} has no convolution or linear layer to look at; name a module with --layer"
+        )
     _demand_channels(shown, options.get("channel", ()))
     dataset = part_of(opened_data(data, told, _of_data(options)), told, _of_data(options))
     _demand_enough(len(dataset), k, dataset.name)
