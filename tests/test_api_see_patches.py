@@ -77,10 +77,10 @@ def as_tensor(pixels: np.ndarray) -> Tensor:
 def trained() -> nn.Sequential:
     """Tells pictures with a red disc from others."""
     net = plain()
-    pixels, _, red = with_discs(150, 0)
+    pixels, _, red = with_discs(100, 0)
     x, y = as_tensor(pixels), torch.from_numpy(red).long()
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
-    for _ in range(40):
+    for _ in range(30):
         optimizer.zero_grad()
         F.cross_entropy(net(x), y).backward()
         optimizer.step()
@@ -235,6 +235,20 @@ def test_a_rule_may_be_chosen_and_else_suits_the_layer(trained: nn.Sequential) -
         rules(smooth, rule="deconvnet")
     with pytest.raises(UserError, match="unknown rule 'deconv'; did you mean deconvnet"):
         rules(trained, rule="deconv")
+
+
+def test_copies_among_the_pictures_are_said() -> None:
+    """Two that are the same file tie, and both count."""
+    pixels, _, red = with_discs(9, 8)
+    pixels[4] = pixels[6] = pixels[1]
+    seen = patches(plain(), data_of(pixels, red), layer="0", channels=1, preprocess=CENTRED)
+    caption = next(plate.caption for plate in seen.gallery.plates())
+    assert "; 2 of the pictures are copies of others" in caption
+    assert [name for name in seen.channels[0].pictures if name in ("[1]", "[4]", "[6]")] == [
+        "[1]",
+        "[4]",
+        "[6]",
+    ]
 
 
 def test_a_network_without_layers_is_refused_until_a_module_is_named() -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from neocog.api.see.opened import Opened
 from neocog.api.see.peaked import Peaked
 from neocog.api.see.seen import Facts, gallery
@@ -114,7 +116,11 @@ class Report:
         group = next((group for group in self.duplicates[one.layer] if one.channel in group), ())
         others = [str(other) for other in group if other != one.channel]
         most = self.ceilings.get(one.layer, INFINITE)
+        index = self.found.index
+        contents = index.hashes[index.layers[one.layer].pictures[one.channel]]
+        copies = len(contents) - len(np.unique(contents, axis=0))
         remarks = (
+            f"{copies} of the pictures are copies of others" if copies else "",
             f"the same as channel {_few(others)}" if others else "",
             f"all at the ceiling of {most:g}, so the order says nothing" if one.stored[-1] >= most else "",
         )
