@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from neocog.inside.strongest import Strongest, labels_of
+from neocog.inside.top_pictures import Strongest, labels_of
 from neocog.inside.top import NONE, Top
 
 # few different numbers, so that most of them are equal; zeros of both signs are

@@ -19,7 +19,7 @@ from neocog.data.samples import Samples, content_hash
 from neocog.errors import Unreadable, UserError
 from neocog.inference.stream import Infer, Part, Prepare, stream
 from neocog.inference.tensor_file import mapped, parts_of, pieces
-from neocog.inside.strongest import Strongest
+from neocog.inside.top_pictures import Strongest
 from neocog.inside.top import Top
 from neocog.progress import Progress
 

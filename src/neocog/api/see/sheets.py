@@ -20,7 +20,7 @@ from neocog.errors import Unreadable, UserError
 if TYPE_CHECKING:
     from neocog.inside.peaks import Units
     from neocog.inside.rules import Rule
-    from neocog.inside.strongest import Strongest
+    from neocog.inside.top_pictures import Strongest
     from neocog.inside.units import Layer
 
 LEAST, MOST = 72, 112
@@ -93,7 +93,7 @@ class Sheets:
 
         from neocog.inside.crops import alike, window_of
         from neocog.inside.peaks import strongest_units
-        from neocog.inside.strongest import labels_of
+        from neocog.inside.top_pictures import labels_of
 
         pictures = found.pictures[channel]
         views = [self._view(int(i)) for i in pictures]
