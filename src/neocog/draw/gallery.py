@@ -58,8 +58,6 @@ class Room:
     plates: tuple[Plate, ...] = ()
     small: bool = False
     """whether the plates stand in columns, as many sheets of one kind do; else one below the other"""
-    pairs: bool = False
-    """whether each plate is two sheets side by side: two plates in a row where there is room"""
     header: tuple[str, ...] = ()
     """of a table below the plates"""
     rows: tuple[tuple[str, ...], ...] = ()

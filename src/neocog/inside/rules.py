@@ -12,7 +12,6 @@ simplicity" (2015), figure 1):
 Everything else is transposed: a convolution filters with its flipped kernels, without bias; a max pool puts each
 number where its maximum was (the switches), and adds up where windows overlap; a sum hands on to all its branches. A
 norm is the slope that it has with its statistics held fixed; local response normalisation is skipped, as in the paper.
-The ceiling of a ReLU6 stops the gradient alone: else nothing would lead back from the most active units.
 """
 
 from __future__ import annotations
@@ -130,7 +129,7 @@ def _rectified(rule: Rule, kind: str) -> Handler:
         if not isinstance(x, Tensor) or not x.requires_grad or floor != 0:
             return call.run()
         before = x.detach()
-        passes = before > 0 if rule == "guided" else None
+        passes = (before > 0) & (before < ceiling) if rule == "guided" else None
         out = _Rectified.apply(x, before.clamp(0, ceiling), passes)  # type: ignore[no-untyped-call]
         return x.copy_(out) if writes_in_place(call.func, dict(call.kwargs)) else out
 

@@ -194,5 +194,4 @@ def as_input(network: Opened, pixels: NDArray[np.uint8]) -> Tensor:
     import torch
 
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (network.preprocess.mean, network.preprocess.std))
-    own = np.array(pixels)  # those of a built-in data set may not be written to, which torch warns of
-    return (torch.from_numpy(own).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    return (torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255 - mean) / std

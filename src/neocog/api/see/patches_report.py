@@ -107,7 +107,7 @@ class Report:
             title=layer.name,
             words=f"{words}; right what {BACK[some[0].rule]}, cut by the same window.",
             plates=plates,
-            pairs=True,
+            beside=True,
         )
 
     def _remark(self, one: Channel) -> str:
