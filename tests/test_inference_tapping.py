@@ -142,8 +142,9 @@ def test_threads_do_not_see_each_others_layers() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize(("layer", "fold"), [("2", "raw"), ("3", "raw"), ("4", "folded")])
-def test_the_torch_engine_folds_no_norm_whose_layers_are_read(layer: str, fold: str) -> None:
+@pytest.mark.parametrize(("layer", "fold"), [("2", "raw"), ("3", "folded"), ("4", "folded")])
+def test_the_torch_engine_folds_no_norm_behind_a_convolution_that_is_read(layer: str, fold: str) -> None:
+    """A norm that is read itself is folded: what is read there stays the same."""
     net = Tapped(small(), (Tap("x", layer, "flat"), Tap("end", "6", "flat")), (3, 8, 8))
     preprocess = Preprocess(size=(8, 8))
     batch = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)

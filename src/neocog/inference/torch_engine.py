@@ -73,8 +73,10 @@ def folded(net: nn.Module, probe: Tensor, tolerance: float = 1e-4) -> nn.Module:
         originals = {name: net.get_submodule(name) for pair in pairs for name in pair}
         for conv, norm in pairs:
             merged = fuse_conv_bn_eval(originals[conv], originals[norm])  # type: ignore[type-var, arg-type]
+            identity = nn.Identity()
+            identity._forward_hooks = originals[norm]._forward_hooks  # they read the same numbers there
             _set(net, conv, merged)
-            _set(net, norm, nn.Identity())
+            _set(net, norm, identity)
         scale = before.abs().max().clamp_min(1e-30)
         if not torch.allclose(net(probe) / scale, before / scale, atol=tolerance, rtol=0):
             for name, module in originals.items():
@@ -116,12 +118,10 @@ def _pairs(net: nn.Module, probe: Tensor) -> list[tuple[str, str]]:
 def _foldable(module: nn.Module) -> bool:
     """A convolution whose weight is a plain parameter (not weight-normed), or a norm that keeps statistics.
 
-    None that has a hook, which reads what the layer itself gives.
+    No convolution that has a hook, which reads what it gives before the norm.
     """
-    if module._forward_hooks:
-        return False
     if isinstance(module, nn.Conv2d):
-        return "weight" in dict(module.named_parameters(recurse=False))
+        return not module._forward_hooks and "weight" in dict(module.named_parameters(recurse=False))
     return type(module) is nn.BatchNorm2d and module.running_mean is not None
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from neocog.analysis.capture import Place, calls_in_a_forward
+from neocog.analysis.capture import LAST, Place, calls_in_a_forward
 from neocog.analysis.field import Field
 from neocog.analysis.kinds import ACTIVATIONS, IDENTITIES, NORMS, POINTWISE
 from neocog.analysis.op import Trace
@@ -156,7 +156,9 @@ def layer_of(net: nn.Module, model: str, size: Sequence[int], name: str) -> Laye
         shape = plain.ops[inside[-1]].shape if inside else "nothing"
         raise UserError(f"{name} must give maps, tokens or a vector, it gives {shape}; name another layer")
     last = inside[-1]
-    return _layer(name, Place(module), plain, last, receptive_fields(plain)[last])
+    # the last of its calls by its number, so that a forward may end there
+    place = Place(module, max(_calls(net, size)[module] - 1, LAST))
+    return _layer(name, place, plain, last, receptive_fields(plain)[last])
 
 
 def _layer(name: str, place: Place, plain: Trace, at: int, seen: Field | None, weights: str = "") -> Layer:

@@ -28,7 +28,7 @@ from neocog.weights.digest import digest
 if TYPE_CHECKING:
     from torch import nn
 
-    from neocog.inference.tapping import Tap, Tapping
+    from neocog.inference.tapping import Tap
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _layers_way(frozen: Frozen, asked: Asked, engine: str, device: str) -> Found
     deepest = next((one for one in own if one.digest != frozen.network.digest), frozen.network)
     said = ", ".join(f"{tap.module} {tap.pooling}" for tap in taps)
     network = replace(deepest, backbone=tapping.module, source=f"{deepest.source}; {said}")
-    chosen = _chosen(network, tapping, engine, device)
+    chosen = choose_for_layers(network, len(taps), lambda: tapping.widths, engine, device)
     prepare, infer, batch = seen(preprocess, chosen.engine, asked.views)
     keys = tuple(_key(one, tap, chosen.engine, asked.views) for one, tap in zip(own, taps, strict=True))
     way = Way(tuple(tap.key for tap in taps), prepare, infer, keys, lambda: tapping.widths, batch)
@@ -153,13 +153,18 @@ def _digested(frozen: Frozen, tap: Tap, net: nn.Module) -> Network:
     return replace(frozen.network, digest=digest(state))
 
 
-def _chosen(network: Network, tapping: Tapping, engine: str, device: str) -> Chosen:
-    """The engine that agrees with torch about each layer by itself: a small one may lie beside a large one."""
+def choose_for_layers(
+    network: Network, layers: int, widths: Callable[[], tuple[int, ...]], engine: str, device: str
+) -> Chosen:
+    """The engine that agrees with torch about each layer by itself: a small one may lie beside a large one.
+
+    `network` gives so many layers side by side, of these widths.
+    """
     chosen = choose(network, None, engine, device)
-    if chosen.compared is None or len(tapping.taps) == 1:
+    if chosen.compared is None or layers == 1:
         return chosen
-    layers = zip(*(split(one, lambda: tapping.widths) for one in chosen.compared), strict=True)
-    off = max(difference(reference, given, None) for reference, given in layers)
+    each = zip(*(split(one, widths) for one in chosen.compared), strict=True)
+    off = max(difference(reference, given, None) for reference, given in each)
     if off <= TOLERANCE:
         return chosen
     why = f"OpenVINO differs from torch by {off:.1e} in one of the layers, above {TOLERANCE:.0e}"

@@ -16,6 +16,10 @@ _PLACES: dict[str, str] = {
     "unit": "unit",
     "maps": "maps",
     "receptive_field": "receptive_field",
+    from neocog.api.see.patches import patches as patches
+
+_PLACES: dict[str, str] = {
+    "patches": "patches",
 }
 """view -> its file"""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from neocog.cli.see import filters, maps, receptive_field, unit
+from neocog.cli.see import patches
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,3 +15,4 @@ app.command("filters")(filters.filters)
 app.command("unit")(unit.unit)
 app.command("maps")(maps.maps)
 app.command("receptive-field")(receptive_field.receptive_field)
+app.command("patches")(patches.patches)

@@ -1,0 +1,70 @@
+"""neocog see patches MODEL DATA"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Option
+
+from neocog.cli import loading, reading
+from neocog.cli.console import Console
+from neocog.cli.features import names
+from neocog.cli.groups import with_groups
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, show
+
+MACHINE = loading.Machine()
+
+
+@with_groups
+def patches(
+    source: Model,
+    data: reading.Data,
+    layer: Annotated[
+        list[str] | None,
+        Option(
+            "--layer",
+            metavar="NAME",
+            help="conv3, layer2.1 ..; repeatable, or joined by commas; some of each size if not given",
+        ),
+    ] = None,
+    k: Annotated[int, Option("-k", "--k", help="pictures of each channel")] = 9,
+    channels: Annotated[int, Option(help="so many channels of a layer: those that stand out most")] = 6,
+    channel: Annotated[
+        str | None, Option(help="these channels instead: 7, or 7,12,30", show_default=False)
+    ] = None,
+    rule: Annotated[
+        str, Option(help="back to the pixels: deconvnet, guided or gradient; auto takes what suits the layer")
+    ] = "auto",
+    output: Output = None,
+    network: Network = NETWORK,
+    pictures: reading.Labelled = reading.LABELLED,
+    strict: reading.Strict = False,
+    machine: loading.Machine = MACHINE,
+    no_cache: Annotated[
+        bool,
+        Option("--no-cache", help="neither look the index up nor keep it for the next time", hidden=True),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The pictures of DATA that each channel responds to most: what it sees of them, and why, by the deconvnet."""
+    from neocog.api.see.patches import patches as see_patches
+
+    told = Console()
+    seen = see_patches(
+        source,
+        data,
+        layer=names(layer),
+        k=k,
+        channels=channels,
+        channel=reading.whole_numbers(channel, "channel") if channel else (),
+        rule=rule,
+        strict=strict,
+        cache=not no_cache,
+        progress=told,
+        **network.options(),
+        **pictures.options(),
+        **machine.options(),
+    )
+    for name, reason in seen.skipped:
+        told.say(f"skipped {name}: {reason}")
+    show(seen, "patches", output, as_json)
