@@ -4,9 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    from neocog.api.see.cam import cam as cam
+    from neocog.api.see.deconv import deconv as deconv
+    from neocog.api.see.occlusion import occlusion as occlusion
+    from neocog.api.see.saliency import saliency as saliency
 
-_PLACES: dict[str, str] = {}
+_PLACES: dict[str, str] = {
+    "deconv": "deconv",
+    "saliency": "saliency",
+    "cam": "cam",
+    "occlusion": "occlusion",
+}
 """view -> its file"""
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605

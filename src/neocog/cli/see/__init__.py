@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from neocog.cli.see import cam, deconv, occlusion, saliency
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Look inside a network: filters, units, evidence, attention, on your own pictures.",
 )
+app.command("deconv")(deconv.deconv)
+app.command("saliency")(saliency.saliency)
+app.command("cam")(cam.cam)
+app.command("occlusion")(occlusion.occlusion)
