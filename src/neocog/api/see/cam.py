@@ -32,7 +32,7 @@ CAPTIONS = {
     "LayerCAM": "The maps of {layer}, each number weighted by its own derivative where that is above 0, summed "
     "(Jiang et al. 2021).",
 }
-LEAST = 224  # pixels of the longer side of an overlay
+LEAST = 336  # pixels of the longer side of an overlay
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,12 +173,7 @@ def _layer_words(maps: Maps) -> str:
 
 
 def _words(of: _Of) -> str:
-    return "; ".join(f"{found.kind} {_figures_of(found, of.trying)}" for found in of.found)
-
-
-def _figures_of(found: _Found, trying: Trial) -> str:
-    rank = "undefined" if found.rank is None else f"{found.rank:.2f}"
-    return f"deletion {found.deletion.area:.3f} (random {trying.random_area:.3f}), random weights {rank}"
+    return "; ".join(f"{found.kind} {of.trying.words(found.deletion, found.rank)}" for found in of.found)
 
 
 def _room(view: View, of: _Of, maps: Maps) -> Room:
@@ -189,7 +184,7 @@ def _room(view: View, of: _Of, maps: Maps) -> Room:
             title=f"{found.kind}: {of.shown}",
             caption=f"{CAPTIONS[found.kind].format(layer=maps.name)} Enlarged smoothly from "
             f"{maps.grid[0]}x{maps.grid[1]}; dark is 0, pale the most. "
-            f"{_figures_of(found, of.trying).capitalize()}.",
+            f"{of.trying.words(found.deletion, found.rank).capitalize()}.",
             pixels=overlaid(sheet, found.map),
         )
         for found in of.found

@@ -33,7 +33,8 @@ BACK = {
 }
 ROWS = (
     "Each row: the unit's window on the picture, the reconstruction there, the picture with the window outlined, the "
-    "reconstruction in the whole picture. Grey is 0; each reconstruction has its own symmetric scale."
+    "reconstruction in the whole picture. Grey is 0; each reconstruction has its own symmetric scale up to the "
+    "99.5th percentile of what is not 0."
 )
 NO_SWITCHES = (
     "{} has no max pooling, whose switches are all that a deconvnet knows of the picture, so the guided rule is used "
@@ -214,7 +215,10 @@ def _tiles(view: View, unit: Unit) -> list[NDArray[np.uint8]]:
     top, left, bottom, right = unit.window
     if bottom - top > height or right - left > width:
         top, left, bottom, right = 0, 0, height, width
-    shown, whole = rgb(view.pixels), rgb(around_grey(unit.reconstruction.transpose(1, 2, 0)))
+    colours = unit.reconstruction.transpose(1, 2, 0)
+    some = np.abs(colours[colours != 0])
+    whole = rgb(around_grey(colours, float(np.percentile(some, 99.5)) if some.size else None))
+    shown = rgb(view.pixels)
     inner = [cut(pixels, (top, left, bottom, right)) for pixels in (shown, whole)]
     factor = max(1, -(-TILE // max(height, width)))
     box = (top * factor - LINE, left * factor - LINE, bottom * factor + LINE, right * factor + LINE)

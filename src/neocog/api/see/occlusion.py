@@ -13,7 +13,7 @@ from neocog.api.see.answered import answering, class_of, mean_colour
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import Seen, gallery
 from neocog.draw.gallery import Plate, Room
-from neocog.draw.tiles import enlarged, glowing, outlined, overlaid, resized, rgb
+from neocog.draw.tiles import enlarged, glowing, outlined, overlaid, rgb
 from neocog.draw.winners import winners
 from neocog.progress import Progress, Silent
 
@@ -119,7 +119,8 @@ def _room(network: Opened, view: View, found: Found, shown: str) -> Room:
     name = shown.rpartition(" ")[0]
     worst = enlarged(rgb(covered(view.pixels, found.worst, found.square, mean_colour(network))), LEAST)
     half, sheet = found.square // 2, enlarged(rgb(view.pixels), LEAST)
-    heat = glowing(found.probability, high=max(1e-12, found.whole, float(found.probability.max())))
+    low, high = float(found.probability.min()), float(found.probability.max())
+    heat = glowing(found.probability, low, high)
     plates = (
         Plate(
             name="worst",
@@ -130,11 +131,9 @@ def _room(network: Opened, view: View, found: Found, shown: str) -> Room:
         Plate(
             name="probability",
             title=f"probability of {name}",
-            caption=f"By the place of the square's middle, from {half} pixels inside each edge. Dark is 0, pale "
-            f"{max(found.whole, float(found.probability.max())):.1%}: what is dark must be seen.",
-            pixels=resized(heat, *sheet.shape[:2])
-            if min(heat.shape[:2]) > 64
-            else _squares(heat, sheet.shape[0]),
+            caption=f"By the place of the square's middle, from {half} pixels inside each edge on. Dark is {low:.1%}, "
+            f"pale {high:.1%}: what is dark must be seen.",
+            pixels=enlarged(heat, LEAST),
         ),
         Plate(
             name="fall",
@@ -151,10 +150,6 @@ def _room(network: Opened, view: View, found: Found, shown: str) -> Room:
         ),
     )
     return Room(title=shown, plates=plates, small=True)
-
-
-def _squares(heat: NDArray[np.uint8], least: int) -> NDArray[np.uint8]:
-    return enlarged(heat, least)
 
 
 def _figures(network: Opened, view: View, found: Found, target: int, step: int) -> dict[str, Any]:

@@ -199,8 +199,7 @@ def flat(method: Method, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _words(found: _Found, trying: Trial) -> str:
-    rank = "undefined" if found.rank is None else f"{found.rank:.2f}"
-    words = f"deletion {found.deletion.area:.3f} (random {trying.random_area:.3f}), random weights {rank}"
+    words = trying.words(found.deletion, found.rank)
     return f"{words}, {found.said}" if found.said else words
 
 
@@ -228,7 +227,7 @@ def _rooms(view: View, found: Sequence[_Found], trying: Trial, shown: str) -> tu
         )
         for f in found
     )
-    header = ("method", "deletion", "random order", "random weights", "completeness gap")
+    header = ("method", "deletion", "random order", "correlation with random weights", "completeness gap")
     return (
         Room(title="Evidence", plates=(whole, *plates), small=True),
         Room(title="Can it be believed?", plates=(plot,), header=header, rows=rows),

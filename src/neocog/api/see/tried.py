@@ -19,7 +19,8 @@ RANDOM = "in random order"
 DELETED = (
     "Deletion: the picture is cut into up to 16 x 16 cells, which take the mean colour one after another, those with "
     "the most evidence first, as one sees the class's probability fall; the area under the curve is the figure, the "
-    "smaller the better (Petsiuk et al. 2018). Beside it the same in five orders drawn at random."
+    "smaller the better (Petsiuk et al. 2018). Beside it the same in five orders drawn at random, which is no easy "
+    "mark: cells strewn over a picture spoil it sooner than one region of as many."
 )
 REDRAWN = (
     "Random weights: the same map of the same network with weights drawn anew. The rank correlation (Spearman's) of "
@@ -43,6 +44,13 @@ class Trial:
     def random_area(self) -> float:
         """The mean over the random orders."""
         return float(np.mean([one.area for one in self.random]))
+
+    def words(self, found: Deletion, rank: float | None) -> str:
+        """How a map of evidence does."""
+        return (
+            f"deletion {found.area:.3f} (random {self.random_area:.3f}), correlation with random weights "
+            f"{'undefined' if rank is None else f'{rank:.2f}'}"
+        )
 
     def deletion(self, evidence: Evidence) -> Deletion:
         """By `evidence` (height, width), the most first."""
