@@ -69,7 +69,9 @@ def test_saliency_of_a_linear_network() -> None:
 def test_deletion_of_one_half() -> None:
     """The gradient of one half orders its cells first; by hand the curve is the probability as columns go."""
     picture = np.full((16, 16, 3), 255, np.uint8)
-    seen = saliency(Halves(), picture, target=0, methods=["gradient"], preprocess=PLAIN, classes=CLASSES)
+    seen = saliency(
+        Halves(), picture, target=0, methods=["gradient"], baseline="mean", preprocess=PLAIN, classes=CLASSES
+    )
     fill, curve = np.rint(np.array([0.5, 0.25, 0]) * 255), [probabilities(picture)[0]]
     changed = picture.astype(float)
     order = [(row, column) for columns in (range(8), range(8, 16)) for row in range(16) for column in columns]

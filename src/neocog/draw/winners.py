@@ -13,10 +13,10 @@ from neocog.draw.network import KINDS
 from neocog.draw.palette import style
 from neocog.draw.text import fit, safe
 
-WIDTH, TOP, LINE = 400.0, 30.0, 20.0
+WIDTH, LINE = 240.0, 20.0
 STYLE = style(
     "ncw",
-    ".ncw text{fill:var(--s);font-size:12px}.ncw .h{fill:var(--i);font-size:14px;font-weight:650}"
+    ".ncw text{fill:var(--s);font-size:12px}.ncw rect{shape-rendering:crispEdges}"
     + "".join(f".ncw .w{i}{{fill:var(--{kind})}}" for i, kind in enumerate(KINDS)),
 )
 
@@ -32,16 +32,16 @@ def winners(title: str, numbers: NDArray[np.int64], name: Callable[[int], str]) 
     if len(places) > len(own):
         legend.append((len(KINDS) - 1, f"{len(places) - len(own)} other classes"))
     body = "".join(
-        _strip(colour[number], x, TOP + i * side, width, side)
+        _strip(colour[number], x, i * side, width, side)
         for i, row in enumerate(numbers.tolist())
         for number, x, width in _runs(row, side)
     )
-    below = TOP + rows * side + 10
+    below = rows * side + 10
     body += "".join(_entry(i, text, below + LINE * line) for line, (i, text) in enumerate(legend))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ncw" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="max-width:{WIDTH:g}px" viewBox="0 0 {WIDTH:g} {below + LINE * len(legend):g}"><style>{STYLE}</style>'
-        f'<text class="h" x="0" y="18">{safe(title)}</text>{body}</svg>\n'
+        f'style="max-width:{WIDTH * 1.4:g}px" viewBox="0 0 {WIDTH:g} {below + LINE * len(legend):g}">'
+        f"<style>{STYLE}</style>{body}</svg>\n"
     )
 
 
@@ -56,9 +56,7 @@ def _runs(row: list[int], side: float) -> list[tuple[int, float, float]]:
 
 
 def _strip(i: int, x: float, y: float, width: float, height: float) -> str:
-    return (
-        f'<rect class="w{i}" x="{x:.2f}" y="{y:.2f}" width="{width + 0.3:.2f}" height="{height + 0.3:.2f}"/>'
-    )
+    return f'<rect class="w{i}" x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}"/>'
 
 
 def _entry(i: int, text: str, y: float) -> str:

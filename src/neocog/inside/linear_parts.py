@@ -43,11 +43,8 @@ def _slope(call: Call, x: Tensor) -> Tensor:
     if call.kind in ("layer_norm", "rms_norm"):
         return _slope_along_the_last(call, x)
     if call.kind == "group_norm":
-        groups, weight, eps = (
-            argument(call, 1, "num_groups"),
-            argument(call, 2, "weight"),
-            argument(call, 4, "eps"),
-        )
+        groups, weight = argument(call, 1, "num_groups"), argument(call, 2, "weight")
+        eps = argument(call, 4, "eps")
     else:
         groups, weight, eps = x.shape[1], argument(call, 3, "weight"), argument(call, 7, "eps")
     whole = x.transpose(0, 1)[None] if call.kind == "batch_norm" else x  # all pictures together
@@ -65,7 +62,7 @@ def _slope_along_the_last(call: Call, x: Tensor) -> Tensor:
     if eps is None:
         eps = torch.finfo(x.dtype).eps if plain else EPS
     spread = x.square().mean(sides, keepdim=True) if plain else x.var(sides, correction=0, keepdim=True)
-    scale = (spread + eps).rsqrt()
+    scale: Tensor = (spread + eps).rsqrt()
     return scale if weight is None else scale * weight
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import UserError
-from neocog.progress import Advance
+from neocog.progress import Progress, Silent
 
 Pixels = NDArray[np.uint8]
 """(height, width, channels)"""
@@ -70,7 +70,7 @@ def occlusion(
     pixels: Pixels,
     target: int,
     square: Square,
-    advance: Advance = lambda done, note="": None,
+    progress: Progress | None = None,
 ) -> Occlusion:
     """The square slides over `pixels`; the last one of a row and of a column ends at the edge.
 
@@ -84,12 +84,12 @@ def occlusion(
             f"the square must fit into {height}x{width} pixels and move by at least 1, got {side} and {stride}"
         )
     tops, lefts = _starts(height, side, stride), _starts(width, side, stride)
-    places = list(product(tops, lefts))
-    answers = []
-    for first in range(0, len(places), BATCH):
-        some = places[first : first + BATCH]
-        answers.append(answer(np.stack([covered(pixels, place, side, fill) for place in some])))
-        advance(len(some))
+    places, answers = list(product(tops, lefts)), []
+    with (progress or Silent()).step("squares", len(places)) as advance:
+        for first in range(0, len(places), BATCH):
+            some = places[first : first + BATCH]
+            answers.append(answer(np.stack([covered(pixels, place, side, fill) for place in some])))
+            advance(len(some))
     probabilities = np.concatenate(answers).reshape(len(tops), len(lefts), -1)
     whole, of_class = answer(pixels[None])[0], probabilities[..., target].astype(np.float64)
     return Occlusion(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -24,7 +24,19 @@ class Deletion:
 
     shares: NDArray[np.float64]
     """of the cells that are covered, from 0 to 1"""
-    probabilities: NDArray[np.float64]
+    answers: NDArray[np.float32]
+    """probabilities of all classes: (shares, classes)"""
+    target: int
+    """the class"""
+
+    def of(self, target: int) -> Deletion:
+        """The same for another class."""
+        return replace(self, target=target)
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Of the class, at each share."""
+        return self.answers[:, self.target].astype(np.float64)
 
     @property
     def area(self) -> float:
@@ -63,7 +75,7 @@ def deletion(
     turn[order] = np.arange(len(order))
     when = turn[number][..., None]  # height, width, 1
     pictures = np.stack([np.where(when < count, fill, pixels) for count in covered])
-    return Deletion(covered / len(order), answer(pictures)[:, target].astype(np.float64))
+    return Deletion(covered / len(order), answer(pictures), target)
 
 
 def in_random_order(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.api.keywords import demand_known
-from neocog.api.see.answered import answering, class_of
+from neocog.api.see.answered import answering, class_of, mean_colour
+from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
-from neocog.api.see.seen import Seen, gallery
+from neocog.api.see.seen import gallery
 from neocog.api.see.tried import DELETED, REDRAWN, Trial, curves, trial
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.tiles import enlarged, overlaid, rgb
 from neocog.errors import UserError
-from neocog.progress import Progress, Silent
+from neocog.progress import Advance, Progress, Silent
 
 if TYPE_CHECKING:
     from neocog.inside.cam import Cams
@@ -26,17 +27,18 @@ if TYPE_CHECKING:
     from neocog.inside.sanity import Deletion
 
 KINDS = ("Grad-CAM", "LayerCAM")
-CAPTIONS = {
+WORDS = {
     "Grad-CAM": "The maps of {layer}, each weighted by the mean of the logit's derivative over all its places, summed, "
     "what is below 0 cut off (Selvaraju et al. 2017).",
     "LayerCAM": "The maps of {layer}, each number weighted by its own derivative where that is above 0, summed "
     "(Jiang et al. 2021).",
 }
+GREY = "grey, of the colour that preprocessing makes 0,"
 LEAST = 336  # pixels of the longer side of an overlay
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cam(Seen):
+class Cam(Lined):
     """Class activation maps of one picture."""
 
     layer: str
@@ -95,24 +97,22 @@ def cam(
     likeliest = np.argsort(-answers, kind="stable")[:top].tolist()
     targets = likeliest if target is None else [class_of(network, answers, target)]
     shown = [f"{network.class_name(t)} {answers[t]:.1%}" for t in targets]
+    first = trial(view, answer, targets[0], mean_colour(network), seed)
     with told.step("classes", len(targets)) as advance:
-        tried = [_tried(network, view, answer, t, seed, advance) for t in targets]
-    found = [
-        _Of(t, words, trying, of_class)
-        for t, words, trying, of_class in zip(
-            targets, shown, tried, _found(network, view, maps, tried, seed), strict=True
-        )
-    ]
-    facts = (("picture", view.name), ("layer", _layer_words(maps)), *((of.shown, _words(of)) for of in found))
+        found = _judged(network, view, maps, [first.of(t) for t in targets], shown, seed, advance)
+    facts = (("picture", view.name), ("layer", _layer_words(maps)))
     return Cam(
         gallery=gallery(
             "class activation maps",
             network,
-            tuple(_room(view, of, maps) for of in found),
+            (*(_room(view, found, i, maps) for i in range(len(KINDS))), _believed(found)),
             facts=facts,
-            notes=(DELETED, REDRAWN),
+            notes=(DELETED.format(GREY), REDRAWN),
         ),
         figures=_figures(network, view, maps, found, answers),
+        lines=tuple(
+            (f"{of.shown}, {f.kind}", of.trying.words(f.deletion, f.rank)) for of in found for f in of.found
+        ),
         layer=maps.name,
         targets=tuple(targets),
         maps={kind: np.stack([of.found[i].map for of in found]) for i, kind in enumerate(KINDS)},
@@ -127,22 +127,15 @@ def _maps(network: Opened, layer: str | None) -> Maps:
     return maps_of(network.layer(layer), network.net, network.size)
 
 
-def _tried(
+def _judged(
     network: Opened,
     view: View,
-    answer: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    target: int,
+    maps: Maps,
+    tried: Sequence[Trial],
+    shown: Sequence[str],
     seed: int,
-    advance: Callable[[int], None],
-) -> Trial:
-    found = trial(network, view, answer, target, seed)
-    advance(1)
-    return found
-
-
-def _found(
-    network: Opened, view: View, maps: Maps, tried: Sequence[Trial], seed: int
-) -> list[tuple[_Found, ...]]:
+    advance: Advance,
+) -> list[_Of]:
     """For each class the maps of each kind."""
     from neocog.inside.cam import class_activation
     from neocog.inside.sanity import randomised
@@ -150,13 +143,18 @@ def _found(
     targets = [one.target for one in tried]
     learned = class_activation(network.net, view.x, maps, targets)
     unlearned = class_activation(randomised(network.net, seed), view.x, maps, targets)
-    return [tuple(_judged(kind, learned, unlearned, i, one) for kind in KINDS) for i, one in enumerate(tried)]
+    found = []
+    for i, (one, words) in enumerate(zip(tried, shown, strict=True)):
+        own = tuple(_found(kind, (learned, unlearned), i, one) for kind in KINDS)
+        found.append(_Of(one.target, words, one, own))
+        advance(1)
+    return found
 
 
-def _judged(kind: str, learned: Cams, unlearned: Cams, i: int, trying: Trial) -> _Found:
+def _found(kind: str, cams: tuple[Cams, Cams], i: int, trying: Trial) -> _Found:
     from neocog.inside.sanity import rank_correlation
 
-    maps = [one.grad_cam(i) if kind == KINDS[0] else one.layer_cam(i) for one in (learned, unlearned)]
+    maps = [one.grad_cam(i) if kind == KINDS[0] else one.layer_cam(i) for one in cams]
     on_picture = stretched_over(maps[0], *trying.pixels.shape[:2])
     return _Found(kind, maps[0], trying.deletion(on_picture), rank_correlation(*maps))
 
@@ -172,30 +170,49 @@ def _layer_words(maps: Maps) -> str:
     return f"{maps.name}, {rows}x{columns} {'tokens' if maps.tokens else 'places'}"
 
 
-def _words(of: _Of) -> str:
-    return "; ".join(f"{found.kind} {of.trying.words(found.deletion, found.rank)}" for found in of.found)
-
-
-def _room(view: View, of: _Of, maps: Maps) -> Room:
-    sheet = enlarged(rgb(view.pixels), LEAST)
+def _room(view: View, found: Sequence[_Of], i: int, maps: Maps) -> Room:
+    """The maps of the i-th kind."""
+    sheet, kind = enlarged(rgb(view.pixels), LEAST), KINDS[i]
+    whole = Plate(name="picture", title=view.name, caption="as the network sees it.", pixels=sheet)
     plates = [
         Plate(
-            name=f"{found.kind.lower()}_{of.target}",
-            title=f"{found.kind}: {of.shown}",
-            caption=f"{CAPTIONS[found.kind].format(layer=maps.name)} Enlarged smoothly from "
-            f"{maps.grid[0]}x{maps.grid[1]}; dark is 0, pale the most. "
-            f"{of.trying.words(found.deletion, found.rank).capitalize()}.",
-            pixels=overlaid(sheet, found.map),
+            name=f"{kind.lower()}_{of.target}",
+            title=of.shown,
+            caption=f"{of.trying.words(of.found[i].deletion, of.found[i].rank).capitalize()}.",
+            pixels=overlaid(sheet, of.found[i].map),
         )
-        for found in of.found
+        for of in found
     ]
-    plot = Plate(
-        name=f"deletion_{of.target}",
-        title="deletion",
-        caption="The probability as cells of the picture take the mean colour, those with the most evidence first.",
-        svg=curves("Deletion", {found.kind: found.deletion for found in of.found}, of.trying.random),
+    words = (
+        f"{WORDS[kind].format(layer=maps.name)} Enlarged smoothly from {maps.grid[0]}x{maps.grid[1]} over the picture; "
+        "dark is 0, pale the most, of each class by itself."
     )
-    return Room(title=of.shown, plates=(*plates, plot), small=True)
+    return Room(title=kind, words=words, plates=(whole, *plates) if i == 0 else tuple(plates), small=True)
+
+
+def _believed(found: Sequence[_Of]) -> Room:
+    plots = tuple(
+        Plate(
+            name=f"deletion_{of.target}",
+            title=of.shown,
+            caption="The probability as cells of the picture take the mean colour, those with the most evidence first.",
+            svg=curves("Deletion", {one.kind: one.deletion for one in of.found}, of.trying.random),
+        )
+        for of in found
+    )
+    rows = tuple(
+        (
+            of.shown,
+            one.kind,
+            f"{one.deletion.area:.3f}",
+            f"{of.trying.random_area:.3f}",
+            "undefined" if one.rank is None else f"{one.rank:.2f}",
+        )
+        for of in found
+        for one in of.found
+    )
+    header = ("class", "map", "deletion", "in random order", "correlation with random weights")
+    return Room(title="Can it be believed?", plates=plots, header=header, rows=rows)
 
 
 def _figures(

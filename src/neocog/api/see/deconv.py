@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.keywords import demand_known
+from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
-from neocog.api.see.seen import Seen, gallery
+from neocog.api.see.seen import gallery
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.tiles import Box, around_grey, cut, enlarged, mosaic, outlined, resized, rgb
 from neocog.errors import UserError, unknown
@@ -67,7 +68,7 @@ class Unit:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Deconv(Seen):
+class Deconv(Lined):
     """Units of a network and their reconstructions."""
 
     units: tuple[Unit, ...]
@@ -107,7 +108,7 @@ def deconv(
             rooms.append(_room(view, one, found))
             units += found
             advance(1)
-    facts = (("picture", view.name), ("rule", used), *((one.name, _words(one, units)) for one in layers))
+    facts = (("picture", view.name), ("rule", used))
     return Deconv(
         gallery=gallery(
             "units back to the pixels",
@@ -117,6 +118,7 @@ def deconv(
             notes=tuple(filter(None, (said, BACK[used], ROWS))),
         ),
         figures={"picture": view.name, "rule": used, "units": [_figures(unit) for unit in units]},
+        lines=tuple((one.name, _words(one, units)) for one in layers),
         units=tuple(units),
     )
 
@@ -202,7 +204,7 @@ def _room(view: View, layer: Layer, units: Sequence[Unit]) -> Room:
         return Room(title=layer.name, words=f"{shape}; no unit answers this picture.")
     plate = Plate(
         name=layer.name.replace("/", "_"),
-        title=f"{layer.name}, the strongest first" if len(units) > 1 else layer.name,
+        title="the strongest first" if len(units) > 1 else "the unit",
         caption="; ".join(_said(unit) for unit in units) + ".",
         pixels=mosaic([tile for unit in units for tile in _tiles(view, unit)], 4, gap=4),
     )

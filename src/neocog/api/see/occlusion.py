@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from neocog.api.keywords import demand_known
 from neocog.api.see.answered import answering, class_of, mean_colour
+from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
-from neocog.api.see.seen import Seen, gallery
+from neocog.api.see.seen import Facts, gallery
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.tiles import enlarged, glowing, outlined, overlaid, rgb
 from neocog.draw.winners import winners
@@ -24,7 +25,7 @@ LEAST = 336  # pixels of the longer side of a plate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Occlusion(Seen):
+class Occlusion(Lined):
     """What was answered by the place of the square."""
 
     target: int
@@ -66,17 +67,17 @@ def occlusion(
     wanted = class_of(network, answers, target)
     side = max(1, round(min(view.pixels.shape[:2]) / 7)) if square is None else square
     step = max(1, side // 4) if stride is None else stride
-    with told.step("squares", _count(view, side, step)) as advance:
-        found = slide(answer, view.pixels, wanted, Square(side, step, mean_colour(network)), advance)
+    found = slide(answer, view.pixels, wanted, Square(side, step, mean_colour(network)), told)
     shown = f"{network.class_name(wanted)} {answers[wanted]:.1%}"
     return Occlusion(
         gallery=gallery(
             "occlusion",
             network,
             (_room(network, view, found, shown),),
-            facts=_facts(network, view, found, shown, step),
+            facts=_facts(view, found, shown, step),
         ),
         figures=_figures(network, view, found, wanted, step),
+        lines=_lines(network, found),
         target=wanted,
         tops=found.tops,
         lefts=found.lefts,
@@ -86,70 +87,75 @@ def occlusion(
     )
 
 
-def _count(view: View, side: int, step: int) -> int:
-    """About how many squares there are."""
-    height, width = (max(1, (length - side) // max(step, 1) + 1) for length in view.pixels.shape[:2])
-    return int(height * width)
+def _facts(view: View, found: Found, shown: str, step: int) -> Facts:
+    places = f"{found.square}x{found.square} pixels, moved by {step}: {found.probability.size} places"
+    return (("picture", view.name), ("class", shown), ("square", places))
 
 
-def _facts(network: Opened, view: View, found: Found, shown: str, step: int) -> tuple[tuple[str, str], ...]:
+def _lines(network: Opened, found: Found) -> Facts:
     top, left = found.worst
     row, column = np.unravel_index(found.probability.argmin(), found.probability.shape)
-    changed = float((found.winner != found.winner_of_the_whole).mean())
     return (
-        ("picture", view.name),
-        ("class", shown),
-        ("square", f"{found.square}x{found.square} pixels, moved by {step}: {found.probability.size} places"),
         (
             "lowest probability",
             f"{found.probability[row, column]:.1%} with the square at row {top}, column {left}; "
-            f"then {network.class_name(int(found.winner[row, column]))} is likeliest",
+            f"{_then(network, found, int(found.winner[row, column]))} is likeliest there",
         ),
-        ("another class wins", f"at {changed:.0%} of the places"),
+        ("another class wins", f"at {_changed(found):.0%} of the places"),
     )
 
 
-def _room(network: Opened, view: View, found: Found, shown: str) -> Room:
-    height, width = view.pixels.shape[:2]
-    scale = enlarged(rgb(view.pixels), LEAST).shape[0] // height
-    from neocog.inside.occlusion import covered
+def _then(network: Opened, found: Found, winner: int) -> str:
+    return ("still " if winner == found.winner_of_the_whole else "then ") + network.class_name(winner)
 
-    top, left = found.worst
-    box = (top * scale, left * scale, (top + found.square) * scale, (left + found.square) * scale)
-    name = shown.rpartition(" ")[0]
-    worst = enlarged(rgb(covered(view.pixels, found.worst, found.square, mean_colour(network))), LEAST)
-    half, sheet = found.square // 2, enlarged(rgb(view.pixels), LEAST)
+
+def _room(network: Opened, view: View, found: Found, shown: str) -> Room:
+    sheet, half = enlarged(rgb(view.pixels), LEAST), found.square // 2
     low, high = float(found.probability.min()), float(found.probability.max())
-    heat = glowing(found.probability, low, high)
     plates = (
         Plate(
             name="worst",
-            title=f"the square that costs most: {found.probability.min():.1%}",
+            title=f"the square that costs most: {low:.1%}",
             caption=f"{view.name}, as the network sees it; uncovered it is {shown}.",
-            pixels=outlined(worst, box),
+            pixels=_worst(network, view, found),
         ),
         Plate(
             name="probability",
-            title=f"probability of {name}",
+            title=f"probability of {shown.rpartition(' ')[0]}",
             caption=f"By the place of the square's middle, from {half} pixels inside each edge on. Dark is {low:.1%}, "
             f"pale {high:.1%}: what is dark must be seen.",
-            pixels=enlarged(heat, LEAST),
+            pixels=enlarged(glowing(found.probability, low, high), LEAST),
         ),
         Plate(
             name="fall",
             title="what each pixel is worth",
             caption="How much the probability falls, on average over all squares that cover the pixel, over the "
             "picture; dark is no fall or a rise, pale the largest.",
-            pixels=overlaid(sheet, found.fall(height, width).clip(min=0)),
+            pixels=overlaid(sheet, found.fall(*view.pixels.shape[:2]).clip(min=0)),
         ),
         Plate(
             name="winner",
             title="likeliest class",
-            caption="By the place of the square.",
+            caption=f"By the place of the square's middle; it is another one at {_changed(found):.0%} of the places.",
             svg=winners("Likeliest class", found.winner, network.class_name),
         ),
     )
     return Room(title=shown, plates=plates, small=True)
+
+
+def _worst(network: Opened, view: View, found: Found) -> NDArray[np.uint8]:
+    """The picture with the square that costs most."""
+    from neocog.inside.occlusion import covered
+
+    pixels = enlarged(rgb(covered(view.pixels, found.worst, found.square, mean_colour(network))), LEAST)
+    scale = len(pixels) // len(view.pixels)
+    top, left = (place * scale for place in found.worst)
+    return outlined(pixels, (top, left, top + found.square * scale, left + found.square * scale))
+
+
+def _changed(found: Found) -> float:
+    """The share of the places at which another class wins than for the whole picture."""
+    return float((found.winner != found.winner_of_the_whole).mean())
 
 
 def _figures(network: Opened, view: View, found: Found, target: int, step: int) -> dict[str, Any]:

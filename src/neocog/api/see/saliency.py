@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from neocog.api.keywords import demand_known
 from neocog.api.see.answered import answering, class_of
-from neocog.api.see.baselines import Baseline, baseline_of
+from neocog.api.see.baselines import BECOME, Baseline, baseline_of, blank
+from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
-from neocog.api.see.seen import Seen, gallery
+from neocog.api.see.seen import gallery
 from neocog.api.see.tried import DELETED, REDRAWN, Trial, curves, trial
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.tiles import around_grey, enlarged, glowing, rgb, signed
@@ -50,7 +51,7 @@ SHORT = 33  # points of the path through a network that learned nothing, where o
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Saliency(Seen):
+class Saliency(Lined):
     """Evidence for one class of one picture."""
 
     target: int
@@ -118,23 +119,20 @@ def saliency(
     answers = answer(view.pixels[None])[0]
     wanted = class_of(network, answers, target)
     asked = _Asked(wanted, baseline_of(network, view, baseline), samples, noise, seed)
-    trying = trial(network, view, answer, wanted, seed)
+    trying = trial(view, answer, wanted, blank(network, view, baseline), seed)
     found, notes = _all(network, view, asked, methods, trying, told)
     shown = f"{network.class_name(wanted)} {answers[wanted]:.1%}"
-    facts = (
-        ("picture", view.name),
-        ("class", shown),
-        *((TITLES[f.method], _words(f, trying)) for f in found),
-    )
+    facts = (("picture", view.name), ("class", shown))
     return Saliency(
         gallery=gallery(
             "evidence for a class",
             network,
-            _rooms(view, found, trying, shown),
+            _rooms(view, found, trying, shown, baseline),
             facts=facts,
-            notes=(*notes, DELETED, REDRAWN),
+            notes=(*notes, DELETED.format(BECOME[baseline]), REDRAWN),
         ),
         figures=_figures(network, view, found, trying, float(answers[wanted])),
+        lines=tuple((TITLES[f.method], _words(f, trying)) for f in found),
         target=wanted,
         evidence={one.method: one.evidence for one in found},
         baseline=baseline,
@@ -203,7 +201,9 @@ def _words(found: _Found, trying: Trial) -> str:
     return f"{words}, {found.said}" if found.said else words
 
 
-def _rooms(view: View, found: Sequence[_Found], trying: Trial, shown: str) -> tuple[Room, ...]:
+def _rooms(
+    view: View, found: Sequence[_Found], trying: Trial, shown: str, baseline: Baseline
+) -> tuple[Room, ...]:
     whole = Plate(
         name="picture",
         title=shown,
@@ -214,7 +214,7 @@ def _rooms(view: View, found: Sequence[_Found], trying: Trial, shown: str) -> tu
     plot = Plate(
         name="deletion",
         title="deletion",
-        caption=f"The probability of {shown.rpartition(' ')[0]} as cells take the mean colour, most evidence first.",
+        caption=f"The probability as cells become {BECOME[baseline]}, those with the most evidence first.",
         svg=curves("Deletion", {TITLES[f.method]: f.deletion for f in found}, trying.random),
     )
     rows = tuple(
@@ -227,7 +227,7 @@ def _rooms(view: View, found: Sequence[_Found], trying: Trial, shown: str) -> tu
         )
         for f in found
     )
-    header = ("method", "deletion", "random order", "correlation with random weights", "completeness gap")
+    header = ("method", "deletion", "in random order", "correlation with random weights", "completeness gap")
     return (
         Room(title="Evidence", plates=(whole, *plates), small=True),
         Room(title="Can it be believed?", plates=(plot,), header=header, rows=rows),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.see.answered import mean_colour
-from neocog.api.see.opened import Opened, View
+from neocog.api.see.opened import View
 from neocog.draw.trends import Trend, trends
 from neocog.inside.occlusion import Answer
 from neocog.inside.sanity import Deletion, cells, deletion, in_random_order
@@ -17,8 +16,8 @@ from neocog.inside.sanity import Deletion, cells, deletion, in_random_order
 Evidence = NDArray[np.float64]
 RANDOM = "in random order"
 DELETED = (
-    "Deletion: the picture is cut into up to 16 x 16 cells, which take the mean colour one after another, those with "
-    "the most evidence first, as one sees the class's probability fall; the area under the curve is the figure, the "
+    "Deletion: the picture is cut into up to 16 x 16 cells, which become {} one after another, those with the most "
+    "evidence first, as one sees the class's probability fall; the area under the curve is the figure, the "
     "smaller the better (Petsiuk et al. 2018). Beside it the same in five orders drawn at random, which is no easy "
     "mark: cells strewn over a picture spoil it sooner than one region of as many."
 )
@@ -40,6 +39,10 @@ class Trial:
     """of the cell that each pixel lies in"""
     random: tuple[Deletion, ...]
 
+    def of(self, target: int) -> Trial:
+        """The same for another class, whose answers to the random orders are known, too."""
+        return replace(self, target=target, random=tuple(one.of(target) for one in self.random))
+
     @property
     def random_area(self) -> float:
         """The mean over the random orders."""
@@ -60,9 +63,9 @@ class Trial:
         return deletion(self.answer, self.pixels, order, self.number, self.target, self.fill)
 
 
-def trial(network: Opened, view: View, answer: Answer, target: int, seed: int) -> Trial:
-    """Of class `target`, with its random orders."""
-    number, fill = cells(*view.pixels.shape[:2]), mean_colour(network)
+def trial(view: View, answer: Answer, target: int, fill: NDArray[np.uint8], seed: int) -> Trial:
+    """Of class `target`, with its random orders; `fill` is a colour, or a picture, that cells take."""
+    number = cells(*view.pixels.shape[:2])
     random = in_random_order(answer, view.pixels, number, target, fill, np.random.default_rng(seed))
     return Trial(answer, view.pixels, target, fill, number, random)
 
