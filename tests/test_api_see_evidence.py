@@ -14,7 +14,7 @@ from door import neocog, refused
 from neocog.api.see.cam import cam
 from neocog.api.see.deconv import deconv
 from neocog.api.see.occlusion import occlusion
-from neocog.api.see.saliency import saliency
+from neocog.api.see.saliency import flat, saliency
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.inside.rectifiers import NoMeaning
@@ -84,6 +84,13 @@ def test_deletion_of_one_half() -> None:
     assert method["deletion_area"] == pytest.approx(area, abs=1e-5)
     assert method["deletion_area"] < seen.figures["random_deletion_area"]
     assert method["rank_correlation_with_random_weights"] == pytest.approx(1)  # it has no weights
+
+
+def test_colours_add_up_where_they_explain_the_logit() -> None:
+    evidence = np.array([[[3.0, -1.0]], [[-4.0, -1.0]], [[0.0, 0.5]]])
+    for method in ("gradient", "guided", "deconvnet", "smoothgrad"):
+        np.testing.assert_array_equal(flat(method, evidence), [[4, 1]])
+    np.testing.assert_array_equal(flat("integrated", evidence), [[-1, -1.5]])
 
 
 def test_occlusion_of_one_half() -> None:
