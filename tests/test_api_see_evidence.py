@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from door import neocog, refused
+from neocog.api import see
 from neocog.api.see.cam import cam
 from neocog.api.see.deconv import deconv
 from neocog.api.see.occlusion import occlusion
@@ -42,6 +43,10 @@ def probabilities(pixels: Any) -> np.ndarray:
     x = given(pixels)
     powers = np.exp([x[..., :8].mean(), x[..., 8:].mean(), 0])
     return np.asarray(powers / powers.sum())
+
+
+def test_views_are_functions_though_their_files_are_imported() -> None:
+    assert (see.cam, see.deconv, see.occlusion, see.saliency) == (cam, deconv, occlusion, saliency)
 
 
 def test_saliency_of_a_linear_network() -> None:

@@ -1,6 +1,8 @@
 """The verb `see`: what a network has learned, as pictures. Each view is a function of its name."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +32,14 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*globals(), *_PLACES]
+
+
+class _Views(ModuleType):
+    """Keeps the name of a view for its function: importing the view's file would put the file there."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _PLACES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Views

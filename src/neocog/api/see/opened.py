@@ -199,4 +199,4 @@ def as_input(network: Opened, pixels: NDArray[np.uint8]) -> Tensor:
     import torch
 
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (network.preprocess.mean, network.preprocess.std))
-    return (torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    return (torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255 - mean) / std
