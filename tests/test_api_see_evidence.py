@@ -1,6 +1,7 @@
 """The views of evidence: figures that follow from a network made by hand, the command, what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from torch import nn
 
 from door import neocog, refused
 from neocog.api import see
+from neocog.api.see.answered import class_of
 from neocog.api.see.cam import cam
 from neocog.api.see.deconv import deconv
 from neocog.api.see.occlusion import occlusion
+from neocog.api.see.opened import opened
 from neocog.api.see.saliency import flat, saliency
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.inside.rectifiers import NoMeaning
+from neocog.progress import Silent
 
 PLAIN = Preprocess(size=(16, 16), mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 0.5))
 PICTURE = np.random.default_rng(4).integers(0, 256, (16, 16, 3), dtype=np.uint8)
@@ -69,6 +73,32 @@ def test_saliency_of_a_linear_network() -> None:
         preprocess=PLAIN,
     )
     np.testing.assert_allclose(blurred.evidence["integrated"], 0, atol=1e-9)  # nothing can be blurred there
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("rihgt", "unknown class 'rihgt'; did you mean right"),
+        ("--5", "unknown class '--5'"),
+        (-1, "a number from 0 to 2, got -1"),
+        ("3", "a number from 0 to 2, got 3"),
+    ],
+)
+def test_classes_that_there_are_not(given: str | int, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        saliency(Halves(), PICTURE, target=given, preprocess=PLAIN, classes=CLASSES)
+
+
+def test_classes_by_name_and_number() -> None:
+    known = replace(
+        opened(Halves(), Silent(), {"preprocess": PLAIN}), classes=("7", "Ape", "ape", "Cow", "0")
+    )
+    wanted = {"7": 0, "ape": 2, "Ape": 1, "cow": 3, "0": 4, "1": 1, 2: 2, None: 3}
+    shares = np.array([0.1, 0.2, 0.2, 0.4, 0.1], np.float32)
+    for name, place in wanted.items():
+        assert class_of(known, shares, name) == place
+    with pytest.raises(UserError, match="unknown class 'APE'"):
+        class_of(known, shares, "APE")  # either of two
 
 
 def test_deletion_of_one_half() -> None:

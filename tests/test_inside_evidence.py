@@ -118,6 +118,17 @@ def test_a_class_must_be_there() -> None:
         gradient(nn.Conv2d(2, 4, 3), x, 0)
 
 
+def test_a_gradient_that_is_not_finite_is_none() -> None:
+    class Root(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.clamp(min=0).sqrt().sum((2, 3))
+
+    x = torch.tensor([-1.0, 4.0, 0.0, 9.0]).view(1, 1, 2, 2)
+    with pytest.raises(UserError, match="not finite at this picture.*use `neocog see occlusion`"):
+        gradient(Root(), x, 0)
+    np.testing.assert_allclose(gradient(Root(), x.abs() + 1, 0)[0, 1], [0.5, 0.5 / 10**0.5])
+
+
 def test_captum_agrees() -> None:
     attr = pytest.importorskip("captum.attr")
     net, x, base = small(nn.ReLU()), *seeded(lambda: (torch.randn(1, 2, 6, 6) * 3, torch.randn(1, 2, 6, 6)))

@@ -174,7 +174,7 @@ def test_a_unit_at_its_ceiling_is_active(six: Callable[[Tensor], Tensor]) -> Non
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000))
 def test_where_nothing_is_negative_all_rules_are_the_gradient(number: int) -> None:
     generator = torch.Generator().manual_seed(number)

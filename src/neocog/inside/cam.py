@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import capture
 from neocog.errors import UserError
-from neocog.inside.evidence import OUTPUT
+from neocog.inside.evidence import OUTPUT, finite
 from neocog.inside.last_maps import Maps
 
 Map = NDArray[np.float64]
@@ -73,7 +73,7 @@ def class_activation(net: nn.Module, x: Tensor, maps: Maps, targets: Sequence[in
             for target in targets
         ]
     found = [torch.zeros_like(activation) if one is None else one for one in gradients]
-    by_place = np.stack([maps.placed(one[0]) for one in found])
+    by_place = finite(np.stack([maps.placed(one[0]) for one in found]))
     if not by_place.any():
         raise UserError(f"the logits do not depend on {maps.name}; name an earlier layer with --layer")
     return Cams(maps.placed(activation[0].detach()), by_place, logits[0].detach().double().numpy())

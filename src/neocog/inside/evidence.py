@@ -169,4 +169,14 @@ def _of_class(target: int) -> Callable[[Tensor], Tensor]:
 
 
 def _array(tensor: Tensor) -> NDArray[np.float64]:
-    return np.asarray(tensor.double().numpy())
+    return finite(np.asarray(tensor.double().numpy()))
+
+
+def finite(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`evidence`; UserError where it is none."""
+    if not np.isfinite(evidence).all():
+        raise UserError(
+            "the gradient of this network is not finite at this picture, as that of a square root at 0; "
+            "use `neocog see occlusion`"
+        )
+    return evidence

@@ -27,22 +27,27 @@ def class_of(network: Opened, probabilities: Floats, given: str | int | None) ->
     """The class that is meant: by name, by its place from 0 on, or the most probable one."""
     if given is None:
         return int(probabilities.argmax())
-    if not isinstance(given, int):
-        folded = [name.casefold() for name in network.classes]
-        if given in network.classes:
-            return network.classes.index(given)
-        if folded.count(given.casefold()) == 1:
-            return folded.index(given.casefold())
-        if not given.strip().lstrip("-").isdecimal():
-            if network.classes:
-                raise unknown("class", given, network.classes)
-            raise UserError(
-                f"the names of this network's classes are not known, got {given!r}; give a number from 0 on"
-            )
-    place = int(given)
+    place = _named(network, given) if isinstance(given, str) else int(given)
     if not 0 <= place < len(probabilities):
         raise UserError(f"a class is a name or a number from 0 to {len(probabilities) - 1}, got {given}")
     return place
+
+
+def _named(network: Opened, given: str) -> int:
+    """The place of a class by its name, whatever its case where one alone is meant; or the number that was written."""
+    folded = [name.casefold() for name in network.classes]
+    if given in network.classes:
+        return network.classes.index(given)
+    if folded.count(given.casefold()) == 1:
+        return folded.index(given.casefold())
+    try:
+        return int(given)
+    except ValueError:
+        if network.classes:
+            raise unknown("class", given, network.classes) from None
+        raise UserError(
+            f"the names of this network's classes are not known, got {given!r}; give a number from 0 on"
+        ) from None
 
 
 def mean_colour(network: Opened) -> Pixels:

@@ -132,20 +132,24 @@ def _spread(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 def _rule(network: Opened, given: Rule | None, layer: str | None) -> tuple[Rule, str]:
     """The rule, and what is to be said about it."""
     from neocog.analysis.trace import trace
+    from neocog.inside.rectifiers import NO_MEANING
     from neocog.inside.rules import suited, unfit
 
     if given not in (None, "deconvnet", "guided"):
         raise unknown("rule", given, ("deconvnet", "guided"))
-    kinds = [op.kind for op in trace(network.net, network.size).ops[: network.layers[-1].op]]
+    end = (
+        network.layers[-1].op if network.layers else None
+    )  # a softmax behind the last one is in nobody's way
+    kinds = {op.kind for op in trace(network.net, network.size).ops[:end]}
     odd = unfit(kinds, "guided")
     if odd and layer is None:
         raise UserError(
             f"a deconvnet needs rectifiers (ReLU, ReLU6), {network.title} has {odd}; "
             "use `neocog see saliency`, or name a layer before the first"
         )
-    if given is not None or odd:
-        return given or "deconvnet", ""
-    rule = suited(kinds)
+    if given is not None:
+        return given, ""
+    rule = suited(kinds.difference(NO_MEANING))  # what of it lies before the layer will be seen
     return rule, "" if rule == "deconvnet" else NO_SWITCHES.format(network.title)
 
 
