@@ -152,10 +152,17 @@ def test_deconv_of_the_strongest_unit() -> None:
     for unit in seen.units:
         row, column = np.unravel_index(maps[unit.channel].argmax(), (14, 14))
         assert unit.at == (row, column) and unit.window == (row, column, row + 3, column + 3)
-        assert unit.activation == pytest.approx(float(maps[unit.channel].max()), rel=1e-5)
+        assert unit.activation == unit.answer == pytest.approx(float(maps[unit.channel].max()), rel=1e-5)
         wanted = np.zeros((3, 16, 16))
         wanted[:, row : row + 3, column : column + 3] = net[0].weight[unit.channel].detach() * unit.activation
         np.testing.assert_allclose(unit.reconstruction, wanted, atol=1e-5)
+    cut = nn.Sequential(net[0], nn.Hardtanh(0, 0.1))
+    unit = deconv(cut, PICTURE, layer="0", preprocess=PLAIN).units[0]
+    assert unit.activation == pytest.approx(0.1) and unit.channel == order[0]
+    assert unit.answer == pytest.approx(float(maps.max()), rel=1e-5)
+    last = nn.Sequential(net[0], nn.ReLU(), nn.Flatten(), nn.Linear(980, 2))
+    vector = deconv(last, PICTURE, layer="3", channel=1, preprocess=PLAIN).units[0]
+    assert (vector.at, vector.window) == ((), (0, 0, 16, 16)) and vector.reconstruction.any()
     one = deconv(net, PICTURE, layer="3", channel=2, at=(1, 4), rule="guided", preprocess=PLAIN)
     assert [(u.layer, u.channel, u.at) for u in one.units] == [("3", 2, (1, 4))]
     assert one.figures["rule"] == "guided"

@@ -61,6 +61,8 @@ class Unit:
     at: tuple[int, ...]
     """row and column in a map, () in a vector"""
     activation: float
+    answer: float
+    """the activation, before a ceiling such as ReLU6's cuts it off"""
     window: Box
     """what it reads of the picture: top, left, bottom, right, ends excluded, beyond the edge too"""
     reconstruction: NDArray[np.float32]
@@ -191,15 +193,15 @@ def _unit(
     from neocog.inside.rules import reconstruct
 
     channel, at = wanted
-    place: tuple[int, ...] = at or ()
-    if at is None and layer.kind != "vector":
-        values = _answers(network, view, layer)[channel]
-        place = tuple(int(i) for i in np.unravel_index(values.argmax(), values.shape))
+    values = np.asarray(_answers(network, view, layer)[channel])
+    place = at or tuple(int(i) for i in np.unravel_index(values.argmax(), values.shape))
     back = reconstruct(network.net, view.x, layer.place, channel, [place], rule)
     unit = (0, *place, channel) if layer.kind == "tokens" else (0, channel, *place)
     window = layer.window((place[0], place[1]) if layer.kind == "maps" else None)
     pixels = back.pixels[0].numpy()
-    return Unit(layer.name, channel, place, float(back.activation[unit]), (*window,), pixels)
+    return Unit(
+        layer.name, channel, place, float(back.activation[unit]), float(values[place]), (*window,), pixels
+    )
 
 
 def _room(view: View, layer: Layer, units: Sequence[Unit]) -> Room:
@@ -246,7 +248,8 @@ def _tile(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _said(unit: Unit) -> str:
     place = f" at {unit.at[0]},{unit.at[1]}" if len(unit.at) == 2 else ""
-    return f"channel {unit.channel}{place}: {unit.activation:.3g}"
+    cut_off = f", cut from {unit.answer:.3g}" if unit.answer > unit.activation else ""
+    return f"channel {unit.channel}{place}: {unit.activation:.3g}{cut_off}"
 
 
 def _words(layer: Layer, units: Sequence[Unit]) -> str:
@@ -260,5 +263,6 @@ def _figures(unit: Unit) -> dict[str, Any]:
         "channel": unit.channel,
         "at": list(unit.at),
         "activation": unit.activation,
+        "answer": unit.answer,
         "window": list(unit.window),
     }
