@@ -317,6 +317,18 @@ def test_attention_is_refused() -> None:
         reconstruct(net, torch.randn(1, 3, 8, 8), Place("layer"), 0, [(0,)])
 
 
+def test_without_switches_a_deconvnet_knows_nothing_of_the_picture() -> None:
+    layers = seeded(lambda: [nn.Conv2d(3, 9, 3), nn.ReLU(), nn.Conv2d(9, 8, 3, stride=2), nn.ReLU()])
+    net, x = nn.Sequential(*layers), seeded(lambda: torch.randn(2, 3, 9, 9))
+    channel = int(net(x)[:, :, 1, 1].amin(0).argmax())
+    found = {rule: reconstruct(net, x, Place("3"), channel, [(1, 1)] * 2, rule) for rule in BRANCHED}
+    one, other = found["deconvnet"].pixels / found["deconvnet"].activation[:, channel, 1, 1].view(2, 1, 1, 1)
+    assert one.any()
+    torch.testing.assert_close(one, other)
+    one, other = found["guided"].pixels / found["guided"].activation[:, channel, 1, 1].view(2, 1, 1, 1)
+    assert not torch.allclose(one, other, atol=0.01 * float(one.abs().max()))
+
+
 def test_a_rule_that_suits_the_operations() -> None:
     assert suited(["conv2d", "relu", "max_pool2d"]) == "deconvnet"
     assert suited(["conv2d", "relu6", "adaptive_avg_pool2d"]) == "guided"
