@@ -28,7 +28,8 @@ Methods = Annotated[
     ),
 ]
 BaselineName = Annotated[
-    str, Option(help="where integrated gradients begin: black, mean (colour) or blurred")
+    str,
+    Option(help="where integrated gradients begin, and what deleted cells become: black, mean or blurred"),
 ]
 Samples = Annotated[int, Option(help="noisy copies for SmoothGrad")]
 Noise = Annotated[float, Option(help="of SmoothGrad, as a share of the picture's range")]
