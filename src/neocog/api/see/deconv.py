@@ -181,7 +181,7 @@ def _strongest(
 
 def _answers(network: Opened, view: View, layer: Layer) -> NDArray[np.float32]:
     """(channels, ...) of the picture."""
-    from neocog.inside.strongest import answers
+    from neocog.inside.answers import answers
 
     values = answers(network.net, view.x, layer.place)[0]
     return np.asarray((values.T if layer.kind == "tokens" else values).numpy())
