@@ -20,6 +20,16 @@ _PLACES: dict[str, str] = {
 
 _PLACES: dict[str, str] = {
     "patches": "patches",
+    from neocog.api.see.cam import cam as cam
+    from neocog.api.see.deconv import deconv as deconv
+    from neocog.api.see.occlusion import occlusion as occlusion
+    from neocog.api.see.saliency import saliency as saliency
+
+_PLACES: dict[str, str] = {
+    "deconv": "deconv",
+    "saliency": "saliency",
+    "cam": "cam",
+    "occlusion": "occlusion",
 }
 """view -> its file"""
 
@@ -43,6 +53,10 @@ class _Views(ModuleType):
 
     def __setattr__(self, name: str, value: object) -> None:
         if not (name in _PLACES and isinstance(value, ModuleType)):
+    """Keeps the name of a view for its function: importing the view's file would put the file there."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _PLACES or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from neocog.data.builtin import whole_photographs
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Picture, as_samples
 from neocog.errors import Unreadable, UserError
+from neocog.inference.network import softmax
 from neocog.progress import Progress
 from neocog.weights.published import PUBLISHED, imagenet_classes
 
@@ -62,6 +64,8 @@ class Opened:
     """where the weights come from, in words"""
     frozen: Frozen | None = None
     """for an engine; None of a module that was given itself"""
+    activated: Callable[[NDArray[np.float32]], NDArray[np.float32]] = softmax
+    """probabilities (n, classes) of logits (n, classes)"""
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -162,8 +166,9 @@ def _of_run(source: str, options: OpenOptions) -> Opened:
     preprocess = names.resized(loaded.network.preprocess, options.get("img_size"), None)
     title = source if loaded.folder is None else f"{loaded.network.name} of {loaded.folder}"
     return Opened(
-        loaded.network.name, title, frozen.whole().eval(), preprocess, loaded.classes, frozen.source, frozen
-    )
+        loaded.network.name, title, frozen.whole().eval(), preprocess, loaded.classes, frozen.source, frozen,
+        loaded.head.activated,
+    )  # fmt: skip
 
 
 def picture(network: Opened, given: object = None) -> View:
@@ -195,4 +200,4 @@ def as_input(network: Opened, pixels: NDArray[np.uint8]) -> Tensor:
     import torch
 
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (network.preprocess.mean, network.preprocess.std))
-    return (torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    return (torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255 - mean) / std

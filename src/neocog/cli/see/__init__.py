@@ -6,6 +6,7 @@ import typer
 
 from neocog.cli.see import filters, maps, receptive_field, unit
 from neocog.cli.see import patches
+from neocog.cli.see import cam, deconv, occlusion, saliency
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,3 +17,7 @@ app.command("unit")(unit.unit)
 app.command("maps")(maps.maps)
 app.command("receptive-field")(receptive_field.receptive_field)
 app.command("patches")(patches.patches)
+app.command("deconv")(deconv.deconv)
+app.command("saliency")(saliency.saliency)
+app.command("cam")(cam.cam)
+app.command("occlusion")(occlusion.occlusion)

@@ -1,0 +1,259 @@
+"""The views of evidence: figures that follow from a network made by hand, the command, what is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from door import neocog, refused
+from neocog.api import see
+from neocog.api.see.answered import class_of
+from neocog.api.see.cam import cam
+from neocog.api.see.deconv import deconv
+from neocog.api.see.occlusion import occlusion
+from neocog.api.see.opened import opened
+from neocog.api.see.saliency import flat, saliency
+from neocog.data.preprocess import Preprocess
+from neocog.errors import UserError
+from neocog.inside.rectifiers import NoMeaning
+from neocog.progress import Silent
+
+PLAIN = Preprocess(size=(16, 16), mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 0.5))
+PICTURE = np.random.default_rng(4).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+CLASSES = ("left", "right", "even")
+
+
+class Halves(nn.Module):
+    """Logits: how bright the left half is, how bright the right one, and 0."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left, right = x[..., :8].mean((1, 2, 3)), x[..., 8:].mean((1, 2, 3))
+        return torch.stack([left, right, left * 0], 1)
+
+
+def given(pixels: Any = PICTURE) -> np.ndarray:
+    """As preprocessing makes them the network's input."""
+    mean, std = np.array([0.5, 0.25, 0.0]), 0.5
+    return np.asarray(((pixels / 255 - mean) / std).transpose(2, 0, 1))
+
+
+def probabilities(pixels: Any) -> np.ndarray:
+    x = given(pixels)
+    powers = np.exp([x[..., :8].mean(), x[..., 8:].mean(), 0])
+    return np.asarray(powers / powers.sum())
+
+
+def test_views_are_functions_though_their_files_are_imported() -> None:
+    assert (see.cam, see.deconv, see.occlusion, see.saliency) == (cam, deconv, occlusion, saliency)
+
+
+def test_saliency_of_a_linear_network() -> None:
+    seen = saliency(Halves(), PICTURE, target="RIGHT", baseline="mean", preprocess=PLAIN, classes=CLASSES)
+    slope = np.zeros((3, 16, 16))
+    slope[..., 8:] = 1 / (3 * 16 * 8)
+    assert seen.target == 1 and set(seen.evidence) == {"gradient", "guided", "integrated", "smoothgrad"}
+    np.testing.assert_allclose(seen.evidence["gradient"], slope, atol=1e-9)
+    np.testing.assert_allclose(seen.evidence["smoothgrad"], slope, atol=1e-9)
+    np.testing.assert_allclose(seen.evidence["integrated"], slope * given(), atol=1e-8)
+    assert seen.figures["probability"] == pytest.approx(probabilities(PICTURE)[1], abs=1e-6)
+    black = saliency(Halves(), PICTURE, target=0, methods=["integrated"], preprocess=PLAIN, classes=CLASSES)
+    way = given() - given(np.zeros((16, 16, 3)))
+    np.testing.assert_allclose(black.evidence["integrated"], slope[..., ::-1] * way, atol=1e-8)
+    blurred = saliency(
+        Halves(),
+        np.full((16, 16, 3), 90, np.uint8),
+        methods=["integrated"],
+        baseline="blurred",
+        preprocess=PLAIN,
+    )
+    np.testing.assert_allclose(blurred.evidence["integrated"], 0, atol=1e-9)  # nothing can be blurred there
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("rihgt", "unknown class 'rihgt'; did you mean right"),
+        ("--5", "unknown class '--5'"),
+        (-1, "a number from 0 to 2, got -1"),
+        ("3", "a number from 0 to 2, got 3"),
+    ],
+)
+def test_classes_that_there_are_not(given: str | int, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        saliency(Halves(), PICTURE, target=given, preprocess=PLAIN, classes=CLASSES)
+
+
+def test_classes_by_name_and_number() -> None:
+    known = replace(
+        opened(Halves(), Silent(), {"preprocess": PLAIN}), classes=("7", "Ape", "ape", "Cow", "0")
+    )
+    wanted = {"7": 0, "ape": 2, "Ape": 1, "cow": 3, "0": 4, "1": 1, 2: 2, None: 3}
+    shares = np.array([0.1, 0.2, 0.2, 0.4, 0.1], np.float32)
+    for name, place in wanted.items():
+        assert class_of(known, shares, name) == place
+    with pytest.raises(UserError, match="unknown class 'APE'"):
+        class_of(known, shares, "APE")  # either of two
+
+
+def test_deletion_of_one_half() -> None:
+    """The gradient of one half orders its cells first; by hand the curve is the probability as columns go."""
+    picture = np.full((16, 16, 3), 255, np.uint8)
+    seen = saliency(
+        Halves(), picture, target=0, methods=["gradient"], baseline="mean", preprocess=PLAIN, classes=CLASSES
+    )
+    fill, curve = np.rint(np.array([0.5, 0.25, 0]) * 255), [probabilities(picture)[0]]
+    changed = picture.astype(float)
+    order = [(row, column) for columns in (range(8), range(8, 16)) for row in range(16) for column in columns]
+    for i, place in enumerate(order, 1):
+        changed[place] = fill
+        if i % 8 == 0:
+            curve.append(probabilities(changed)[0])
+    area = sum((a + b) / 2 for a, b in zip(curve, curve[1:], strict=False)) / 32
+    method = seen.figures["methods"]["gradient"]
+    assert method["deletion_area"] == pytest.approx(area, abs=1e-5)
+    assert method["deletion_area"] < seen.figures["random_deletion_area"]
+    assert method["rank_correlation_with_random_weights"] == pytest.approx(1)  # it has no weights
+
+
+def test_colours_add_up_where_they_explain_the_logit() -> None:
+    evidence = np.array([[[3.0, -1.0]], [[-4.0, -1.0]], [[0.0, 0.5]]])
+    for method in ("gradient", "guided", "deconvnet", "smoothgrad"):
+        np.testing.assert_array_equal(flat(method, evidence), [[4, 1]])
+    np.testing.assert_array_equal(flat("integrated", evidence), [[-1, -1.5]])
+
+
+def test_occlusion_of_one_half() -> None:
+    seen = occlusion(Halves(), PICTURE, square=4, stride=4, preprocess=PLAIN, classes=CLASSES)
+    assert seen.target == int(probabilities(PICTURE).argmax()) and seen.probability.shape == (4, 4)
+    for i, j in np.ndindex(4, 4):
+        changed = PICTURE.copy()
+        changed[4 * i : 4 * i + 4, 4 * j : 4 * j + 4] = np.rint(np.array([0.5, 0.25, 0]) * 255)
+        wanted = probabilities(changed)
+        assert seen.probability[i, j] == pytest.approx(wanted[seen.target], abs=1e-6)
+        assert seen.winner[i, j] == wanted.argmax()
+        assert seen.figures["winners"][i][j] == CLASSES[wanted.argmax()]
+
+
+def test_deconv_of_the_strongest_unit() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        net = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 4, 3), nn.ReLU())
+    seen = deconv(net, PICTURE, layer="0", preprocess=PLAIN)
+    with torch.no_grad():
+        maps = net[:2](torch.from_numpy(given()[None]).float())[0].numpy()
+    order = np.argsort(-maps.max((1, 2)), kind="stable")
+    assert [unit.channel for unit in seen.units] == [c for c in order if maps[c].max() > 0]
+    for unit in seen.units:
+        row, column = np.unravel_index(maps[unit.channel].argmax(), (14, 14))
+        assert unit.at == (row, column) and unit.window == (row, column, row + 3, column + 3)
+        assert unit.activation == unit.answer == pytest.approx(float(maps[unit.channel].max()), rel=1e-5)
+        wanted = np.zeros((3, 16, 16))
+        wanted[:, row : row + 3, column : column + 3] = net[0].weight[unit.channel].detach() * unit.activation
+        np.testing.assert_allclose(unit.reconstruction, wanted, atol=1e-5)
+    cut = nn.Sequential(net[0], nn.Hardtanh(0, 0.1))
+    unit = deconv(cut, PICTURE, layer="0", preprocess=PLAIN).units[0]
+    assert unit.activation == pytest.approx(0.1) and unit.channel == order[0]
+    assert unit.answer == pytest.approx(float(maps.max()), rel=1e-5)
+    last = nn.Sequential(net[0], nn.ReLU(), nn.Flatten(), nn.Linear(980, 2))
+    vector = deconv(last, PICTURE, layer="3", channel=1, preprocess=PLAIN).units[0]
+    assert (vector.at, vector.window) == ((), (0, 0, 16, 16)) and vector.reconstruction.any()
+    one = deconv(net, PICTURE, layer="3", channel=2, at=(1, 4), rule="guided", preprocess=PLAIN)
+    assert [(u.layer, u.channel, u.at) for u in one.units] == [("3", 2, (1, 4))]
+    assert one.figures["rule"] == "guided"
+    whole = deconv(net, PICTURE, preprocess=PLAIN)
+    assert {unit.layer for unit in whole.units} == {"0", "3"} and whole.figures["rule"] == "deconvnet"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"channel": 1}, "a channel needs the layer"),
+        ({"layer": "0", "at": (0, 0)}, "a place needs the channel"),
+        ({"layer": "0", "channel": 5}, "0 has channels 0 to 4, got 5"),
+        ({"layer": "0", "channel": 1, "at": (14, 0)}, "0 has 14x14 places, got 14,0"),
+        ({"layer": "5", "channel": 1, "at": (0, 0)}, "5 has no places, got 0,0"),
+        ({"rule": "gradient"}, "unknown rule 'gradient'"),
+    ],
+)
+def test_units_that_there_are_not(options: Any, words: str) -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 5, 3), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(245, 3)
+    )
+    with pytest.raises(UserError, match=words):
+        deconv(net, PICTURE, preprocess=PLAIN, **options)
+
+
+def test_what_has_no_meaning_is_left_out_or_refused() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    seen = saliency(net, PICTURE, samples=2, preprocess=PLAIN)
+    assert set(seen.evidence) == {"gradient", "integrated", "smoothgrad"}
+    assert any(note.startswith("Left out: guided needs rectifiers") for note in seen.gallery.notes)
+    with pytest.raises(NoMeaning, match="guided needs rectifiers"):
+        saliency(net, PICTURE, methods=["guided"], preprocess=PLAIN)
+    with pytest.raises(UserError, match="deconvnet needs rectifiers .* has gelu; use `neocog see saliency`"):
+        deconv(net, PICTURE, preprocess=PLAIN)
+    named = cam(net, PICTURE, layer="1", top=2, preprocess=PLAIN, classes=("a", "b"))
+    assert named.maps["Grad-CAM"].shape == (2, 14, 14)
+    assert cam(net, PICTURE, target=1, preprocess=PLAIN).targets == (1,)
+
+
+def test_the_command_writes_a_page_for_each_view(tmp_path: Path) -> None:
+    Image.fromarray(PICTURE).resize((40, 30)).save(tmp_path / "it.png")
+    done = neocog(
+        "see", "saliency", "lenet_caffe", "it.png", "--samples", 3, "--json", "-o", "out", cwd=tmp_path
+    )
+    figures = json.loads(done.stdout)
+    assert figures["picture"] == "it.png" and set(figures["methods"]) == {
+        "gradient",
+        "guided",
+        "integrated",
+        "smoothgrad",
+    }
+    assert figures["methods"]["integrated"]["completeness_gap"] <= 0.01
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        "index.html", "picture.png", "gradient.png", "guided.png", "integrated.png", "smoothgrad.png", "deletion.svg",
+    }  # fmt: skip
+    done = neocog("see", "deconv", "lenet_caffe", "it.png", cwd=tmp_path)
+    assert "rule                     deconvnet" in done.stdout and "drawn at random" in done.stdout
+    assert {p.name for p in (tmp_path / "seen/deconv").iterdir()} == {"index.html", "conv1.png", "conv2.png"}
+    done = neocog("see", "cam", "lenet_caffe", "it.png", "--top", 2, "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["grid"] == [8, 8] and len(found["classes"]) == 2 and not (tmp_path / "seen/cam").exists()
+    done = neocog("see", "occlusion", "lenet_caffe", "it.png", "--square", 7, "--stride", 7, cwd=tmp_path)
+    assert "7x7 pixels, moved by 7: 16 places" in done.stdout
+    assert "what each pixel is worth" in (tmp_path / "seen/occlusion/index.html").read_text("utf-8")
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    Image.fromarray(PICTURE).save(tmp_path / "it.png")
+    assert "a number from 0 to 9, got 10" in refused(
+        "see", "saliency", "lenet_caffe", "--class", 10, cwd=tmp_path
+    )
+    assert "give a number from 0 on" in refused("see", "cam", "lenet_caffe", "--class", "dog", cwd=tmp_path)
+    words = refused("see", "cam", "lenet_caffe", "--layer", "conv3", cwd=tmp_path)
+    assert "unknown layer 'conv3'; did you mean" in words and "conv2" in words
+    words = refused("see", "deconv", "vit_ti_16", "it.png", "--img-size", 32, cwd=tmp_path)
+    assert "has gelu; use `neocog see saliency`" in words
+    words = refused("see", "saliency", "lenet5", "it.png", "--method", "guided", cwd=tmp_path)
+    assert "guided needs rectifiers (ReLU, ReLU6)" in words and "use gradient" in words
+    assert "no.png" in refused("see", "occlusion", "lenet_caffe", "no.png", cwd=tmp_path)
+    words = refused("see", "occlusion", "lenet_caffe", "it.png", "--square", 29, cwd=tmp_path)
+    assert "must fit into 28x28 pixels and move by at least 1, got 29 and 7" in words
+    words = refused(
+        "see", "deconv", "lenet_caffe", "--layer", "conv1", "--channel", 0, "--at", "1;2", cwd=tmp_path
+    )
+    assert words == "a place is row and column with a comma between, such as 12,30; got '1;2'"
+    assert "unknown method 'grad'; did you mean" in refused(
+        "see", "saliency", "lenet_caffe", "--method", "grad", cwd=tmp_path
+    )
+    assert "unknown baseline 'white'" in refused(
+        "see", "saliency", "lenet_caffe", "--baseline", "white", cwd=tmp_path
+    )
