@@ -4,9 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    from neocog.api.see.activations import activations as activations
+    from neocog.api.see.attention import attention as attention
+    from neocog.api.see.positions import positions as positions
 
-_PLACES: dict[str, str] = {}
+_PLACES: dict[str, str] = {
+    "activations": "activations",
+    "attention": "attention",
+    "positions": "positions",
+}
 """view -> its file"""
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605

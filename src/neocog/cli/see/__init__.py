@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from neocog.cli.see import activations, attention, positions
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Look inside a network: filters, units, evidence, attention, on your own pictures.",
 )
+app.command("activations")(activations.activations)
+app.command("attention")(attention.attention)
+app.command("positions")(positions.positions)
