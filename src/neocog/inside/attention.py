@@ -59,18 +59,13 @@ class Attention:
 def attend(net: nn.Module, x: Tensor) -> Attention:
     """One forward of `net` in evaluation, without gradients, on pictures `x` (batch, channels, height, width).
 
-    UserError where nothing in the network attends.
+    There are no layers where nothing in the network attends in a way that torch's functions show.
     """
     watch = _Watch(len(x))
     with ExitStack() as stack, torch.no_grad():
         _keep_fast_paths(net, stack)
         stack.enter_context(capture(net, handlers=watch.handlers()))
         output = net(x)
-    if not watch.found:
-        raise UserError(
-            f"this view needs attention, {type(net).__name__} computes none that torch's functions show; "
-            "for convolutions use `neocog see cam` or `neocog see maps`"
-        )
     return Attention(tuple(watch.found), output)
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from neocog.analysis.capture import Call, capture
-from neocog.errors import UserError
 
 Floats = NDArray[np.float64]
 PICTURES = 2  # what differs between pictures tells tokens from the table that is added to all
@@ -34,11 +33,11 @@ class _Found(Exception):
     """The table has been seen."""
 
 
-def position_table(net: nn.Module, size: Sequence[int]) -> Table:
+def position_table(net: nn.Module, size: Sequence[int]) -> Table | None:
     """What `net` adds to its tokens on a picture of `size` (channels, height, width), whatever it calls that.
 
-    It is the first tensor (tokens, numbers), the same for every picture, that is added to tokens. UserError where
-    there is none.
+    It is the first tensor (tokens, numbers), the same for every picture, that is added to tokens; None where there
+    is none.
     """
     own = {name: p.detach().requires_grad_(p.is_floating_point()) for name, p in net.named_parameters()}
     dtype = next((p.dtype for p in own.values() if p.is_floating_point()), torch.float32)
@@ -56,10 +55,7 @@ def position_table(net: nn.Module, size: Sequence[int]) -> Table:
     with torch.enable_grad(), capture(net, handlers={"add": added}), suppress(_Found):
         functional_call(net, own, (torch.zeros(PICTURES, *size, dtype=dtype, device=device),))
     if not seen:
-        raise UserError(
-            f"this view needs positions that are added to tokens, {type(net).__name__} adds none; "
-            "ViTs with learned positions or with sines and cosines do"
-        )
+        return None
     return Table(seen[0].detach().double().cpu().numpy(), _sources(seen[0], own))
 
 

@@ -13,7 +13,6 @@ from neocog.analysis.field import Field
 from neocog.analysis.op import Op
 from neocog.analysis.receptive_field import extent, receptive_fields
 from neocog.analysis.trace import trace
-from neocog.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +40,11 @@ class Patches:
         return row * height, column * width, (row + 1) * height, (column + 1) * width
 
 
-def patches_of(net: nn.Module, size: Sequence[int], count: int) -> Patches:
+def patches_of(net: nn.Module, size: Sequence[int], count: int) -> Patches | None:
     """The places of the `count` tokens of `net` on a picture of `size` (channels, height, width).
 
-    Found where these tokens first stand side by side. UserError where they are no grid of patches.
+    Found where these tokens first stand side by side; None where they are no grid of patches. UserError where the
+    network cannot be traced.
     """
     plain = trace(net, size)
     maps: tuple[int, ...] = ()
@@ -56,10 +56,7 @@ def patches_of(net: nn.Module, size: Sequence[int], count: int) -> Patches:
         found = _in_a_grid(op, seen, count, maps, tuple(size[1:]))
         if found is not None:
             return found
-    raise UserError(
-        f"this view needs tokens that are patches of the picture, of the {count} of {type(net).__name__} it cannot be "
-        "told where they lie; `neocog see saliency` works without"
-    )
+    return None
 
 
 def _in_a_grid(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.api.keywords import demand_known
 from neocog.api.see.attention_page import page
+from neocog.api.see.grid import grid_of
 from neocog.api.see.opened import Opened, OpenOptions, opened, picture, view_of
 from neocog.api.see.seen import Seen
 from neocog.data.source import open_dataset
@@ -95,14 +96,13 @@ def attention(
     demand_known("see attention", options, OpenOptions.__annotations__)
     from neocog.inside.attention import attend
     from neocog.inside.rollout import read_by_the_head, rollout
-    from neocog.inside.tokens import patches_of
 
     told = progress or Silent()
     network = opened(model, told, options)
     view = picture(network, image)
     seen = attend(network.net, view.x)
     layers = over_all_tokens(seen.layers, network.title)
-    patches = patches_of(network.net, network.size, layers[0].shape[0])
+    patches = grid_of(network, layers[0].shape[0])
     asked = _asked(query, patches)
     weights = tuple(layer.weights[0] for layer in layers)
     rolled = rollout(weights)
@@ -126,7 +126,12 @@ def attention(
 
 
 def over_all_tokens(layers: Sequence[Attended], title: str) -> tuple[Attended, ...]:
-    """The layers in which every token looks at every other; UserError where attention keeps to windows."""
+    """The layers in which every token looks at every other; UserError where there are none."""
+    if not layers:
+        raise UserError(
+            f"this view needs attention, {title} computes none that torch's functions show; for convolutions use "
+            "`neocog see cam` or `neocog see maps`"
+        )
     windowed = next((layer for layer in layers if layer.windows > 1), None)
     if windowed is not None:
         raise UserError(

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.keywords import demand_known
+from neocog.api.see.grid import grid_of
 from neocog.api.see.opened import Opened, OpenOptions, opened
 from neocog.api.see.seen import Facts, Seen, gallery
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.text import percent
-from neocog.draw.tiles import Pixels, enlarged, mosaic, signed
+from neocog.draw.tiles import Pixels, enlarged, glowing, mosaic, signed
+from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -46,11 +48,15 @@ def positions(
     """
     demand_known("see positions", options, OpenOptions.__annotations__)
     from neocog.inside.position_tables import position_table, similarity
-    from neocog.inside.tokens import patches_of
 
     network = opened(model, progress or Silent(), options)
     own = position_table(network.net, network.size)
-    patches = patches_of(network.net, network.size, len(own.values))
+    if own is None:
+        raise UserError(
+            f"this view needs positions that are added to tokens, {network.title} adds none; ViTs with learned "
+            "positions or with sines and cosines do"
+        )
+    patches = grid_of(network, len(own.values))
     tables = {OWN: own.values[patches.tokens.ravel()], **_waves(patches, own.values.shape[1])}
     alike = {name: similarity(table, patches.grid) for name, table in tables.items()}
     rooms = (_alike_room(alike), _tables_room(tables))
@@ -92,8 +98,8 @@ def _alike_room(alike: dict[str, Floats]) -> Room:
         return Plate(
             name=f"similarity_{name}",
             title=TITLES[name],
-            caption=f"A map for each patch of how alike its position is to all: the cosine from -1, blue, over 0, "
-            f"white, to 1, red. {SOURCES[name]}",
+            caption="A map for each patch of how alike its position is to all: the cosine from "
+            f"{maps.min():.2f}, dark, to 1, bright. {SOURCES[name]}",
             pixels=maps_of_maps(maps),
         )
 
@@ -107,7 +113,8 @@ def _alike_room(alike: dict[str, Floats]) -> Room:
 
 def maps_of_maps(alike: Floats) -> Pixels:
     """A grid of maps: the map at row r and column c is of the patch there."""
-    tiles = [enlarged(signed(one, 1.0), TILE) for row in alike for one in row]
+    low = float(alike.min())
+    tiles = [enlarged(glowing(one, low, 1.0), TILE) for row in alike for one in row]
     return mosaic(tiles, alike.shape[1])
 
 
