@@ -28,7 +28,7 @@ class Activations(Seen):
     curves: dict[str, Curve]
 
 
-def activations(names: tuple[str, ...] = (), *, reach: float = 4.0) -> Activations:
+def activations(names: tuple[str, ...] = (), *, reach: float = 7.0) -> Activations:
     """The functions called `names`, all of them if none is given, from -`reach` to `reach`."""
     from neocog.inside.nonlinearities import FLAT, NONLINEARITIES, curve, saturation
 

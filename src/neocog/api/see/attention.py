@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neocog.api.keywords import demand_known
 from neocog.api.see.attention_page import page
 from neocog.api.see.grid import grid_of
-from neocog.api.see.opened import Opened, OpenOptions, opened, picture, view_of
+from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture, view_of
 from neocog.api.see.seen import Seen
 from neocog.data.source import open_dataset
 from neocog.errors import Unreadable, UserError
@@ -20,6 +20,7 @@ from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from neocog.inside.attention import Attended
+    from neocog.inside.attention import Attention as Forward
     from neocog.inside.tokens import Patches
 
 Floats = NDArray[np.float64]
@@ -67,13 +68,29 @@ class Attention(Seen):
 
 
 class Asked(NamedTuple):
-    """What is looked at."""
+    """Who looks."""
 
     token: int | None
     """whose attention is shown; None for the mean over all tokens"""
     words: str
     at: tuple[int, int] | None
     """row and column of its patch"""
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """All that the page and the figures are made of."""
+
+    view: View
+    seen: Forward
+    layers: tuple[Attended, ...]
+    """those of `seen` in which all tokens look at all"""
+    patches: Patches
+    asked: Asked
+    rollout: Floats
+    """(rows, columns)"""
+    reach: Reach
+    renormalised: bool
 
 
 def attention(
@@ -112,10 +129,10 @@ def attention(
         reach = Reach(spread, _even(patches, renormalise), 1, view.name)
     else:
         reach = _over_pictures(network, data, n, patches, renormalise, told)
-    found = {"layers": layers, "patches": patches, "asked": asked, "rollout": from_here, "reach": reach}
+    looked = Looked(view, seen, layers, patches, asked, from_here, reach, renormalise)
     return Attention(
-        gallery=page(network, view, seen, renormalise, **found),
-        figures=_figures(network, view.name, renormalise, **found),
+        gallery=page(network, looked),
+        figures=_figures(network, looked),
         layers=tuple(layer.layer for layer in layers),
         weights=weights,
         tokens=patches.tokens,
@@ -216,20 +233,20 @@ def _added(totals: list[list[Floats]], new: list[list[Floats]]) -> list[list[Flo
     return [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(totals, new, strict=True)]
 
 
-def _figures(network: Opened, name: str, renormalise: bool, **found: Any) -> dict[str, Any]:
-    reach, patches, asked = found["reach"], found["patches"], found["asked"]
+def _figures(network: Opened, looked: Looked) -> dict[str, Any]:
+    patches, reach = looked.patches, looked.reach
     return {
         "model": network.title,
         "weights": network.source,
-        "picture": name,
+        "picture": looked.view.name,
         "grid": list(patches.grid),
         "patch": list(patches.step),
         "class_token": patches.class_token,
-        "from": asked.words,
-        "rollout": found["rollout"].tolist(),
+        "from": looked.asked.words,
+        "rollout": looked.rollout.tolist(),
         "pictures": reach.pictures,
         "skipped": [{"path": path, "reason": reason} for path, reason in reach.skipped],
-        "renormalised": renormalise,
+        "renormalised": looked.renormalised,
         "even_distance": reach.even,
         "layers": [
             {
@@ -239,6 +256,6 @@ def _figures(network: Opened, name: str, renormalise: bool, **found: Any) -> dic
                 "on_class_tokens": spread.on_others.tolist(),
                 "off": layer.off,
             }
-            for layer, spread in zip(found["layers"], reach.layers, strict=True)
+            for layer, spread in zip(looked.layers, reach.layers, strict=True)
         ],
     }

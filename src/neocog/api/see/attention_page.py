@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.see.opened import Opened, View
+from neocog.api.see.opened import Opened
 from neocog.api.see.seen import Facts, gallery
 from neocog.draw.gallery import Gallery, Plate, Room
 from neocog.draw.heads import heads
@@ -16,67 +17,49 @@ from neocog.draw.text import percent
 from neocog.draw.tiles import Pixels, enlarged, mosaic, outlined, overlaid, resized, rgb
 
 if TYPE_CHECKING:
-    from neocog.api.see.attention import Asked, Reach
-    from neocog.inside.attention import Attended, Attention
+    from neocog.api.see.attention import Looked
+    from neocog.inside.attention import Attended
     from neocog.inside.tokens import Patches
 
 LARGE, SMALL = 448, 112
 """pixels of a picture's longer side: alone, and beside others"""
+LINE = 5
 SCALE = "Bright is the largest number of this picture, dark is 0."
 
 
-def page(
-    network: Opened,
-    view: View,
-    seen: Attention,
-    renormalise: bool,
-    *,
-    layers: tuple[Attended, ...],
-    patches: Patches,
-    asked: Asked,
-    rollout: NDArray[Any],
-    reach: Reach,
-) -> Gallery:
-    rooms = (
-        _whole(view, layers, patches, asked, rollout),
-        _by_head(view, layers, patches, asked),
-        _reaching(layers, reach, renormalise),
-    )
+def page(network: Opened, looked: Looked) -> Gallery:
+    """Everything that `looked` holds, as pictures."""
     return gallery(
         "attention",
         network,
-        rooms,
-        facts=_facts(network, view, seen, layers, patches, reach),
-        notes=_notes(seen, layers, renormalise),
+        (_whole(looked), _by_head(looked), _reaching(looked)),
+        facts=_facts(network, looked),
+        notes=_notes(looked),
     )
 
 
-def _facts(
-    network: Opened,
-    view: View,
-    seen: Attention,
-    layers: Sequence[Attended],
-    patches: Patches,
-    reach: Reach,
-) -> Facts:
-    rows, columns = patches.grid
-    height, width = patches.step
-    kinds = sorted({layer.weights.shape[1] for layer in layers})
+def _facts(network: Opened, looked: Looked) -> Facts:
+    reach = looked.reach
+    kinds = sorted({layer.weights.shape[1] for layer in looked.layers})
     first, last = reach.layers[0].distance.mean(), reach.layers[-1].distance.mean()
     over = f"{reach.pictures:,} pictures of {reach.source}" if reach.pictures > 1 else "this picture"
-    others = {0: "no class token", 1: "and a class token"}.get(
-        len(patches.others), f"and {len(patches.others)} tokens without a place"
-    )
     return (
-        ("picture", view.name),
-        *_answer(network, seen.output),
-        ("tokens", f"{rows} x {columns} patches of {height} x {width} pixels, {others}"),
-        ("layers", f"{len(layers)}, heads: {', '.join(map(str, kinds))}"),
+        ("picture", Path(looked.view.name).name),
+        *_answer(network, looked.seen.output),
+        ("tokens", _tokens(looked.patches)),
+        ("layers", f"{len(looked.layers)}, heads: {', '.join(map(str, kinds))}"),
         ("mean distance", f"{first:.1f} pixels in the first layer, {last:.1f} in the last, over {over}"),
         ("of even attention", f"{reach.even:.1f} pixels"),
-        ("check", f"weights times values are the layers' own output to {_off(layers):.0e}"),
+        ("check", f"weights times values are the layers' own output to {_off(looked.layers):.0e}"),
         *((("skipped", f"{len(reach.skipped):,} that cannot be read"),) if reach.skipped else ()),
     )
+
+
+def _tokens(patches: Patches) -> str:
+    (rows, columns), (height, width) = patches.grid, patches.step
+    others = len(patches.others)
+    more = {0: "no class token", 1: "and a class token"}.get(others, f"and {others} tokens without a place")
+    return f"{rows} x {columns} patches of {height} x {width} pixels, {more}"
 
 
 def _off(layers: Sequence[Attended]) -> float:
@@ -84,19 +67,16 @@ def _off(layers: Sequence[Attended]) -> float:
 
 
 def _answer(network: Opened, output: Any) -> Facts:
-    """What the network says, where its outputs are known classes."""
+    """The class whose output is the largest, where the outputs are known classes."""
     if not network.classes or getattr(output, "shape", None) != (1, len(network.classes)):
         return ()
-    shares = output.softmax(1)[0]
-    best = int(shares.argmax())
-    return (("answer", f"{network.class_name(best)}, {percent(float(shares[best]))} %"),)
+    return (("answer", network.class_name(int(output.argmax()))),)
 
 
-def _whole(
-    view: View, layers: Sequence[Attended], patches: Patches, asked: Asked, rollout: NDArray[Any]
-) -> Room:
-    large = _sized(view.pixels, LARGE)
-    last = _maps(layers[-1], patches, asked).mean(axis=0)
+def _whole(looked: Looked) -> Room:
+    large = _sized(looked.view.pixels, LARGE)
+    asked = looked.asked
+    last = _maps(looked.layers[-1], looked).mean(axis=0)
     own = asked.at is not None
     return Room(
         title="The whole network",
@@ -106,14 +86,14 @@ def _whole(
                 name="picture",
                 title="The picture",
                 caption="As the network sees it." + (" The square is the patch that looks." if own else ""),
-                pixels=_marked(large, view, patches, asked),
+                pixels=_marked(large, looked),
             ),
             Plate(
                 name="rollout",
                 title="Attention rollout",
                 caption=f"How much of each patch arrives at {asked.words}, through all layers: (A + 1) / 2 of each "
                 f"layer's mean over heads, multiplied (Abnar and Zuidema 2020). {SCALE}",
-                pixels=overlaid(large, rollout),
+                pixels=overlaid(large, looked.rollout),
             ),
             Plate(
                 name="last_layer",
@@ -126,11 +106,11 @@ def _whole(
     )
 
 
-def _by_head(view: View, layers: Sequence[Attended], patches: Patches, asked: Asked) -> Room:
-    small = _sized(view.pixels, SMALL)
+def _by_head(looked: Looked) -> Room:
+    small = _sized(looked.view.pixels, SMALL)
 
     def plate(number: int, layer: Attended) -> Plate:
-        maps = _maps(layer, patches, asked)
+        maps = _maps(layer, looked)
         tiles = [overlaid(small, one) for one in (maps.mean(axis=0), *maps)]
         return Plate(
             name=f"layer_{number:02}",
@@ -141,22 +121,27 @@ def _by_head(view: View, layers: Sequence[Attended], patches: Patches, asked: As
 
     return Room(
         title="Head by head",
-        words=f"How much {asked.words} takes from each patch, layer by layer. Each picture has a scale of its own, "
-        "from 0, dark, to its largest number, bright: an even head is bright all over.",
-        plates=tuple(plate(i + 1, layer) for i, layer in enumerate(layers)),
+        words=f"How much {looked.asked.words} takes from each patch, layer by layer. Each picture has a scale of its "
+        "own, from 0, dark, to its largest number, bright: an even head is bright all over.",
+        plates=tuple(plate(i + 1, layer) for i, layer in enumerate(looked.layers)),
     )
 
 
-def _reaching(layers: Sequence[Attended], reach: Reach, renormalise: bool) -> Room:
-    over = f"{reach.pictures:,} pictures of {reach.source}" if reach.pictures > 1 else reach.source
-    how = "brought to one among patches" if renormalise else "the class token's share counts as 0 pixels"
+def _reaching(looked: Looked) -> Room:
+    reach = looked.reach
+    over = f"{reach.pictures:,} pictures of {reach.source}" if reach.pictures > 1 else "this picture"
+    how = (
+        "brought to one among patches"
+        if looked.renormalised
+        else "the class token's share counts as 0 pixels"
+    )
     plot = heads(
         "Mean attention distance",
         ("layer", "pixels"),
         [spread.distance.tolist() for spread in reach.layers],
         (reach.even, f"even attention, {reach.even:.1f} pixels"),
     )
-    tokens = layers[0].shape[1]
+    tokens = looked.layers[0].shape[1]
     return Room(
         title="How far attention reaches",
         words=f"Mean over {over}. Entropy is that of a row of attention: 0 bits where all of it is on one token, "
@@ -181,7 +166,7 @@ def _reaching(layers: Sequence[Attended], reach: Reach, renormalise: bool) -> Ro
                 _span(spread.entropy, "{:.2f}"),
                 f"{percent(float(spread.on_others.mean()))} %",
             )
-            for i, (layer, spread) in enumerate(zip(layers, reach.layers, strict=True))
+            for i, (layer, spread) in enumerate(zip(looked.layers, reach.layers, strict=True))
         ),
     )
 
@@ -192,11 +177,11 @@ def _span(numbers: NDArray[Any], form: str) -> str:
     return mean if least == most else f"{mean} ({least} to {most})"
 
 
-def _maps(layer: Attended, patches: Patches, asked: Asked) -> NDArray[Any]:
+def _maps(layer: Attended, looked: Looked) -> NDArray[Any]:
     """(heads, rows, columns): what is taken from each patch."""
-    weights = layer.weights[0]
-    row = weights.mean(axis=1) if asked.token is None else weights[:, asked.token]
-    return np.asarray(row[:, patches.tokens])
+    weights, token = layer.weights[0], looked.asked.token
+    row = weights.mean(axis=1) if token is None else weights[:, token]
+    return np.asarray(row[:, looked.patches.tokens])
 
 
 def _sized(pixels: NDArray[np.uint8], longest: int) -> Pixels:
@@ -209,21 +194,20 @@ def _sized(pixels: NDArray[np.uint8], longest: int) -> Pixels:
     return resized(coloured, max(1, round(height * share)), max(1, round(width * share)))
 
 
-def _marked(large: Pixels, view: View, patches: Patches, asked: Asked) -> Pixels:
-    if asked.at is None:
+def _marked(large: Pixels, looked: Looked) -> Pixels:
+    if looked.asked.at is None:
         return large
-    share = large.shape[0] / view.pixels.shape[0]
-    top, left, bottom, right = (round(side * share) for side in patches.box(*asked.at))
-    return outlined(large, (top, left, bottom, right))
+    share = large.shape[0] / looked.view.pixels.shape[0]
+    top, left, bottom, right = (round(side * share) for side in looked.patches.box(*looked.asked.at))
+    return outlined(large, (top, left, bottom, right), line=LINE)
 
 
-def _notes(seen: Attention, layers: Sequence[Attended], renormalise: bool) -> tuple[str, ...]:
-    left_out = [layer for layer in seen.layers if all(layer is not one for one in layers)]
+def _notes(looked: Looked) -> tuple[str, ...]:
+    left_out = [layer for layer in looked.seen.layers if all(layer is not one for one in looked.layers)]
     listed = ", ".join(f"{layer.layer} ({layer.shape[0]} x {layer.shape[1]})" for layer in left_out)
     return (
         "Attention was read from outside in one forward, whose output is the same bits as without it.",
         "Rollout leaves out MLPs, norms and what the values hold: it says where information could come from, not what "
         "it is used for.",
         *((f"Left out, since not all tokens look at all: {listed}.",) if left_out else ()),
-        *(("Distances are brought to one among patches, without the class token.",) if renormalise else ()),
     )

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from neocog.inside.tokens import Patches
 
 Floats = NDArray[np.float64]
-TILE, SHEET = 28, 480
-"""least pixels of a map, and of a whole table"""
+SHEET = 560
+"""least pixels of a sheet of maps, and of a table"""
 OWN = "own"
 """the network's table among those that are compared"""
 
@@ -113,8 +113,8 @@ def _alike_room(alike: dict[str, Floats]) -> Room:
 
 def maps_of_maps(alike: Floats) -> Pixels:
     """A grid of maps: the map at row r and column c is of the patch there."""
-    low = float(alike.min())
-    tiles = [enlarged(glowing(one, low, 1.0), TILE) for row in alike for one in row]
+    low, side = float(alike.min()), SHEET // max(alike.shape[:2])
+    tiles = [enlarged(glowing(one, low, 1.0), side) for row in alike for one in row]
     return mosaic(tiles, alike.shape[1])
 
 
@@ -137,7 +137,10 @@ def _words(alike: Floats) -> tuple[str, ...]:
     means = alike_by_place(alike)
     return (
         f"{percent(beside(alike))} %",
-        *(f"{mean:.2f}" for mean in (means.same_row, means.same_column, means.neither)),
+        *(
+            f"{mean:.2f}".replace("-0.00", "0.00")
+            for mean in (means.same_row, means.same_column, means.neither)
+        ),
     )
 
 

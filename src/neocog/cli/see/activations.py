@@ -14,7 +14,7 @@ def activations(
         list[str] | None,
         Argument(help="relu, gelu, ..; all if none is given", metavar="[NAME]...", show_default=False),
     ] = None,
-    reach: Annotated[float, Option(help="from -REACH to REACH")] = 4.0,
+    reach: Annotated[float, Option(help="from -REACH to REACH")] = 7.0,
     output: shared.Output = None,
     as_json: shared.AsJson = False,
 ) -> None:
