@@ -190,6 +190,27 @@ def test_torchs_attention_alone(heads: int, batch_first: bool, asked: bool) -> N
     np.testing.assert_allclose(seen.weights, maps_of(layer, x), rtol=0, atol=1e-6)
 
 
+def test_torchs_function_gives_what_it_gives_without_weights() -> None:
+    """Where it is asked for its weights it goes another way, and rounds otherwise."""
+    torch.manual_seed(4)
+    layer, x = nn.MultiheadAttention(96, 3), random(40, 2, 96)
+    weights, biases = layer.in_proj_weight, layer.in_proj_bias
+
+    def run(m: Any, given: Tensor, asked: bool = False) -> Tensor:
+        joined = (m.layer.out_proj.weight, m.layer.out_proj.bias)
+        way: dict[str, Any] = {"training": False, "need_weights": asked}
+        out, _ = F.multi_head_attention_forward(
+            x, x, x, 96, 3, weights, biases, None, None, False, 0.0, *joined, **way
+        )
+        return out
+
+    net = Net(run, layer=layer)
+    with torch.no_grad():
+        assert not torch.equal(run(net, x), run(net, x, asked=True))
+    (seen,) = seen_in(net, random(2, 3, 8, 8))
+    np.testing.assert_allclose(seen.weights, maps_of(layer, x.transpose(0, 1)), rtol=0, atol=1e-6)
+
+
 def test_torchs_encoder_with_masks() -> None:
     layer, x = encoder(False), random(2, 5, 16)
     forbidden = torch.full((5, 5), -inf).triu(1)

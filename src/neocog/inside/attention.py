@@ -151,8 +151,8 @@ def _multiplied(call: Call, is_softmax: Callable[[Tensor], bool]) -> Tensor | No
         return _of_einsum(equation.replace(" ", ""), at, operands[at])
     first, second = _given(call, 0, "input"), _given(call, 1, "other", "mat2")
     if is_softmax(first):
-        return first if first.dim() > 2 else None
-    return second.mT if is_softmax(second) and second.dim() > 2 else None
+        return first
+    return second.mT if is_softmax(second) else None
 
 
 def _of_einsum(equation: str, at: int, operand: Tensor) -> Tensor | None:
