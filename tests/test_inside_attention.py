@@ -317,12 +317,14 @@ def test_what_is_no_attention(run: Callable[[Any, Tensor], Tensor]) -> None:
     seen_in(net, random(2, 3, 8, 8), layers=0)
 
 
-def test_windows_are_told_from_pictures() -> None:
+@pytest.mark.parametrize("apart", [True, False])
+def test_windows_are_told_from_pictures(apart: bool) -> None:
     def run(m: Any, x: Tensor) -> Tensor:
         """Windows of 4 x 4 pixels, as Swin cuts them."""
         batch, channels, height, width = x.shape
         tokens = x.view(batch, channels, height // 4, 4, width // 4, 4).permute(0, 2, 4, 3, 5, 1)
         heads = tokens.reshape(-1, 16, 2, channels // 2).transpose(1, 2)
+        heads = heads.unflatten(0, (batch, -1)) if apart else heads
         return F.scaled_dot_product_attention(heads, heads, heads)
 
     (layer,) = seen_in(Net(run), random(2, 4, 8, 12))

@@ -149,7 +149,8 @@ def _multiplied(call: Call, is_softmax: Callable[[Tensor], bool]) -> Tensor | No
         if at is None or len(operands) != 2 or not isinstance(equation, str):
             return None
         return _of_einsum(equation.replace(" ", ""), at, operands[at])
-    first, second = _given(call, 0, "input"), _given(call, 1, "other", "mat2")
+    first: Tensor = _given(call, 0, "input")
+    second: Tensor = _given(call, 1, "other", "mat2")
     if is_softmax(first):
         return first
     return second.mT if is_softmax(second) else None
