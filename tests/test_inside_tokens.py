@@ -68,11 +68,18 @@ def test_a_stem_that_sees_all_from_every_place() -> None:
     assert (found.grid, found.step, found.others) == ((4, 4), (4, 4), ())
 
 
-def test_overlapping_patches_have_the_step_of_their_convolution() -> None:
-    net = Net(lambda m, x: m.a(x).flatten(2).transpose(1, 2), a=conv(3, 4, 7, stride=4, padding=3))
-    found = patches_of(net, (3, 32, 32), 64)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "side", "grid"), [(7, 4, 3, 32, (8, 8)), (9, 2, 4, 33, (17, 17))]
+)
+def test_overlapping_patches_have_the_step_of_their_convolution(
+    kernel: int, stride: int, padding: int, side: int, grid: tuple[int, int]
+) -> None:
+    """Padding makes the first of them begin at the same pixel."""
+    stem = conv(3, 4, kernel, stride=stride, padding=padding)
+    net = Net(lambda m, x: m.a(x).flatten(2).transpose(1, 2), a=stem)
+    found = patches_of(net, (3, side, side), grid[0] * grid[1])
     assert found is not None
-    assert (found.grid, found.step) == ((8, 8), (4, 4))
+    assert (found.grid, found.step) == (grid, (stride, stride))
 
 
 def test_tokens_without_a_grid() -> None:
