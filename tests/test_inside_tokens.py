@@ -135,6 +135,9 @@ def test_positions_of_other_makes() -> None:
 def test_networks_without_positions() -> None:
     assert position_table(vit("tiny", 16, 32, 3, positions="none"), (3, 32, 32)) is None
     assert position_table(nn.Sequential(conv(3, 4), nn.Flatten(), nn.Linear(144, 2)), (3, 8, 8)) is None
+    one = Net(lambda m, x: x.mean((2, 3))[:, None] + m.bias)  # of a single token there are no positions
+    one.bias = nn.Parameter(torch.ones(1, 1, 3))
+    assert position_table(one, (3, 8, 8)) is None
 
 
 @given(GRIDS, st.integers(0, 1000))
