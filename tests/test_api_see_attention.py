@@ -114,9 +114,11 @@ def test_what_a_picture_is_looked_at_by(pool: str, query: tuple[int, int] | None
 def test_the_mean_over_pictures_is_that_of_each() -> None:
     net, pictures = small_vit(), [noise(32, 48, seed) for seed in range(3)]
     each = [see.attention(net, one, preprocess=PREPROCESS, renormalise=True) for one in pictures]
-    data = (np.stack(pictures), ["a", "b", "a"])
-    seen = see.attention(net, pictures[0], data=data, n=2, preprocess=PREPROCESS, renormalise=True)
+    first, middle, last = pictures
+    data = ([first, middle, b"no picture", middle, last], ["a", "b", "a", "b", "a"])
+    seen = see.attention(net, first, data=data, n=3, preprocess=PREPROCESS, renormalise=True)
     assert seen.reach.pictures == 2  # the first and the last
+    assert [name for name, _ in seen.reach.skipped] == ["[2]"]
     for layer in range(12):
         for figure in range(3):
             mean = (each[0].reach.layers[layer][figure] + each[2].reach.layers[layer][figure]) / 2
