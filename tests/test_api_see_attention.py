@@ -144,12 +144,13 @@ def test_the_page_shows_the_picture_and_marks_the_patch() -> None:
 
 
 def test_rollout_is_bright_where_the_numbers_are() -> None:
-    """A network whose class token takes one patch alone."""
+    """A network whose patches take patch 6 alone, but patch 11 takes the first."""
 
     def run(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
         tokens = m.a(x).flatten(2).mT
         likeness = torch.full((len(x), 1, 16, 16), -60.0)
         likeness[..., 6] = 60
+        likeness[..., 11, :] = torch.tensor([60.0] + [-60.0] * 15)
         return likeness.softmax(-1) @ tokens[:, None]
 
     net = Net(run, a=nn.Conv2d(3, 4, 8, stride=8))
@@ -161,6 +162,10 @@ def test_rollout_is_bright_where_the_numbers_are() -> None:
         light = plates[name].sum(-1)
         side = len(light) // 32
         assert light[12 * side, 20 * side] == light.max() > light[28 * side, 4 * side]
+    seen = see.attention(net, black, query=(2, 3), preprocess=Preprocess(size=(32, 32)))
+    assert np.argwhere(seen.rollout).tolist() == [[0, 0], [2, 3]]
+    light = next(p.pixels for p in seen.gallery.plates() if p.name == "last_layer").sum(-1)
+    assert light[: 8 * side, : 8 * side].max() == light.max() > light[12 * side, 20 * side]
 
 
 def test_from_the_command_line(place: Path) -> None:

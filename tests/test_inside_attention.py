@@ -302,6 +302,11 @@ def along_channels(m: Any, x: Tensor) -> Tensor:
     return x.softmax(1) @ x.mT
 
 
+def along_many_channels(m: Any, x: Tensor) -> Tensor:
+    """Rows that happen to add up to less than one."""
+    return x.repeat(1, 9, 1, 1).softmax(1) @ x.repeat(1, 9, 1, 1)
+
+
 def over_queries(m: Any, x: Tensor) -> Tensor:
     """The softmax's rows multiply from the other side: no average of values."""
     return (x[:, 0] @ x[:, 1].mT).softmax(-1).mT @ x[:, 2]
@@ -311,7 +316,7 @@ def gated(m: Any, x: Tensor) -> Tensor:
     return x * torch.sigmoid(m.conv(x).mean((2, 3), keepdim=True))
 
 
-@pytest.mark.parametrize("run", [classified, along_channels, over_queries, gated])
+@pytest.mark.parametrize("run", [classified, along_channels, along_many_channels, over_queries, gated])
 def test_what_is_no_attention(run: Callable[[Any, Tensor], Tensor]) -> None:
     net = Net(run, linear=nn.Linear(192, 4), conv=nn.Conv2d(3, 3, 1))
     seen_in(net, random(2, 3, 8, 8), layers=0)
