@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -42,10 +43,18 @@ def activations(names: tuple[str, ...] = (), *, reach: float = 7.0) -> Activatio
     x = np.linspace(-reach, reach, POINTS)
     curves = {one.name: curve(one, x) for one in chosen}
     ends = {one.name: saturation(one) for one in chosen}
+    return Activations(
+        gallery=_page(chosen, curves, ends, FLAT), figures=_figures(chosen, ends), curves=curves
+    )
+
+
+def _page(
+    chosen: Sequence[Nonlinearity], curves: Mapping[str, Curve], ends: Mapping[str, Saturation], flat: float
+) -> Gallery:
     room = Room(
         title="Each function and its derivative",
         words="The line is the function, the dashed line its derivative.",
-        plates=tuple(_plate(one, curves[one.name], ends[one.name], FLAT) for one in chosen),
+        plates=tuple(_plate(one, curves[one.name], ends[one.name], flat) for one in chosen),
         small=True,
         header=(
             "function",
@@ -53,24 +62,23 @@ def activations(names: tuple[str, ...] = (), *, reach: float = 7.0) -> Activatio
             "from",
             "to",
             "steepest",
-            f"slope below {FLAT:g}",
+            f"slope below {flat:g}",
             "in neocog's models",
         ),
         rows=tuple(_row(one, ends[one.name]) for one in chosen),
     )
-    page = Gallery(
+    return Gallery(
         over="activations",
         title="Non-linearities of networks",
         facts=(("functions", ", ".join(curves)),),
         rooms=(room,),
         notes=(
             "Values are torch's, derivatives are autograd's: at a kink the one that networks learn with.",
-            f"Where the slope is below {FLAT:g} a unit is saturated: next to nothing of the gradient comes back.",
+            f"Where the slope is below {flat:g} a unit is saturated: next to nothing of the gradient comes back.",
         ),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         version=version("neocog"),
     )
-    return Activations(gallery=page, figures=_figures(chosen, ends), curves=curves)
 
 
 def _plate(one: Nonlinearity, curve: Curve, ends: Saturation, flat: float) -> Plate:
@@ -101,7 +109,7 @@ def _row(one: Nonlinearity, ends: Saturation) -> tuple[str, ...]:
     return one.name, one.formula, low, high, f"{ends.steepest:.3f}", _where(ends) or "nowhere", one.networks
 
 
-def _figures(chosen: list[Nonlinearity], ends: dict[str, Saturation]) -> dict[str, Any]:
+def _figures(chosen: Sequence[Nonlinearity], ends: Mapping[str, Saturation]) -> dict[str, Any]:
     return {
         one.name: {
             "formula": one.formula,

@@ -17,7 +17,7 @@ from neocog.draw.text import percent
 from neocog.draw.tiles import Pixels, enlarged, mosaic, outlined, overlaid, resized, rgb
 
 if TYPE_CHECKING:
-    from neocog.api.see.attention import Looked
+    from neocog.api.see.attention import Looked, Spread
     from neocog.inside.attention import Attended
     from neocog.inside.tokens import Patches
 
@@ -158,16 +158,19 @@ def _reaching(looked: Looked) -> Room:
         ),
         header=("layer", "module", "heads", "distance (pixels)", "entropy (bits)", "on class tokens"),
         rows=tuple(
-            (
-                str(i + 1),
-                layer.layer,
-                str(len(spread.distance)),
-                _span(spread.distance, "{:.1f}"),
-                _span(spread.entropy, "{:.2f}"),
-                f"{percent(float(spread.on_others.mean()))} %",
-            )
-            for i, (layer, spread) in enumerate(zip(looked.layers, reach.layers, strict=True))
+            _row(i + 1, *both) for i, both in enumerate(zip(looked.layers, reach.layers, strict=True))
         ),
+    )
+
+
+def _row(number: int, layer: Attended, spread: Spread) -> tuple[str, ...]:
+    return (
+        str(number),
+        layer.layer,
+        str(len(spread.distance)),
+        _span(spread.distance, "{:.1f}"),
+        _span(spread.entropy, "{:.2f}"),
+        f"{percent(float(spread.on_others.mean()))} %",
     )
 
 
