@@ -29,7 +29,9 @@ def heads(
     body = "".join(_row(mark, rows[-1]) for mark in rows)
     y = _y(even[0], rows[-1])
     body += f'<line class="even" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    body += f'<text x="{WIDTH - RIGHT:g}" y="{y - 5:.1f}" text-anchor="end">{safe(even[1])}</text>'
+    below = TOP + PLOT + 32
+    body += f'<line class="even" x1="{LEFT:g}" x2="{LEFT + 28:g}" y1="{below:g}" y2="{below:g}"/>'
+    body += f'<text x="{LEFT + 36:g}" y="{below + 4:g}">{safe(even[1])}</text>'
     means = [sum(layer) / len(layer) for layer in figures]
     path = " ".join(f"{_x(i, len(means)):.1f},{_y(mean, rows[-1]):.1f}" for i, mean in enumerate(means))
     body += f'<polyline class="mean" points="{path}"/>'
