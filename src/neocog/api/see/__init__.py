@@ -30,6 +30,14 @@ _PLACES: dict[str, str] = {
     "saliency": "saliency",
     "cam": "cam",
     "occlusion": "occlusion",
+    from neocog.api.see.activations import activations as activations
+    from neocog.api.see.attention import attention as attention
+    from neocog.api.see.positions import positions as positions
+
+_PLACES: dict[str, str] = {
+    "activations": "activations",
+    "attention": "attention",
+    "positions": "positions",
 }
 """view -> its file"""
 

@@ -7,6 +7,7 @@ import typer
 from neocog.cli.see import filters, maps, receptive_field, unit
 from neocog.cli.see import patches
 from neocog.cli.see import cam, deconv, occlusion, saliency
+from neocog.cli.see import activations, attention, positions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,3 +22,6 @@ app.command("deconv")(deconv.deconv)
 app.command("saliency")(saliency.saliency)
 app.command("cam")(cam.cam)
 app.command("occlusion")(occlusion.occlusion)
+app.command("activations")(activations.activations)
+app.command("attention")(attention.attention)
+app.command("positions")(positions.positions)

@@ -1,0 +1,227 @@
+"""`see attention` through its real door and from Python: any module's attention, as numbers and as pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from door import neocog, refused
+from neocog import see
+from neocog.data.preprocess import Preprocess
+from neocog.errors import UserError
+from neocog.models.vit import ViT, vit
+from networks import Net
+from reference import attention as reference
+
+NETWORK = """
+import torch
+from torch import nn
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.patches = nn.Conv2d(3, 16, 56, stride=56)
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        return self.head(self.layers(x)[:, 0])
+
+def small():
+    return Small()
+"""
+PREPROCESS = Preprocess(size=(32, 48), mean=(0.5,) * 3, std=(0.25,) * 3)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A network, two pictures and a file that is none."""
+    (tmp_path / "net.py").write_text(NETWORK)
+    (tmp_path / "data").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        pixels = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((240, 250)).save(tmp_path / "data" / f"{name}.png")
+    (tmp_path / "data" / "c.png").write_bytes(b"no picture")
+    return tmp_path
+
+
+def small_vit(pool: str = "token") -> ViT:
+    torch.manual_seed(1)
+    return vit("tiny", 8, 32, 10, pool=pool)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def by_hand(net: ViT, picture: np.ndarray) -> list[np.ndarray]:
+    """The maps (heads, tokens, tokens) of our own attention layers, whose inputs are noted by hooks."""
+    mean, std = (np.array(v, np.float32) for v in (PREPROCESS.mean, PREPROCESS.std))
+    x = torch.from_numpy((PREPROCESS(picture) / np.float32(255) - mean) / std).permute(2, 0, 1)[None]
+    maps: list[np.ndarray] = []
+    hooks = [
+        block.attn.register_forward_pre_hook(
+            lambda layer, given: maps.append(layer.maps(given[0]).detach().double().numpy()[0])
+        )
+        for block in net.blocks
+    ]
+    with torch.no_grad():
+        net.eval()(x)
+    for hook in hooks:
+        hook.remove()
+    return maps
+
+
+@pytest.mark.parametrize(("pool", "query"), [("token", None), ("token", (3, 1)), ("mean", None)])
+def test_what_a_picture_is_looked_at_by(pool: str, query: tuple[int, int] | None) -> None:
+    net, picture = small_vit(pool), noise(40, 50)
+    first = 1 if pool == "token" else 0
+    seen = see.attention(net, picture, query=query, preprocess=PREPROCESS)
+    maps = by_hand(net, picture)
+    assert seen.layers == tuple(f"blocks.{i}.attn" for i in range(12))
+    for weights, expected in zip(seen.weights, maps, strict=True):
+        np.testing.assert_allclose(weights, expected, rtol=0, atol=1e-5)
+    assert seen.tokens.tolist() == (first + np.arange(24)).reshape(4, 6).tolist()
+    rolled = reference.rollout(maps)
+    row = rolled[first + 3 * 6 + 1] if query else rolled[0] if first else rolled.mean(0)
+    np.testing.assert_allclose(seen.rollout, row[first:].reshape(4, 6), rtol=0, atol=1e-5)
+    places = {first + i: (8.0 * (i // 6), 8.0 * (i % 6)) for i in range(24)}
+    for spread, expected in zip(seen.reach.layers, maps, strict=True):
+        far = [reference.distance(head, places, False) for head in expected]
+        np.testing.assert_allclose(spread.distance, far, rtol=1e-4)
+        bits = [np.mean([reference.entropy(line) for line in head]) for head in expected]
+        np.testing.assert_allclose(spread.entropy, bits, rtol=1e-4)
+        shared = expected[:, first:, 0].mean(1) if first else np.zeros(3)
+        np.testing.assert_allclose(spread.on_others, shared, rtol=1e-4)
+
+
+def test_the_mean_over_pictures_is_that_of_each() -> None:
+    net, pictures = small_vit(), [noise(32, 48, seed) for seed in range(3)]
+    each = [see.attention(net, one, preprocess=PREPROCESS, renormalise=True) for one in pictures]
+    first, middle, last = pictures
+    data = ([first, middle, b"no picture", middle, last], ["a", "b", "a", "b", "a"])
+    seen = see.attention(net, first, data=data, n=3, preprocess=PREPROCESS, renormalise=True)
+    assert seen.reach.pictures == 2  # the first and the last
+    assert [name for name, _ in seen.reach.skipped] == ["[2]"]
+    for layer in range(12):
+        for figure in range(3):
+            mean = (each[0].reach.layers[layer][figure] + each[2].reach.layers[layer][figure]) / 2
+            np.testing.assert_allclose(seen.reach.layers[layer][figure], mean, rtol=1e-9)
+
+
+def test_the_page_shows_the_picture_and_marks_the_patch() -> None:
+    picture = noise(32, 48)
+    seen = see.attention(small_vit(), picture, query=(2, 1), preprocess=PREPROCESS)
+    plates = {plate.name: plate for plate in seen.gallery.plates()}
+    assert set(plates) == {"picture", "rollout", "last_layer", "distance"} | {
+        f"layer_{i:02}" for i in range(1, 13)
+    }
+    shown = plates["picture"].pixels
+    assert shown is not None
+    factor = shown.shape[0] // 32
+    assert shown.shape == (32 * factor, 48 * factor, 3)
+    changed = (shown != picture.repeat(factor, 0).repeat(factor, 1)).any(-1)
+    rows, columns = np.nonzero(changed)
+    box = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+    assert box == tuple(factor * side for side in (16, 8, 24, 16))
+    assert plates["distance"].svg.count("<circle") == 12 * 3
+
+
+def test_rollout_is_bright_where_the_numbers_are() -> None:
+    """A network whose patches take patch 6 alone, but patch 11 takes the first."""
+
+    def run(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        tokens = m.a(x).flatten(2).mT
+        likeness = torch.full((len(x), 1, 16, 16), -60.0)
+        likeness[..., 6] = 60
+        likeness[..., 11, :] = torch.tensor([60.0] + [-60.0] * 15)
+        return likeness.softmax(-1) @ tokens[:, None]
+
+    net = Net(run, a=nn.Conv2d(3, 4, 8, stride=8))
+    black = np.zeros((32, 32, 3), np.uint8)
+    seen = see.attention(net, black, preprocess=Preprocess(size=(32, 32)))
+    assert np.unravel_index(seen.rollout.argmax(), (4, 4)) == (1, 2)
+    plates = {plate.name: plate.pixels for plate in seen.gallery.plates()}
+    for name in ("rollout", "last_layer"):
+        light = plates[name].sum(-1)
+        side = len(light) // 32
+        assert light[12 * side, 20 * side] == light.max() > light[28 * side, 4 * side]
+    seen = see.attention(net, black, query=(2, 3), preprocess=Preprocess(size=(32, 32)))
+    assert np.argwhere(seen.rollout).tolist() == [[0, 0], [2, 3]]
+    light = next(p.pixels for p in seen.gallery.plates() if p.name == "last_layer").sum(-1)
+    assert light[: 8 * side, : 8 * side].max() == light.max() > light[12 * side, 20 * side]
+
+
+def test_from_the_command_line(place: Path) -> None:
+    done = neocog("see", "attention", "net.py:small", "data/a.png", "--data", "data", cwd=place)
+    lines = dict(line.split("  ", 1) for line in done.stdout.splitlines() if "  " in line)
+    facts = {name: value.strip() for name, value in lines.items()}
+    assert facts["tokens"] == "4 x 4 patches of 56 x 56 pixels, and a class token"
+    assert facts["layers"] == "2, heads: 4"
+    assert facts["skipped"] == "1 that cannot be read"
+    assert facts["mean distance"].endswith("over 2 pictures of data")
+    folder = place / "seen" / "attention"
+    assert facts["page"] == "seen/attention/index.html"
+    assert {path.name for path in folder.iterdir()} == {
+        *("picture.png", "rollout.png", "last_layer.png", "distance.svg", "index.html"),
+        *("layer_01.png", "layer_02.png"),
+    }
+    assert "layers.layers.1.self_attn" in (folder / "index.html").read_text()
+    printed = json.loads(neocog("see", "attention", "net.py:small", "data/a.png", "--json", cwd=place).stdout)
+    pairs = [(i // 4, i % 4) for i in range(16)]
+    mean = np.mean([56 * np.hypot(a - c, b - d) for a, b in pairs for c, d in pairs])
+    assert printed["even_distance"] == pytest.approx(mean * 16 / 17)
+    assert [layer["layer"] for layer in printed["layers"]] == [
+        f"layers.layers.{i}.self_attn" for i in range(2)
+    ]
+    assert all(layer["off"] <= 1e-5 for layer in printed["layers"])
+    assert 0 < sum(map(sum, printed["rollout"])) < 1  # the rest is the class token's own
+
+
+def test_wrong_commands(place: Path) -> None:
+    words = ("see", "attention", "net.py:small", "data/a.png")
+    assert refused(*words, "--query", "4,0", cwd=place) == (
+        "query must be a row from 0 to 3 and a column from 0 to 3 of the patches, got 4,0"
+    )
+    assert "such as 3,5, got '1,2,3'" in refused(*words, "--query", "1,2,3", cwd=place)
+    assert "c.png" in refused("see", "attention", "net.py:small", "data/c.png", cwd=place)
+    with pytest.raises(UserError, match="n must be at least one picture, got 0"):
+        see.attention(small_vit(), noise(32, 48), data=noise(32, 48)[None], n=0, preprocess=PREPROCESS)
+
+
+def test_networks_without_attention_over_the_picture() -> None:
+    def windows(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.reshape(len(x), 3, 4, 8, 4, 8).permute(0, 2, 4, 3, 5, 1).reshape(-1, 1, 64, 3)
+        return torch.nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+
+    def pooled(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2).mT
+        return torch.nn.functional.scaled_dot_product_attention(tokens[:, :1], tokens, tokens)
+
+    def channels(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2)[:, None]
+        return (tokens @ tokens.mT).softmax(-1) @ tokens
+
+    how = Preprocess(size=(32, 32))
+    with pytest.raises(UserError, match="Conv2d computes none .* `neocog see cam`"):
+        see.attention(nn.Conv2d(3, 4, 3), noise(32, 32), preprocess=how)
+    with pytest.raises(UserError, match="within 16 windows of 64 tokens"):
+        see.attention(Net(windows), noise(32, 32), preprocess=how)
+    with pytest.raises(UserError, match="looks from 1 at 1024 others"):
+        see.attention(Net(pooled), noise(32, 32), preprocess=how)
+    with pytest.raises(UserError, match="where the 3 tokens of Net lie cannot be told"):
+        see.attention(Net(channels), noise(32, 32), preprocess=how)
+    with pytest.raises(TypeError, match="no argument 'heads'"):
+        see.attention(Net(channels), noise(32, 32), heads=3)
