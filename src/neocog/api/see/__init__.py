@@ -4,9 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    from neocog.api.see.embedding import embedding as embedding
+    from neocog.api.see.training import training as training
 
-_PLACES: dict[str, str] = {}
+_PLACES: dict[str, str] = {
+    "embedding": "embedding",
+    "training": "training",
+}
 """view -> its file"""
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605
