@@ -24,7 +24,8 @@ DOT = 2.6
 NAMED = 40  # groups whose names stand in the plot
 LISTED = 12  # groups with a legend
 ROOM = 1.7  # cells for each thumbnail
-PREVIEW = 120.0
+BELOW, PREVIEW = 10.0, 104.0  # where the larger picture begins, and its side
+TEXT = PREVIEW + 14  # where words beside it begin
 SMALL = 32  # pixels of a side up to which a thumbnail is kept exactly
 FACE = 14  # of text where it is about as wide as a phone
 RULES = """
@@ -33,7 +34,6 @@ RULES = """
 stroke:var(--p);stroke-width:3px;stroke-linejoin:round;pointer-events:none}.nca .v{display:none}
 .nca g:hover>.v{display:inline}.nca g:hover>.q{stroke-width:2.4}.nca .g-1{fill:var(--s);stroke:var(--s)}
 .nca .q{fill:none;stroke-width:.9}.nca .bare{fill-opacity:.35}.nca circle{stroke:none;fill-opacity:.85}
-.nca .p{image-rendering:pixelated}
 @media (max-width:640px){.nca text{font-size:12px}.nca .h{font-size:13px}}
 """
 
@@ -61,7 +61,7 @@ def dots(title: str, spots: Sequence[Spot], groups: Sequence[str]) -> str:
         for spot, (x, y) in zip(spots, places.tolist(), strict=True)
     )
     names = _names(places, [spot.group for spot in spots], groups) if len(groups) <= NAMED else ""
-    legend, height = _legend(groups)
+    legend, height = _legend(groups, 2.0, TOP + SIDE + LINE)
     return _svg(title, groups, body + names + legend, height)
 
 
@@ -83,12 +83,13 @@ def thumbnails(
             zip(spots, pictures, cells(places, side).tolist(), strict=True)
         )
     )
-    y = TOP + SIDE
-    hint = (
-        f'<text class="soft" x="{PREVIEW + 12:g}" y="{y + 22:g}">Point at a picture to see it larger.</text>'
+    y = TOP + SIDE + BELOW
+    empty = (
+        f'<rect class="frame" x="2" y="{y:g}" width="{PREVIEW:g}" height="{PREVIEW:g}" rx="4"/>'
+        f'<text class="soft" x="{TEXT:g}" y="{y + 14:g}">Point at a picture to see it larger.</text>'
     )
-    legend, height = _legend(groups, PREVIEW + 14)
-    return _svg(title, groups, hint + legend + body, height)
+    legend, height = _legend(groups, TEXT, y + 70)
+    return _svg(title, groups, empty + legend + body, max(height, y + PREVIEW + 4))
 
 
 def placed(spots: Sequence[Spot]) -> NDArray[np.float64]:
@@ -117,14 +118,12 @@ def _thumbnail(key: str, spot: Spot, picture: Pixels | None, cell: tuple[float, 
     box = f'x="{x + 0.5:.2f}" y="{y + 0.5:.2f}" width="{size - 1:.2f}" height="{size - 1:.2f}"'
     if picture is None:
         return f'<g>{_title(spot)}<rect class="bare g{spot.group}" {box}/></g>'
-    factor, below = (PREVIEW - 4) / (size - 1), TOP + SIDE + 10
-    text = PREVIEW + 12
+    factor, below = PREVIEW / (size - 1), TOP + SIDE + BELOW
     words = (
-        f'<text class="h" x="{text:g}" y="{below + 40:g}">{safe(fit(spot.label, SIDE - text, FACE))}</text>'
-        f'<text class="soft" x="{text:g}" y="{below + 40 + LINE:g}">'
-        f"{safe(fit(spot.name, SIDE - text, FACE))}</text>"
+        f'<text class="h" x="{TEXT:g}" y="{below + 30:g}">{safe(fit(spot.label, SIDE - TEXT, FACE))}</text>'
+        f'<text class="soft" x="{TEXT:g}" y="{below + 45:g}">{safe(fit(spot.name, SIDE - TEXT, FACE))}</text>'
     )
-    css = ' class="p"' if _small(picture) else ""
+    css = ' style="image-rendering:pixelated"' if _small(picture) else ""
     return (
         f'<g>{_title(spot)}<image id="{key}"{css} {box} href="{_uri(picture)}"/>'
         f'<rect class="q g{spot.group}" {box}/>'
@@ -160,21 +159,20 @@ def _names(places: NDArray[np.float64], of: Sequence[int], groups: Sequence[str]
     return "".join(found)
 
 
-def _legend(groups: Sequence[str], below: float = 0.0) -> tuple[str, float]:
-    """Which colour is which group, where they are few; and the height that it ends at."""
-    y = TOP + SIDE + below + LINE
+def _legend(groups: Sequence[str], left: float, y: float) -> tuple[str, float]:
+    """Which colour is which group, where they are few, from `left` and `y` on; and the height that it ends at."""
     if not groups:
         return "", y - LINE + 4
     if len(groups) > LISTED:
-        return f'<text class="soft" x="2" y="{y:g}">colours: {len(groups)} groups</text>', y + 8
-    parts, x = [], 2.0
+        return f'<text class="soft" x="{left:g}" y="{y:g}">colours: {len(groups)} groups</text>', y + 8
+    parts, x = [], left
     for k, name in enumerate(groups):
-        shown = fit(name, SIDE - 30, FACE)
+        shown = fit(name, SIDE - left - 30, FACE)
         room = length(shown, FACE - 3) + 22
-        if x > 2 and x + room > SIDE:
-            x, y = 2.0, y + LINE
-        parts.append(f'<circle class="g{k}" cx="{x + 5:g}" cy="{y - 3:g}" r="4"/>')
-        parts.append(f'<text x="{x + 13:g}" y="{y:g}">{safe(shown)}</text>')
+        if x > left and x + room > SIDE:
+            x, y = left, y + LINE
+        parts.append(f'<circle class="g{k}" cx="{x + 4:g}" cy="{y - 3:g}" r="4"/>')
+        parts.append(f'<text x="{x + 12:g}" y="{y:g}">{safe(shown)}</text>')
         x += room
     return "".join(parts), y + 8
 

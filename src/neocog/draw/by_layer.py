@@ -11,7 +11,7 @@ from neocog.draw.palette import PAPER, on_paper, style
 from neocog.draw.text import fit, safe
 
 NAMES, TOP, ROW, RIGHT = 104.0, 34.0, 30.0, 12.0
-WIDTH, PLOT = 440.0, 220.0
+WIDTH, PLOT = 440.0, 268.0
 STYLE = on_paper("ncl") + style(
     "ncl",
     ".ncl text{fill:var(--s);font-size:12px}.ncl .h{fill:var(--i);font-size:14px;font-weight:650}"

@@ -15,7 +15,7 @@ VANISHING = 1e-3
 """of the last layer's gradient, relative to the weights, what the first one gets; above its inverse it explodes"""
 MOVED = 0.5
 """running deviations by which the means of a batch norm are off"""
-FACTOR = 2.0
+FACTOR = 4.0
 """by which the variances of a batch norm are off"""
 RISEN = 1.25
 """times the least held-out loss"""

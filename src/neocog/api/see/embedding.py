@@ -202,25 +202,25 @@ def _rooms(
             svg=thumbnails(f"Pictures by {layer}", spots[shown[0]], small, found.order.get(shown[0], ())),
         )
     )
-    tables = [_table(colour, one.purity[colour], found.order[colour]) for colour in one.purity]
+    tables = [_table(layer, colour, one.purity[colour], found.order[colour]) for colour in one.purity]
     return [Room(title=layer, plates=tuple(plates)), *tables]
 
 
 def _dots_caption(one: Mapped, colour: str, method: str) -> str:
-    made = "two" if method == "pca" else "50"
-    own = f"A dot for each picture; point at one to read its name. {made.capitalize()} principal components hold "
-    own += f"{one.kept:.1%} of the variance of {one.numbers:,} numbers. Neither axis has a unit."
+    many = min(2 if method == "pca" else COMPONENTS, one.numbers, len(one.points))
+    own = f"A dot for each picture; point at one to read its name. {count(many, 'principal component')} hold "
+    own += f"{one.kept:.1%} of the variance of {count(one.numbers, 'number')}. Neither axis has a unit."
     if colour in one.purity:
         among, drawn = one.purity[colour]
         own += f" {NEIGHBOURS}-NN purity {among.mean:.1%} among the features, {drawn.mean:.1%} here."
     return own
 
 
-def _table(colour: str, pure: tuple[Purity, Purity], names: tuple[str, ...]) -> Room:
+def _table(layer: str, colour: str, pure: tuple[Purity, Purity], names: tuple[str, ...]) -> Room:
     among, drawn = pure
     ranked = np.argsort(np.nan_to_num(among.by_class, nan=2.0), kind="stable")
     return Room(
-        title=f"Which {GROUPED[colour]} keeps together",
+        title=f"{layer}: which {GROUPED[colour]} keeps together",
         words=f"Of the {NEIGHBOURS} nearest pictures the share of the same {GROUPED[colour]}; the weakest first.",
         header=(GROUPED[colour], "pictures", "among the features", "in the plane"),
         rows=tuple(

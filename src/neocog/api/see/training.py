@@ -120,7 +120,7 @@ def _seen(network: Opened, curves: Curves, landscape: Landscape, health: Health,
     suspicious = (*curve_symptoms(curves.held_out), *symptoms(health, named))
     rooms = (
         *learning_rooms(curves),
-        *landscape_rooms(landscape, health.loss),
+        *landscape_rooms(landscape),
         *health_rooms(health, named),
     )
     taken = f"{health.pictures:,}" + (f" of {shown.of:,}" if shown.of > health.pictures else "")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from neocog.inside.health import Health, LayerState
     from neocog.inside.layer_watch import Drift
 
-HIGHEST = 20.0  # times the loss at the weights, at most, that a slice's axis shows
 GRID = 420  # pixels of a side
 NONE = "–"
 HEADER = (
@@ -94,9 +93,8 @@ def _trend(label: str, points: Points) -> Trend:
     return Trend(label, tuple((float(x), y, y, y) for x, y in points))
 
 
-def landscape_rooms(landscape: Landscape, loss: float) -> Iterator[Room]:
+def landscape_rooms(landscape: Landscape) -> Iterator[Room]:
     """The slices, the plane where there is one, and the line from an earlier state."""
-    most = HIGHEST * max(loss, 0.05)
     lines = [
         _line(f"direction {i + 1}", landscape.steps, losses) for i, losses in enumerate(landscape.slices)
     ]
@@ -106,8 +104,8 @@ def landscape_rooms(landscape: Landscape, loss: float) -> Iterator[Room]:
             title="Slices through the loss",
             caption="The loss on the pictures when all weights are moved along a random direction. At 0 are the run's "
             "own weights; at 1 each filter has moved by its own length, so that networks can be compared. A wide "
-            f"valley is robust to small changes of the weights. The axis ends at {most:.3g}.",
-            svg=trends("Loss along random directions", "step", lines, whole=True, most=most),
+            "valley is robust to small changes of the weights.",
+            svg=trends("Loss along random directions", "step", lines, whole=True),
         )
     ]
     if landscape.grid is not None:
