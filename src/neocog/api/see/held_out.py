@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.api.evaluating.answered import training_hashes
 from neocog.api.evaluating.options import DataOptions
 from neocog.api.evaluating.scored import match_labels
 from neocog.api.networks import Loaded
@@ -21,8 +22,8 @@ from neocog.data.builtin import BUILTIN
 from neocog.data.dataset import UNLABELLED, Dataset, judged_part
 from neocog.data.decode import Pixels
 from neocog.data.manifest import read_manifest
-from neocog.data.reading import Reading
-from neocog.data.samples import Files, Verified
+from neocog.data.reading import Reading, ReadingOptions
+from neocog.data.samples import Files, Verified, content_hash
 from neocog.data.source import open_dataset
 from neocog.errors import Unreadable, UserError
 from neocog.progress import Progress
@@ -48,6 +49,8 @@ class Shown:
     """(name, reason) of each chosen picture that cannot be read"""
     strange: tuple[str, ...]
     """classes of the data that the model lacks; their pictures are left out"""
+    trained: int
+    """how many of the pictures the run was trained on"""
 
 
 def own_held_out(folder: Path, card: Card) -> Dataset:
@@ -113,7 +116,7 @@ def shown_to(
 
     assert loaded.bundle is not None and loaded.folder is not None
     if data is None:
-        given = next((name for name in ("part", "columns", "classes", "split") if options.get(name)), None)
+        given = next((name for name in ("part", *ReadingOptions.__annotations__) if options.get(name)), None)
         if given:
             raise UserError(f"{given} says how DATA are read, none are given; name them or leave it out")
         dataset = own_held_out(loaded.folder, loaded.bundle.card)
@@ -121,49 +124,64 @@ def shown_to(
         dataset = judged_data(data, told, options, options.get("part"))
     for note in dataset.notes:
         told.say(note)
-    chosen, index, strange = _chosen(loaded.bundle.card, dataset, most)
-    pixels, rows, skipped = _read(network, chosen, told)
-    if options.get("strict") and skipped:
-        raise UserError(f"{skipped[0][0]}: {skipped[0][1]}; leave --strict out to skip it")
-    if len(rows) < FEWEST:
+    known, index, strange = _known(loaded.bundle.card, dataset)
+    kinds = known.labels if known.targets is None else known.targets.argmax(axis=1)
+    chosen = known.select(balanced(kinds, most))
+    read = _read(network, chosen, training_hashes(loaded.folder), told)
+    if options.get("strict") and read.skipped:
+        raise UserError(f"{read.skipped[0][0]}: {read.skipped[0][1]}; leave --strict out to skip it")
+    if len(read.rows) < FEWEST:
         raise UserError(
-            f"at least {FEWEST} labelled pictures that can be read are needed, {dataset.name} has {len(rows)}; "
+            f"at least {FEWEST} labelled pictures that can be read are needed, {dataset.name} has {len(read.rows)}; "
             "give more DATA"
         )
-    task = _task(network, loaded.bundle.card, np.stack(pixels), chosen.select(np.array(rows)), index)
-    return Shown(task, dataset.name, len(dataset), tuple(skipped), strange)
+    task = _task(
+        network, loaded.bundle.card, np.stack(read.pixels), chosen.select(np.array(read.rows)), index
+    )
+    return Shown(task, dataset.name, len(known), tuple(read.skipped), strange, read.trained)
 
 
-def _chosen(card: Card, dataset: Dataset, most: int) -> tuple[Dataset, NDArray[np.int64], tuple[str, ...]]:
+def _known(card: Card, dataset: Dataset) -> tuple[Dataset, NDArray[np.int64], tuple[str, ...]]:
     """Pictures whose class the model knows, where the data's classes stand among its own, and those it lacks."""
     known, several = card.classes, card.activation == "sigmoid"
     if several != (dataset.targets is not None):
-        one, other = ("several classes", "one") if several else ("one class", "several")
-        raise UserError(f"the run names {one} per picture, {dataset.name} {other}; give data of its kind")
+        one, other = ("several classes", "one class") if several else ("one class", "several classes")
+        raise UserError(
+            f"the run names {one} for a picture, the labels of {dataset.name} {other}; give data of the run's kind"
+        )
     index, strange = match_labels(known, dataset.classes)
     if not several:
         own = (dataset.labels >= 0) & (index[dataset.labels] < len(known))
         dataset = dataset.select(np.flatnonzero(own))
-    kinds = dataset.labels if dataset.targets is None else dataset.targets.argmax(axis=1)
-    return dataset.select(balanced(kinds, most)), index, strange
+    return dataset, index, strange
 
 
-def _read(
-    network: Opened, dataset: Dataset, told: Progress
-) -> tuple[list[Pixels], list[int], list[tuple[str, str]]]:
-    """The pictures as the network sees them, which these are, and (name, reason) of the others."""
-    pixels: list[Pixels] = []
-    rows: list[int] = []
-    skipped: list[tuple[str, str]] = []
+@dataclass
+class _Read:
+    """Pictures as the network sees them."""
+
+    pixels: list[Pixels] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    """which of the pictures they are"""
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """(name, reason) of the others"""
+    trained: int = 0
+    """how many of them the run was trained on"""
+
+
+def _read(network: Opened, dataset: Dataset, hashes: frozenset[str], told: Progress) -> _Read:
+    found = _Read()
     with told.step("pictures", len(dataset)) as advance:
         for i in range(len(dataset)):
             try:
-                pixels.append(network.preprocess(dataset.samples.read(i)))
-                rows.append(i)
+                picture = dataset.samples.read(i)
+                found.pixels.append(network.preprocess(picture))
+                found.rows.append(i)
+                found.trained += content_hash(picture).hex() in hashes
             except Unreadable as reason:
-                skipped.append((dataset.samples.name(i), str(reason)))
+                found.skipped.append((dataset.samples.name(i), str(reason)))
             advance(1)
-    return pixels, rows, skipped
+    return found
 
 
 def _task(network: Opened, card: Card, pixels: Pixels, dataset: Dataset, index: NDArray[np.int64]) -> Task:

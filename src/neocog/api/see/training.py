@@ -129,6 +129,8 @@ def _seen(network: Opened, curves: Curves, landscape: Landscape, health: Health,
         ("loss on them", f"{health.loss:.4g}"),
         ("suspicious", count(len(suspicious), "thing") if suspicious else "nothing"),
     ]
+    if shown.trained:
+        facts.append(("trained on", f"{shown.trained:,} of the pictures"))
     if shown.skipped:
         facts.append(("cannot be read", count(len(shown.skipped), "picture")))
     return Training(
@@ -190,6 +192,7 @@ def _figures(
         "data": shown.data,
         "pictures": health.pictures,
         "of": shown.of,
+        "trained_on": shown.trained,
         "skipped": [{"path": path, "reason": reason} for path, reason in shown.skipped],
         "loss": health.loss if isfinite(health.loss) else None,
         "suspicious": list(suspicious),
