@@ -161,6 +161,20 @@ def test_functions_joins_and_gates_are_told_apart() -> None:
     assert not any("Saturated" in line for line in symptoms(health))
 
 
+def test_a_relu6_is_a_rectifier_and_leaky_ones_are_never_dead() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU6(), nn.Conv2d(4, 4, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(64, 3)
+    )
+    with torch.no_grad():
+        net[0].weight[1], net[0].bias[1] = 0.0, -1.0
+        net[2].bias.fill_(-100)
+    first, second, _ = examine(net, task()).layers
+    assert first.passed is not None and second.passed is not None
+    assert (first.passed.kind, first.passed.dead, first.passed.saturated) == ("relu6", 0.25, None)
+    assert (second.passed.kind, second.passed.dead) == ("leaky_relu", None)
+
+
 def test_network_gradients_modes_and_random_numbers_stay_as_they_were() -> None:
     net, given = conv_net().train(), task()
     net[1].eval()

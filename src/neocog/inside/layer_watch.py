@@ -23,11 +23,10 @@ FOLLOWED = (POINTWISE | IDENTITIES | NORMS | {*POOLS, *ADAPTIVE_POOLS}) - NONLIN
 """what may lie between a layer with weights and its non-linearity"""
 FLAT = 0.05  # of the steepest slope: where less is left, a unit is saturated
 
-# where the slope is below FLAT of the steepest: 1 - y^2 of tanh, 4 y (1 - y) of the sigmoid; 0 outside of the others
+# where the slope is below FLAT of the steepest: 1 - y^2 of tanh, 4 y (1 - y) of the sigmoid, 0 at the ends of the other
 SATURATED: Mapping[str, Callable[[Tensor], Tensor]] = {
     "tanh": lambda y: 1 - y * y < FLAT,
     "sigmoid": lambda y: 4 * y * (1 - y) < FLAT,
-    "hardtanh": lambda y: y.abs() >= 1,
     "hardsigmoid": lambda y: (y <= 0) | (y >= 1),
 }
 
@@ -95,6 +94,12 @@ class Drift:
             "shift": self.shift.tolist(),
             "ratio": self.ratio.tolist(),
         }
+
+
+def _rectifies(call: Call) -> bool:
+    """Whether a clamp begins at 0, as torch's ReLU6 is one."""
+    low = call.args[1] if len(call.args) > 1 else call.kwargs.get("min_val", -1.0)
+    return bool(low == 0)
 
 
 def _alike(shape: Sequence[int], before: Sequence[int] | None, axis: int) -> bool:
@@ -230,7 +235,8 @@ class Watch:
             again = self._calls[call.layer]
             layer = call.layer or "the network"
             layer, axis = (f"{layer} ({again})" if again > 1 else layer), (-1 if out.dim() == 3 else 1)
-        self.sites.setdefault(layer, Site(False, axis)).see(call.kind, out)
+        kind = "relu6" if call.kind == "hardtanh" and _rectifies(call) else call.kind
+        self.sites.setdefault(layer, Site(False, axis)).see(kind, out)
         self._kept.append(out)
         self._gates[id(out)] = layer
         return out
