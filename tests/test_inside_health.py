@@ -1,6 +1,7 @@
 """Activations, gradients and statistics by layer: against autograd and numpy by hand, and with planted faults."""
 
 import copy
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.inside.health import Health, examine
+from neocog.inside.health import examine
 from neocog.inside.symptoms import curve_symptoms, symptoms
 from neocog.inside.task import Task
 from networks import Net
@@ -41,10 +42,6 @@ def trained(net: nn.Module, given: Task, steps: int = 40) -> nn.Module:
         F.cross_entropy(net(given.x), given.truth).backward()
         optimizer.step()
     return net.eval()
-
-
-def by_module(health: Health) -> dict[str, object]:
-    return {one.module: one for one in health.layers}
 
 
 def test_gradients_are_autograds_and_weights_are_counted() -> None:
@@ -136,12 +133,13 @@ def test_drift_is_what_numpy_says() -> None:
     assert drift.factor == pytest.approx(np.exp(np.sqrt((logs**2).mean())), rel=1e-4)
 
 
-def test_functions_joins_and_gates_are_told_apart() -> None:
+@pytest.mark.parametrize("join", [torch.add, Tensor.add_])
+def test_functions_joins_and_gates_are_told_apart(join: Callable[[Tensor, Tensor], Tensor]) -> None:
     """A residual sum belongs to no single layer; a squeeze-and-excite gate may saturate."""
 
     def run(m: nn.Module, x: Tensor) -> Tensor:
         x = F.relu(m.a(x))
-        y = F.relu(m.b(x) + x)
+        y = F.relu(join(m.b(x), x))
         y = y * torch.sigmoid(3000 * m.gate(y.mean((2, 3), keepdim=True)))
         out: Tensor = m.c(torch.tanh(0.5 * y.mean((2, 3))))
         return out

@@ -215,6 +215,8 @@ class Watch:
         out = call.run()
         if known and isinstance(out, Tensor) and _alike(out.shape, before, known[1]):
             self._note(out, *known)
+        else:  # what a layer gave may be written over
+            self._of.pop(id(out), None)
         return out
 
     def _normalised(self, call: Call) -> Any:
