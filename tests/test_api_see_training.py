@@ -236,6 +236,26 @@ def test_a_keyword_that_the_view_does_not_have_is_named(run: Path) -> None:
         neocog.see.training(str(run), splits=3)
 
 
+def test_a_run_on_several_classes_a_picture_has_its_own_loss(tmp_path: Path) -> None:
+    digits = neocog.open_dataset("builtin/digits").select(np.arange(300))
+    names = ("even", "above four", "round")
+    shown = np.stack(
+        [digits.labels % 2 == 0, digits.labels > 4, np.isin(digits.labels, (0, 6, 8, 9))], axis=1
+    )
+    data = type(digits)(
+        "traits", digits.samples, np.full(300, -1), names, digits.parts, targets=shown, listed=True
+    )
+    neocog.train(data, "lenet5_modern", output=tmp_path / "run", epochs=1)
+    seen = neocog.see.training(
+        str(tmp_path / "run"), data, split=tmp_path / "run", part="val", pictures=300, points=3
+    )
+    assert seen.health.loss == pytest.approx(float(rows_of(tmp_path / "run")[-1]["eval_loss"]), rel=1e-3)
+    assert seen.landscape.slices[0][1] == pytest.approx(seen.health.loss, rel=1e-5)
+    assert seen.curves.figure_name == "eval_map"
+    with pytest.raises(UserError, match="no longer where they were .*; give DATA"):
+        neocog.see.training(str(tmp_path / "run"))
+
+
 def test_data_of_several_classes_a_picture_are_refused_for_a_run_of_one(run: Path) -> None:
     shown = np.eye(10, dtype=bool)[np.arange(20) % 10]
     data = neocog.open_dataset("builtin/digits").select(np.arange(20))

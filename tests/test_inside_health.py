@@ -1,6 +1,7 @@
 """Activations, gradients and statistics by layer: against autograd and numpy by hand, and with planted faults."""
 
 import copy
+import json
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -261,8 +262,10 @@ def test_weights_that_are_no_numbers_are_told() -> None:
     net, given = conv_net().eval(), task()
     with torch.no_grad():
         net[4].weight[0] = float("nan")
-    said = symptoms(examine(net, given))
-    assert said[0].startswith("The weights of 4 hold NaN")
+    health = examine(net, given)
+    assert symptoms(health)[0].startswith("The weights of 4 hold NaN")
+    plain = [one.to_json() for one in (*health.layers, *health.drifts)]
+    assert "NaN" not in json.dumps(plain, allow_nan=False)
 
 
 @pytest.mark.parametrize(

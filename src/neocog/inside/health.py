@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.analysis.capture import capture
-from neocog.inside.layer_watch import Drift, Passed, Site, Watch
+from neocog.inside.layer_watch import Drift, Passed, Site, Watch, finite
 from neocog.inside.task import Task
 
 BINS = 41
-
-
-def _finite(value: float | None) -> float | None:
-    """JSON knows no other number."""
-    return None if value is None or not isfinite(value) else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +44,10 @@ class Learned:
     def to_json(self) -> dict[str, Any]:
         return {
             "numbers": self.numbers,
-            "rms": _finite(self.size),
-            "gradient_rms": _finite(self.gradient),
-            "gradient_to_weights": _finite(self.relative),
-            "reach": _finite(self.reach),
+            "rms": finite(self.size),
+            "gradient_rms": finite(self.gradient),
+            "gradient_to_weights": finite(self.relative),
+            "reach": finite(self.reach),
             "histogram": self.counts.tolist(),
         }
 
@@ -128,7 +122,8 @@ def _add(gradients: dict[str, Tensor], loss: Tensor, state: Mapping[str, Tensor]
 def _learned(weight: Tensor, gradient: Tensor | None) -> Learned:
     flat = weight.double().flatten().cpu().numpy()
     reach = float(np.abs(flat).max())
-    counts, _ = np.histogram(flat, BINS, (-reach, reach) if reach and np.isfinite(reach) else (-1.0, 1.0))
+    ends = (-reach, reach) if reach and np.isfinite(reach) else (-1.0, 1.0)
+    counts, _ = np.histogram(flat[np.isfinite(flat)], BINS, ends)
     return Learned(len(flat), _rms(weight), None if gradient is None else _rms(gradient), counts, reach)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ SATURATED: Mapping[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": lambda y: 4 * y * (1 - y) < FLAT,
     "hardsigmoid": lambda y: (y <= 0) | (y >= 1),
 }
+
+
+def finite(value: float | None) -> float | None:
+    """JSON knows no other number."""
+    return None if value is None or not isfinite(value) else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +62,8 @@ class Passed:
     def to_json(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            "mean": self.mean,
-            "deviation": self.deviation,
+            "mean": finite(self.mean),
+            "deviation": finite(self.deviation),
             "zeros": self.zeros,
             "dead": self.dead,
             "saturated": self.saturated,
@@ -89,10 +95,10 @@ class Drift:
         return {
             "module": self.module,
             "channels": len(self.shift),
-            "means_off": self.moved,
-            "variances_off_by": self.factor,
-            "shift": self.shift.tolist(),
-            "ratio": self.ratio.tolist(),
+            "means_off": finite(self.moved),
+            "variances_off_by": finite(self.factor),
+            "shift": [finite(value) for value in self.shift.tolist()],
+            "ratio": [finite(value) for value in self.ratio.tolist()],
         }
 
 

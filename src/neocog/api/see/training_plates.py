@@ -108,7 +108,7 @@ def landscape_rooms(landscape: Landscape) -> Iterator[Room]:
             svg=trends("Loss along random directions", "step", lines, whole=True),
         )
     ]
-    if landscape.grid is not None:
+    if landscape.grid is not None and np.isfinite(landscape.grid).any():
         plates.append(_grid(landscape.grid))
     yield Room(
         title="The loss around the weights",
