@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.draw.atlas import SIDE, TOP, Spot, cells, dots, placed, thumbnails
+from neocog.draw.clouds import hue
 
 NS = "{http://www.w3.org/2000/svg}"
 
@@ -99,3 +100,15 @@ def test_large_thumbnails_are_jpegs_and_nothing_runs() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 48, 3), dtype=np.uint8)
     svg = thumbnails("t", spots(1), [noise], ("x",))
     assert "data:image/jpeg" in svg and "<script" not in svg and " on" not in svg.replace(" one", "")
+
+
+def test_plots_of_other_groups_on_one_page_keep_their_own_colours() -> None:
+    """A browser applies every style of a page to all of it."""
+    colours = []
+    for groups in (("x", "y"), ("x", "y", "z")):
+        svg = dots("t", spots(), groups)
+        css = ElementTree.fromstring(svg).get("class", "").split()[-1]
+        colours.append({(css, k): hue(k, len(groups))[0] for k in range(len(groups))})
+        for (_, k), colour in colours[-1].items():
+            assert f".nca.{css} .g{k}{{fill:{colour}" in svg
+    assert not colours[0].keys() & colours[1].keys()

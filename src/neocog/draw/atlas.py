@@ -179,8 +179,8 @@ def _legend(groups: Sequence[str], left: float, y: float) -> tuple[str, float]:
 
 def _svg(title: str, groups: Sequence[str], body: str, height: float) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="nca" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="max-width:{SIDE * WIDE:g}px" viewBox="0 0 {SIDE:g} {height:g}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="nca n{len(groups)}" role="img" aria-label="{safe(title)}" '
+        f'width="100%" style="max-width:{SIDE * WIDE:g}px" viewBox="0 0 {SIDE:g} {height:g}">'
         f"<style>{on_paper('nca')}{style('nca', RULES + _colours(len(groups)))}</style>{PAPER}"
         f'<text class="h" x="2" y="16">{safe(title)}</text>'
         f'<rect class="frame" x=".5" y="{TOP:g}" width="{SIDE - 1:g}" height="{SIDE:g}" rx="4"/>{body}</svg>\n'
@@ -188,9 +188,11 @@ def _svg(title: str, groups: Sequence[str], body: str, height: float) -> str:
 
 
 def _colours(groups: int) -> str:
+    """Of this many groups: on a page the styles of all its plots meet."""
     css, dark = [], []
     for k in range(groups):
         light, lit = hue(k, groups)
-        css.append(f".nca .g{k}{{fill:{light};stroke:{light}}}.nca .q.g{k}{{fill:none}}")
-        dark.append(f".nca .g{k}{{fill:{lit};stroke:{lit}}}.nca .q.g{k}{{fill:none}}")
+        own = f".nca.n{groups} .g{k}"
+        css.append(f"{own}{{fill:{light};stroke:{light}}}.nca.n{groups} .q.g{k}{{fill:none}}")
+        dark.append(f"{own}{{fill:{lit};stroke:{lit}}}.nca.n{groups} .q.g{k}{{fill:none}}")
     return f"{''.join(css)}.nca .q.g-1{{fill:none}}@media screen and (prefers-color-scheme:dark){{{''.join(dark)}}}"
