@@ -203,6 +203,11 @@ def test_what_cannot_be_is_one_line(place: Path, words: tuple[object, ...], mess
     assert message in refused("see", "embedding", MODEL, *words, *PLAIN, cwd=place)
 
 
+def test_a_file_of_features_that_is_not_there_is_said_to_be(place: Path) -> None:
+    said = refused("see", "embedding", "gone.npz", "other", cwd=place)
+    assert said == "gone.npz does not exist; give a file that neocog embed wrote, or a model or run"
+
+
 def test_features_that_are_all_alike_are_no_picture(place: Path) -> None:
     message = "features is the same for all 12 pictures, so there is nothing to draw"
     assert message in refused("see", "embedding", "net.py:constant", "other", *PLAIN, cwd=place)

@@ -17,7 +17,7 @@ from neocog.data.dataset import Dataset
 from neocog.data.manifest import label_text
 from neocog.data.samples import Joined, Samples
 from neocog.errors import UserError
-from neocog.inference.feature_files import is_features_file
+from neocog.inference.feature_files import SUFFIXES, is_features_file
 from neocog.inference.layer_features import gather, tells_nothing
 from neocog.inference.network import Floats
 from neocog.progress import Progress
@@ -75,6 +75,8 @@ def pictured(
 def _computed(
     source: str | Path, data: Sequence[object], most: int, told: Progress, options: EmbedOptions
 ) -> Pictured:
+    if Path(source).suffix.lower() in SUFFIXES:
+        raise UserError(f"{source} does not exist; give a file that neocog embed wrote, or a model or run")
     if not data:
         raise UserError(f"pictures are needed, {source} is no file of features; give DATA")
     wholes = [opened(one, told, options) for one in data]
