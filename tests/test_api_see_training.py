@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from PIL import Image
 import neocog
 from door import neocog as command
 from door import refused
+from neocog.api.see.landscape import some
 from neocog.bundle import read_bundle
 from neocog.errors import UserError
+from neocog.inside.task import Task
 from pages import Page
 
 ALL = ("--pictures", 2000, "--points", 3)
@@ -74,6 +77,18 @@ def test_the_line_begins_at_the_earliest_epoch_and_ends_at_the_run(run: Path, se
     assert line[1.0] == pytest.approx(float(rows[2]["eval_loss"]), rel=1e-3)
     at_one = json.loads(command("see", "training", f"{run}@1", *ALL, "--json", cwd=run.parent).stdout)
     assert at_one["loss"] == pytest.approx(line[0.0], rel=1e-5)
+
+
+def test_the_loss_around_the_weights_takes_fewer_large_pictures() -> None:
+    truth = torch.arange(200) % 5
+    large = Task(truth.float().view(-1, 1, 1, 1).expand(-1, 1, 224, 224), truth)
+    few = some(large)
+    assert few.truth.bincount().tolist() == [4, 5, 5, 5, 5]
+    assert torch.equal(few.x[:, 0, 0, 0].long(), few.truth)
+    small = Task(large.x[..., :8, :8], truth)
+    assert torch.equal(some(small).x, small.x)
+    several = replace(large, truth=torch.nn.functional.one_hot(truth).float())
+    assert torch.equal(some(several).truth.argmax(1), few.truth)
 
 
 def test_curves_are_those_of_the_runs_files(run: Path, seen: dict[str, Any]) -> None:

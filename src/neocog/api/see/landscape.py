@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.networks import Loaded
+from neocog.api.see.sampled import balanced
 from neocog.bundle import read_snapshot, snapshots
 from neocog.progress import Progress
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from neocog.inside.task import Task
 
 DIRECTIONS = 2
+PIXELS = 2**20
+"""of all pictures together: the loss on them is computed dozens of times"""
+LEAST = 24
+"""pictures that are taken however large they are"""
 REACH = 1.0
 """how far a slice goes: as far as the weights are long, filter by filter"""
 BEYOND = 0.25
@@ -31,6 +36,8 @@ class Landscape:
 
     steps: NDArray[np.float64]
     """(points,)"""
+    pictures: int
+    """on which the loss was computed"""
     slices: NDArray[np.float64]
     """(directions, points): along random directions, normalised by filter"""
     grid: NDArray[np.float64] | None
@@ -44,6 +51,7 @@ class Landscape:
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "pictures": self.pictures,
             "steps": self.steps.tolist(),
             "slices": [_plain(losses) for losses in self.slices],
             "grid": None if self.grid is None else [_plain(losses) for losses in self.grid],
@@ -66,6 +74,7 @@ def landscape_of(
     from neocog.inside.landscape import plane_losses, random_direction, slice_losses
 
     points, side, seed = asked
+    task = some(task)
     generator = torch.Generator().manual_seed(seed)
     ways = [random_direction(net, generator) for _ in range(DIRECTIONS)]
     steps = np.linspace(-REACH, REACH, points)
@@ -76,7 +85,17 @@ def landscape_of(
         places = np.linspace(-REACH, REACH, side).tolist()
         with told.step("grid", side * side) as advance:
             grid = plane_losses(net, task, (ways[0], ways[1]), places, advance)
-    return Landscape(steps, slices, grid, *_line(loaded, net, task, points, told))
+    return Landscape(steps, len(task.x), slices, grid, *_line(loaded, net, task, points, told))
+
+
+def some(task: Task) -> Task:
+    """As many of the pictures as have `PIXELS` together, but `LEAST`, equally many of each class; all if they fit."""
+    import torch
+
+    most = max(LEAST, PIXELS // (task.x.shape[2] * task.x.shape[3]))
+    kinds = task.truth if task.truth.dim() == 1 else task.truth.argmax(1)
+    rows = torch.from_numpy(balanced(kinds.numpy(), most))
+    return replace(task, x=task.x[rows], truth=task.truth[rows])
 
 
 def _line(

@@ -13,8 +13,7 @@ Indices = NDArray[np.int64]
 def balanced(kinds: NDArray[Any], most: int) -> Indices:
     """Places, ascending, of at most `most` of the pictures whose kinds (n,) are given; all where there are no more.
 
-    Rare kinds keep all of theirs, the others get equally many, evenly spaced; of a remainder the first kinds get one
-    more each.
+    Rare kinds keep all of theirs, the others get equally many, evenly spaced, but for a remainder of one each.
     """
     if len(kinds) <= most:
         return np.arange(len(kinds))
@@ -35,6 +34,4 @@ def _shares(counts: Indices, most: int) -> Indices:
     for position, kind in enumerate(order):
         shares[kind] = min(int(counts[kind]), left // (len(order) - position))
         left -= shares[kind]
-    for kind in np.flatnonzero(shares < counts)[:left]:
-        shares[kind] += 1
     return shares

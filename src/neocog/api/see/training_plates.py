@@ -102,9 +102,9 @@ def landscape_rooms(landscape: Landscape) -> Iterator[Room]:
         Plate(
             name="landscape",
             title="Slices through the loss",
-            caption="The loss on the pictures when all weights are moved along a random direction. At 0 are the run's "
-            "own weights; at 1 each filter has moved by its own length, so that networks can be compared. A wide "
-            "valley is robust to small changes of the weights.",
+            caption=f"The loss on {landscape.pictures:,} pictures when all weights are moved along a random direction. "
+            "At 0 are the run's own weights; at 1 each filter has moved by its own length, so that networks can be "
+            "compared. A wide valley is robust to small changes of the weights.",
             svg=trends("Loss along random directions", "step", lines, whole=True),
         )
     ]
