@@ -72,16 +72,19 @@ def _shape(x: float, y: float, second: bool, css: str) -> str:
     return f'<path class="{css}" d="{path}">'
 
 
+def hue(k: int, classes: int) -> tuple[str, str]:
+    """The colour of a class by light and by dark: hues evenly apart, light and dark by turns."""
+    turn, lightness = f"{360 * k / classes:.0f} 58%", 42 if k % 2 else 52
+    return f"hsl({turn} {lightness}%)", f"hsl({turn} {lightness + 16}%)"
+
+
 def _colours(classes: int) -> str:
-    """Hues evenly apart, light and dark by turns; all of them lighter on dark paper."""
     css, more = [], []
     for k in range(classes):
-        hue, lightness = f"{360 * k / classes:.0f} 58%", 42 if k % 2 else 52
+        colour, lit = hue(k, classes)
         css.append(
-            f".ncp .c{k}{{fill:hsl({hue} {lightness}%);stroke:hsl({hue} {lightness}%)}}"
-            f".ncp .a.c{k}{{stroke:none}}.ncp .b.c{k}{{fill:none}}"
+            f".ncp .c{k}{{fill:{colour};stroke:{colour}}}.ncp .a.c{k}{{stroke:none}}.ncp .b.c{k}{{fill:none}}"
         )
-        lit = f"hsl({hue} {lightness + 16}%)"
         more.append(f".ncp .a.c{k}{{fill:{lit}}}.ncp .b.c{k}{{stroke:{lit}}}")
     return f"{''.join(css)}@media screen and (prefers-color-scheme:dark){{{''.join(more)}}}"
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from neocog.api.adapting.draws import Split
 from neocog.api.adapting.pair import Pair
 from neocog.inference.network import Floats
+from neocog.inside.embedding import plane
 from neocog.probing.scale import learned_scale
 
 MOST = 400
 """pictures of each domain in a plot"""
-COMPONENTS = 50
-PERPLEXITY = 30.0
 
 
 @runtime_checkable
@@ -50,16 +49,4 @@ def clouds(pair: Pair, split: Split, layer: str, maps: Maps | None, seed: int) -
     spaces = [learned_scale("standard", both)(both)]
     if maps is not None:
         spaces.append(np.concatenate([maps.of_source(source), maps.of_target(target)]))
-    return [Cloud(plane(space, seed), labels, side) for space in spaces]
-
-
-def plane(rows: Floats, seed: int) -> Floats:
-    """t-SNE of the first 50 principal components, (n, 2); the same for the same seed."""
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
-    components = min(COMPONENTS, *rows.shape)
-    reduced = PCA(components, random_state=seed).fit_transform(rows.astype(np.float64))
-    perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
-    found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
-    return np.asarray(found, np.float32)
+    return [Cloud(plane(space, seed=seed), labels, side) for space in spaces]

@@ -38,6 +38,12 @@ _PLACES: dict[str, str] = {
     "activations": "activations",
     "attention": "attention",
     "positions": "positions",
+    from neocog.api.see.embedding import embedding as embedding
+    from neocog.api.see.training import training as training
+
+_PLACES: dict[str, str] = {
+    "embedding": "embedding",
+    "training": "training",
 }
 """view -> its file"""
 

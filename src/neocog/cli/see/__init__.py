@@ -8,6 +8,7 @@ from neocog.cli.see import filters, maps, receptive_field, unit
 from neocog.cli.see import patches
 from neocog.cli.see import cam, deconv, occlusion, saliency
 from neocog.cli.see import activations, attention, positions
+from neocog.cli.see import embedding, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,3 +26,5 @@ app.command("occlusion")(occlusion.occlusion)
 app.command("activations")(activations.activations)
 app.command("attention")(attention.attention)
 app.command("positions")(positions.positions)
+app.command("embedding")(embedding.embedding)
+app.command("training")(training.training)
