@@ -44,11 +44,12 @@ def write_features(
     first = np.ascontiguousarray(next(iter(layers.values())), np.float32)
     origin = {
         "model": "pixels",
-        "digest": "0" * 64,
-        "layers": list(layers),
+        "code": "",
+        "digests": dict.fromkeys(layers, "0" * 64),
         "pooling": "mean",
-        "protocol": "center",
+        "views": "center",
         "preprocess": {},
+        "dtype": "float32",
         "source": "scikit-learn's digits",
     }
     about = {"format": 1, "origin": origin, "data": {"name": name, "root": None}, "classes": classes}

@@ -17,8 +17,7 @@ from neocog.inference import npz_file, parquet_file, safetensors_file
 from neocog.inference.feature_contents import Contents as Contents
 from neocog.inference.tensor_file import pieces
 
-FORMAT = 2
-KNOWN = (1, 2)
+FORMAT = 1
 """formats that are read; in the first, features were of one digest, whatever their layers"""
 RESERVED = (
     "labels",
@@ -86,7 +85,7 @@ def read_contents(path: Path) -> Contents:
     try:
         contents, text = _kind(path).read(path)
         about = json.loads(text)
-        if about["format"] not in KNOWN:
+        if about["format"] != FORMAT:
             raise UserError(
                 f"{path} is of format {about['format']}, which a newer neocog writes; update this one"
             )

@@ -13,7 +13,7 @@ from neocog.data.dataset import Dataset
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
 from neocog.errors import UserError, unknown
-from neocog.inference.feature_files import is_features_file
+from neocog.inference.feature_files import SUFFIXES, is_features_file
 
 COLUMNS = ("domain", "group")
 """that tell domains of one data set apart: of Office-31, of a table (`group=COLUMN`)"""
@@ -40,7 +40,8 @@ def places_of(
     if domains is not None:
         if model is None:
             raise UserError("MODEL is missing: with one data set of both domains it says what gives features")
-        whole = open_dataset(domains, make_reading(**_reading(options)))
+        reading = replace(make_reading(**_reading(options)), download=options.get("download", False))
+        whole = open_dataset(domains, reading)
         rest = {name: value for name, value in options.items() if name not in ReadingOptions.__annotations__}
         return Place(model, _domain(whole, source), rest), Place(model, _domain(whole, target), rest)
     if model is not None:
@@ -64,6 +65,8 @@ def beside(places: tuple[Place, Place], method: str) -> tuple[Place, Place]:
 
 
 def _file(place: object, options: dict[str, Any]) -> Place:
+    if isinstance(place, str | Path) and Path(place).suffix.lower() in SUFFIXES and not Path(place).exists():
+        raise UserError(f"{place} does not exist; `neocog embed` writes files of features")
     if not isinstance(place, str | Path) or not is_features_file(Path(place)):
         raise UserError(
             f"MODEL may be left out only where both domains are files of features, as embed writes them, got {place}; "

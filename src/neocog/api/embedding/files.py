@@ -51,7 +51,7 @@ def read_features(path: str | Path) -> Embedded:
         raise UserError(f"{path} does not exist; give a file that neocog embed wrote")
     kept = read_contents(path)
     try:
-        origin, data = Origin.from_json(kept.about["origin"], kept.features), kept.about["data"]
+        origin, data = Origin.from_json(kept.about["origin"]), kept.about["data"]
         dataset = _dataset(kept, str(data["name"]), data["root"])
     except (KeyError, TypeError) as error:
         raise UserError(

@@ -56,20 +56,8 @@ class Origin:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]  # tuples become lists
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any], layers: Iterable[str] = ()) -> Origin:
-        """What `to_json` gave; raises KeyError or TypeError where it is something else.
-
-        Files of format 1 have one digest, that of the deepest of their `layers`, and say nothing of the code.
-        """
-        if "digests" not in stored:
-            digests = dict.fromkeys(layers, stored["digest"])
-            stored = {
-                **stored,
-                "code": "",
-                "digests": digests,
-                "views": stored["protocol"],
-                "dtype": "float32",
-            }
+    def from_json(cls, stored: Mapping[str, Any]) -> Origin:
+        """What `to_json` gave; raises KeyError or TypeError where it is something else."""
         return cls(**{field.name: stored[field.name] for field in fields(cls)})
 
     def unlike(self, other: Origin) -> list[str]:
