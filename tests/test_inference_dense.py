@@ -119,7 +119,7 @@ def test_a_picture_of_the_networks_own_size_gets_the_networks_own_answer(name: s
 FAMILIES = [
     "neocognitron", "lenet5_modern", "alexnet", "alexnet_2012", "caffenet", "zfnet", "vgg11", "vgg13_bn", "googlenet",
     "googlenet_2014", "resnet18", "resnet50_v1", "plain18", "resnet20_cifar", "resnetv2_50x1_bit", "efficientnet_b0",
-    "tf_efficientnet_b0", "quick_convnet",
+    "tf_efficientnet_b0", "quick_convnet", "edge_net",
 ]  # fmt: skip
 
 

@@ -36,7 +36,7 @@ FAMILIES = [  # the smallest of each way to build
         "resnet18_c",
     ),
     *("resnet20_cifar", "plain20_cifar", "resnetv2_50x1_bit", "efficientnet_b0", "tf_efficientnet_b0"),
-    *("efficientnet_lite0", "vit_tiny_patch16_224", "quick_convnet"),
+    *("efficientnet_lite0", "vit_tiny_patch16_224", "quick_convnet", "edge_net"),
 ]
 # What needs a forward takes minutes over all; in the suite one of each family stands for the rest.
 EACH = list(MODELS) if os.environ.get("NEOCOG_EVERY_MODEL") else FAMILIES

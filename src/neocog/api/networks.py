@@ -18,6 +18,7 @@ from neocog.errors import UserError, unknown
 from neocog.inference.network import Head, Network
 from neocog.weights.digest import digest
 from neocog.weights.published import PUBLISHED, Tensors, imagenet_classes, published_tensors
+from neocog.weights.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,7 +105,7 @@ def _at_epoch(run: str | Path) -> tuple[str | Path, int | None]:
 
 
 def find_run(run: str | Path) -> Path | None:
-    """The folder of a run, `runs/last` included; None where `run` is the name of a published model."""
+    """The folder of a run, `runs/last` and what neocog brings included; None where `run` names a published model."""
     whole, epoch = _at_epoch(run)
     if epoch is not None and is_bundle(Path(whole)):
         raise UserError(f"{run} are the weights after one epoch of a run, this takes the run itself: {whole}")
@@ -113,6 +114,8 @@ def find_run(run: str | Path) -> Path | None:
         folder = folder.parent / folder.read_text("utf-8").strip()
     if is_bundle(folder):
         return folder
+    if str(run) in SHIPPED:
+        return SHIPPED[str(run)]
     if str(run) in PUBLISHED or _alias(str(run)) in PUBLISHED:
         return None
     if folder.is_dir():

@@ -11,6 +11,7 @@ from torch import nn
 
 from neocog.models.alexnet import alexnet, alexnet_2012, caffenet
 from neocog.models.bit import bit
+from neocog.models.edge_net import edge_net
 from neocog.models.efficientnet import EFFICIENTNETS, SCALES
 from neocog.models.googlenet import googlenet, googlenet_2014
 from neocog.models.lenet import lenet5, lenet5_modern, lenet_caffe
@@ -59,6 +60,7 @@ LITE = "Tan and Le, EfficientNet (Lite form)"
 NOISY = "Xie et al., Noisy student"
 VIT = "Dosovitskiy et al., An image is worth 16x16 words"
 DEIT = "Touvron et al., DeiT"
+EXEMPLARS = "after Krizhevsky et al. and Dosovitskiy et al., Exemplar CNNs"
 QUICK = "after Page, How to train your ResNet, and Jordan, 94% on CIFAR-10 in 3.29 seconds"
 
 VGGS = {"11": "A", "11_lrn": "A-LRN", "13": "B", "16_c": "C", "16": "D", "19": "E"}
@@ -132,6 +134,7 @@ MODELS = {
         )
         for size, patch, img in VITS
     },
+    "edge_net": Model(edge_net, RGB, 1000, 2014, EXEMPLARS),
     "quick_convnet": Model(quick_convnet, (1, 28, 28), 10, 2024, QUICK),
 }
 

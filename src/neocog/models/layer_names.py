@@ -68,6 +68,7 @@ TABLES: dict[str, dict[str, str]] = {
     "lenet5": LENET5,
     "lenet5_modern": LENET5_MODERN,
     "lenet_caffe": LENET_CAFFE,
+    "edge_net": {f"conv{i}": f"relu{i}" for i in range(1, 5)},
 }
 
 

@@ -33,7 +33,7 @@ ORIGINS = (
 
 
 # networks whose weights in circulation expect pictures normalised by ImageNet's mean and deviation
-NORMALISED = ("resnet[1-9]*", "plain*", "vgg*", "tf_efficientnet_b?", "efficientnet_l2")
+NORMALISED = ("resnet[1-9]*", "plain*", "vgg*", "tf_efficientnet_b?", "efficientnet_l2", "edge_net")
 
 
 def imagenet_normalised(name: str) -> bool:

@@ -23,6 +23,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.inference.layer_features import CENTER, MEAN, code_of
 from neocog.progress import Progress
+from neocog.weights.shipped import SHIPPED
 
 
 def as_it_is(frozen: Frozen) -> Frozen:
@@ -104,7 +105,7 @@ def _decoded(preprocess: Preprocess, dataset: Dataset, told: Progress, decoding:
 def reference_of(source: str) -> names.Reference | None:
     """The model that goes by this name; None where it is a run, or would be one."""
     path = Path(os.path.expanduser(source))  # noqa: PTH111  # unlike Path's it never raises
-    if is_bundle(path):
+    if is_bundle(path) or source in SHIPPED:
         return None
     if source in CLASSICAL:
         raise UserError(f"{source} is no network but a method from before; did you mean {PREFIX}{source}?")

@@ -25,6 +25,7 @@ from neocog.evaluation.conformal import nonconformity
 from neocog.evaluation.metrics import log_loss
 from neocog.progress import Progress, Silent
 from neocog.weights.digest import digest
+from neocog.weights.shipped import SHIPPED
 
 FEWEST = 40  # pictures; fewer say next to nothing
 
@@ -84,6 +85,10 @@ def calibrate(
     if folder is None:
         raise UserError(
             f"{run} is a published model without a folder to store it in; give the folder of a run"
+        )
+    if folder in SHIPPED.values():
+        raise UserError(
+            f"{run} came with neocog, which is not changed; copy its folder {folder} and give the copy"
         )
     dataset = judged_data(data, told, options, options.get("part"))
     classifier = load(

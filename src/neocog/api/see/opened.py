@@ -22,6 +22,7 @@ from neocog.errors import Unreadable, UserError
 from neocog.inference.network import softmax
 from neocog.progress import Progress
 from neocog.weights.published import PUBLISHED, imagenet_classes
+from neocog.weights.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -164,7 +165,8 @@ def _of_run(source: str, options: OpenOptions) -> Opened:
     loaded = load_classifier(source, options.get("run_model"))
     frozen = of_loaded(loaded)
     preprocess = names.resized(loaded.network.preprocess, options.get("img_size"), None)
-    title = source if loaded.folder is None else f"{loaded.network.name} of {loaded.folder}"
+    named = loaded.folder is None or source in SHIPPED
+    title = source if named else f"{loaded.network.name} of {loaded.folder}"
     return Opened(
         loaded.network.name, title, frozen.whole().eval(), preprocess, loaded.classes, frozen.source, frozen,
         loaded.head.activated,

@@ -1,0 +1,13 @@
+"""Networks that come with this package, each a whole bundle, as if it were a run. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SHIPPED = {"edge_net": Path(__file__).parent / "edge_net"}
+"""model -> the folder of its bundle, as `neocog.bundle` reads it"""
+
+
+def default_model() -> str:
+    """The network that is looked into where none is named: its first layer has edges and spots of colour."""
+    return "edge_net"
