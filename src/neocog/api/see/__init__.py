@@ -1,47 +1,37 @@
 """The verb `see`: what a network has learned, as pictures. Each view is a function of its name."""
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from neocog.api.see.activations import activations as activations
+    from neocog.api.see.attention import attention as attention
+    from neocog.api.see.cam import cam as cam
+    from neocog.api.see.deconv import deconv as deconv
+    from neocog.api.see.embedding import embedding as embedding
     from neocog.api.see.filters import filters as filters
     from neocog.api.see.maps import maps as maps
+    from neocog.api.see.occlusion import occlusion as occlusion
+    from neocog.api.see.patches import patches as patches
+    from neocog.api.see.positions import positions as positions
     from neocog.api.see.receptive_field import receptive_field as receptive_field
+    from neocog.api.see.saliency import saliency as saliency
+    from neocog.api.see.training import training as training
     from neocog.api.see.unit import unit as unit
 
-_PLACES: dict[str, str] = {
+_PLACES = {
     "filters": "filters",
     "unit": "unit",
     "maps": "maps",
     "receptive_field": "receptive_field",
-    from neocog.api.see.patches import patches as patches
-
-_PLACES: dict[str, str] = {
+    "activations": "activations",
     "patches": "patches",
-    from neocog.api.see.cam import cam as cam
-    from neocog.api.see.deconv import deconv as deconv
-    from neocog.api.see.occlusion import occlusion as occlusion
-    from neocog.api.see.saliency import saliency as saliency
-
-_PLACES: dict[str, str] = {
     "deconv": "deconv",
     "saliency": "saliency",
     "cam": "cam",
     "occlusion": "occlusion",
-    from neocog.api.see.activations import activations as activations
-    from neocog.api.see.attention import attention as attention
-    from neocog.api.see.positions import positions as positions
-
-_PLACES: dict[str, str] = {
-    "activations": "activations",
     "attention": "attention",
     "positions": "positions",
-    from neocog.api.see.embedding import embedding as embedding
-    from neocog.api.see.training import training as training
-
-_PLACES: dict[str, str] = {
     "embedding": "embedding",
     "training": "training",
 }
@@ -60,18 +50,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*globals(), *_PLACES]
-
-
-class _Views(ModuleType):
-    """Whose attributes are the views; importing the file of one would put that in the place of its function."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _PLACES and isinstance(value, ModuleType)):
-    """Keeps the name of a view for its function: importing the view's file would put the file there."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name not in _PLACES or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Views

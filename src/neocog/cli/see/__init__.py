@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from neocog.cli.see import filters, maps, receptive_field, unit
-from neocog.cli.see import patches
-from neocog.cli.see import cam, deconv, occlusion, saliency
-from neocog.cli.see import activations, attention, positions
-from neocog.cli.see import embedding, training
+from neocog.cli.see import (
+    activations,
+    attention,
+    cam,
+    deconv,
+    embedding,
+    filters,
+    maps,
+    occlusion,
+    patches,
+    positions,
+    receptive_field,
+    saliency,
+    training,
+    unit,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,12 +29,12 @@ app.command("filters")(filters.filters)
 app.command("unit")(unit.unit)
 app.command("maps")(maps.maps)
 app.command("receptive-field")(receptive_field.receptive_field)
+app.command("activations")(activations.activations)
 app.command("patches")(patches.patches)
 app.command("deconv")(deconv.deconv)
 app.command("saliency")(saliency.saliency)
 app.command("cam")(cam.cam)
 app.command("occlusion")(occlusion.occlusion)
-app.command("activations")(activations.activations)
 app.command("attention")(attention.attention)
 app.command("positions")(positions.positions)
 app.command("embedding")(embedding.embedding)
