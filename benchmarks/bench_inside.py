@@ -60,11 +60,11 @@ def passes(model: str, weights: Path | None, engine: str, folder: Path, cache: P
     os.environ["NEOCOG_CACHE"] = str(cache)
     from neocog.api.embedding.ways import choose_for_layers
     from neocog.api.see.opened import opened
-    from neocog.api.see.peaked import peaks_network
+    from neocog.api.see.strongest.peaked import peaks_network
     from neocog.data.source import open_dataset
     from neocog.inference.engines import choose
     from neocog.inference.stream import stream
-    from neocog.inside.index import indexed
+    from neocog.inside.patches.index import indexed
     from neocog.progress import Silent
 
     network = opened(model, Silent(), {"weights": weights})

@@ -33,7 +33,7 @@ from neocog.data.preprocess import Preprocess
 from neocog.draw import tiles
 from neocog.files import sha256
 from neocog.inference.engines import choose
-from neocog.inside.orientation import tuning
+from neocog.inside.kernels.orientation import tuning
 from neocog.models import build
 from neocog.weights.shipped import SHIPPED
 

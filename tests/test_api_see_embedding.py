@@ -15,7 +15,7 @@ from PIL import Image
 import neocog
 from door import neocog as command
 from door import refused
-from neocog.api.see.sampled import balanced
+from neocog.api.see.plane.sampled import balanced
 from neocog.errors import UserError
 from pages import Page
 

@@ -13,15 +13,15 @@ from torch import nn
 
 from door import neocog, refused
 from neocog.api import see
-from neocog.api.see.answered import class_of
-from neocog.api.see.cam import cam
-from neocog.api.see.deconv import deconv
-from neocog.api.see.occlusion import occlusion
+from neocog.api.see.evidence.answered import class_of
+from neocog.api.see.evidence.cam import cam
+from neocog.api.see.evidence.deconv import deconv
+from neocog.api.see.evidence.occlusion import occlusion
+from neocog.api.see.evidence.saliency import flat, saliency
 from neocog.api.see.opened import opened
-from neocog.api.see.saliency import flat, saliency
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
-from neocog.inside.rectifiers import NoMeaning
+from neocog.inside.back.rectifiers import NoMeaning
 from neocog.progress import Silent
 
 PLAIN = Preprocess(size=(16, 16), mean=(0.5, 0.25, 0.0), std=(0.5, 0.5, 0.5))

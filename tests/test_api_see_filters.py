@@ -13,7 +13,7 @@ import neocog
 from door import neocog as command
 from door import refused
 from glimpses import make_world, tiles_of
-from neocog.api.see.filters import filters
+from neocog.api.see.units.filters import filters
 from neocog.errors import UserError
 from neocog.weights.published import published_tensors
 from pages import Page, definitions, section

@@ -16,8 +16,8 @@ import neocog
 from door import neocog as command
 from door import refused
 from glimpses import make_world, tiles_of
-from neocog.api.see.maps import maps
 from neocog.api.see.opened import opened, picture
+from neocog.api.see.units.maps import maps
 from neocog.errors import UserError
 from neocog.progress import Silent
 from pages import Page, rows, section

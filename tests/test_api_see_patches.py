@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from door import neocog, refused
 from neocog import Preprocess
-from neocog.api.see.patches import patches, spread
-from neocog.api.see.sheets import sheet
+from neocog.api.see.strongest.patches import patches, spread
+from neocog.api.see.strongest.sheets import sheet
 from neocog.errors import UserError
 
 SIDE = 32

@@ -11,7 +11,7 @@ import pytest
 from door import neocog as command
 from door import refused
 from glimpses import make_world
-from neocog.api.see.receptive_field import receptive_field
+from neocog.api.see.units.receptive_field import receptive_field
 from neocog.errors import UserError
 from pages import Page, rows, section
 

@@ -18,10 +18,10 @@ from PIL import Image
 import neocog
 from door import neocog as command
 from door import refused
-from neocog.api.see.landscape import some
+from neocog.api.see.learning.landscape import some
 from neocog.bundle import read_bundle
 from neocog.errors import UserError
-from neocog.inside.task import Task
+from neocog.inside.learning.task import Task
 from pages import Page
 
 ALL = ("--pictures", 2000, "--points", 3)

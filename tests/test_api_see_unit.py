@@ -16,7 +16,7 @@ from door import neocog as command
 from door import refused
 from glimpses import make_world, number, tiles_of
 from neocog.api.see.opened import opened, picture
-from neocog.api.see.unit import unit
+from neocog.api.see.units.unit import unit
 from neocog.errors import UserError
 from neocog.progress import Silent
 from pages import Page, definitions, rows, section

@@ -20,7 +20,7 @@ from neocog.api.see.opened import opened
 from neocog.bundle import read_bundle
 from neocog.data.builtin import whole_photographs
 from neocog.errors import UserError
-from neocog.inside.orientation import tuning
+from neocog.inside.kernels.orientation import tuning
 from neocog.models import build
 from neocog.progress import Silent
 from neocog.weights.shipped import SHIPPED, default_model

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.analysis.capture import Place
-from neocog.inside.answers import answers
+from neocog.inside.evidence.answers import answers
 from networks import Net
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from neocog.analysis.trace import trace
 from neocog.errors import UserError
-from neocog.inside.arithmetic import Computed, computed
 from neocog.inside.strongest import activations
+from neocog.inside.sums.arithmetic import Computed, computed
 from neocog.inside.units import Layer, layer_of, layers_of
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.inside.attention import Attended, attend
+from neocog.inside.attention.attention import Attended, attend
 from neocog.layers.attention import Attention
 from neocog.models.vit import vit
 from networks import Net

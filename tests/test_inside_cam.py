@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import Place
 from neocog.errors import UserError
-from neocog.inside.cam import class_activation, grad_cam, layer_cam
-from neocog.inside.last_maps import Maps, last_maps, maps_of
+from neocog.inside.evidence.cam import class_activation, grad_cam, layer_cam
+from neocog.inside.evidence.last_maps import Maps, last_maps, maps_of
 from neocog.inside.units import layer_of
 from neocog.models.catalogue import MODELS
 from networks import Net

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import Place
 from neocog.draw.tiles import cut
-from neocog.inside.crops import alike, patch_of_token, window_of
+from neocog.inside.patches.crops import alike, patch_of_token, window_of
 from neocog.inside.units import Layer, Window, layers_of
 
 SIZE = (3, 47, 53)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import UserError
-from neocog.inside.evidence import gradient, integrated_gradients, magnitude, smooth_grad, summed
-from neocog.inside.rectifiers import NoMeaning
+from neocog.inside.back.rectifiers import NoMeaning
+from neocog.inside.evidence.gradients import gradient, integrated_gradients, magnitude, smooth_grad, summed
 
 
 def seeded(make: Callable[[], Any], seed: int = 5) -> Any:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from neocog.errors import UserError
-from neocog.inside.filters import (
+from neocog.inside.kernels.filters import (
     bank_of,
     colour_share,
     dead,

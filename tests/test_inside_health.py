@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.inside.health import examine
-from neocog.inside.symptoms import curve_symptoms, symptoms
-from neocog.inside.task import Task
+from neocog.inside.learning.health import examine
+from neocog.inside.learning.symptoms import curve_symptoms, symptoms
+from neocog.inside.learning.task import Task
 from networks import Net
 
 

@@ -17,7 +17,7 @@ from neocog import runtime
 from neocog.data.samples import Arrays, content_hash
 from neocog.errors import Unreadable, UserError
 from neocog.inference import stream as stream_module
-from neocog.inside.index import Index, Kept, indexed, read_index, write_index
+from neocog.inside.patches.index import Index, Kept, indexed, read_index, write_index
 from neocog.progress import Silent
 
 CHANNELS = {"first": 3, "second/odd name": 2}

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neocog.errors import UserError
-from neocog.inside.landscape import (
+from neocog.inside.learning.landscape import (
     losses_between,
     plane_losses,
     random_direction,
     slice_losses,
 )
-from neocog.inside.task import Task
+from neocog.inside.learning.task import Task
 from reference.landscape import filter_normalised
 
 

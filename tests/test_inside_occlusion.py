@@ -13,9 +13,9 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from neocog.errors import UserError
-from neocog.inside.evidence import gradient, magnitude
-from neocog.inside.occlusion import Square, occlusion
-from neocog.inside.sanity import (
+from neocog.inside.evidence.gradients import gradient, magnitude
+from neocog.inside.evidence.occlusion import Square, occlusion
+from neocog.inside.evidence.sanity import (
     cells,
     deletion,
     in_random_order,

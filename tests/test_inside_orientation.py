@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from neocog.inside.orientation import tuning
+from neocog.inside.kernels.orientation import tuning
 
 
 def gabor(

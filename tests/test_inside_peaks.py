@@ -15,8 +15,8 @@ from neocog.data.preprocess import Preprocess
 from neocog.inference.engines import choose
 from neocog.inference.network import Network
 from neocog.inference.torch_engine import TorchEngine
-from neocog.inside.peaks import Peaks, strongest_units
-from neocog.inside.rules import reconstruct
+from neocog.inside.back.rules import reconstruct
+from neocog.inside.patches.peaks import Peaks, strongest_units
 from neocog.inside.units import Layer, layers_of
 
 SIZE = (3, 20, 20)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy as entropy_of
 
-from neocog.inside.attention_distance import attention_distance, distances, entropy
-from neocog.inside.rollout import read_by_the_head, rollout
+from neocog.inside.attention.distance import attention_distance, distances, entropy
+from neocog.inside.attention.rollout import read_by_the_head, rollout
 from reference import attention as reference
 
 Floats = NDArray[np.float64]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import Place
 from neocog.errors import UserError
-from neocog.inside.rectifiers import NoMeaning
-from neocog.inside.rules import Rule, reconstruct, suited, traced_back, unfit
+from neocog.inside.back.rectifiers import NoMeaning
+from neocog.inside.back.rules import Rule, reconstruct, suited, traced_back, unfit
 from neocog.inside.units import layers_of
 from neocog.layers.lrn import LocalResponseNorm
 from networks import Net

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from neocog.analysis.capture import Place
 from neocog.errors import UserError
-from neocog.inside.strongest import as_maps, by_stage, demand_unit, spread, strongest
 from neocog.inside.patch_grid import PatchGrid
+from neocog.inside.strongest import as_maps, by_stage, demand_unit, spread, strongest
 from neocog.inside.units import Layer
 
 

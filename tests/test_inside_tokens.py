@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_similarity
 from torch import Tensor, nn
 
-from neocog.inside.position_tables import alike_by_place, beside, position_table, similarity
+from neocog.inside.attention.position_tables import alike_by_place, beside, position_table, similarity
 from neocog.inside.tokens import patches_of
 from neocog.layers.positions import sincos_1d, sincos_2d
 from neocog.models.vit import vit

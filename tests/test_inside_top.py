@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from neocog.inside.top_pictures import Strongest, labels_of
-from neocog.inside.top import NONE, Top
+from neocog.inside.patches.top import NONE, Top
+from neocog.inside.patches.top_pictures import Strongest, labels_of
 
 # few different numbers, so that most of them are equal; zeros of both signs are
 VALUES = st.sampled_from([-2.0, -0.0, 0.0, 0.5, 0.5, 1.0, 6.0])

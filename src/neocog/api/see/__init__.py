@@ -4,36 +4,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from neocog.api.see.activations import activations as activations
-    from neocog.api.see.attention import attention as attention
-    from neocog.api.see.cam import cam as cam
-    from neocog.api.see.deconv import deconv as deconv
-    from neocog.api.see.embedding import embedding as embedding
-    from neocog.api.see.filters import filters as filters
-    from neocog.api.see.maps import maps as maps
-    from neocog.api.see.occlusion import occlusion as occlusion
-    from neocog.api.see.patches import patches as patches
-    from neocog.api.see.positions import positions as positions
-    from neocog.api.see.receptive_field import receptive_field as receptive_field
-    from neocog.api.see.saliency import saliency as saliency
-    from neocog.api.see.training import training as training
-    from neocog.api.see.unit import unit as unit
+    from neocog.api.see.evidence.cam import cam as cam
+    from neocog.api.see.evidence.deconv import deconv as deconv
+    from neocog.api.see.evidence.occlusion import occlusion as occlusion
+    from neocog.api.see.evidence.saliency import saliency as saliency
+    from neocog.api.see.learning.training import training as training
+    from neocog.api.see.plane.embedding import embedding as embedding
+    from neocog.api.see.strongest.patches import patches as patches
+    from neocog.api.see.tokens.attention import attention as attention
+    from neocog.api.see.tokens.positions import positions as positions
+    from neocog.api.see.units.activations import activations as activations
+    from neocog.api.see.units.filters import filters as filters
+    from neocog.api.see.units.maps import maps as maps
+    from neocog.api.see.units.receptive_field import receptive_field as receptive_field
+    from neocog.api.see.units.unit import unit as unit
 
 _PLACES = {
-    "filters": "filters",
-    "unit": "unit",
-    "maps": "maps",
-    "receptive_field": "receptive_field",
-    "activations": "activations",
-    "patches": "patches",
-    "deconv": "deconv",
-    "saliency": "saliency",
-    "cam": "cam",
-    "occlusion": "occlusion",
-    "attention": "attention",
-    "positions": "positions",
-    "embedding": "embedding",
-    "training": "training",
+    "filters": "units.filters",
+    "unit": "units.unit",
+    "maps": "units.maps",
+    "receptive_field": "units.receptive_field",
+    "activations": "units.activations",
+    "patches": "strongest.patches",
+    "deconv": "evidence.deconv",
+    "saliency": "evidence.saliency",
+    "cam": "evidence.cam",
+    "occlusion": "evidence.occlusion",
+    "attention": "tokens.attention",
+    "positions": "tokens.positions",
+    "embedding": "plane.embedding",
+    "training": "learning.training",
 }
 """view -> its file"""
 

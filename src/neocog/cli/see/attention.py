@@ -38,7 +38,7 @@ def attention(
     as_json: shared.AsJson = False,
 ) -> None:
     """What each head of each layer of a ViT looks at, all layers together (rollout), and how far attention reaches."""
-    from neocog.api.see.attention import attention as run
+    from neocog.api.see.tokens.attention import attention as run
 
     seen = run(
         model_name,

@@ -45,7 +45,7 @@ def cam(
     as_json: AsJson = False,
 ) -> None:
     """Where classes are decided: Grad-CAM and LayerCAM over the picture, with deletion curves."""
-    from neocog.api.see.cam import cam as run_cam
+    from neocog.api.see.evidence.cam import cam as run_cam
 
     seen = run_cam(
         source,

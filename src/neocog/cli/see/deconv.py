@@ -55,7 +55,7 @@ def deconv(
     as_json: AsJson = False,
 ) -> None:
     """What made units fire: the strongest ones of a picture, brought back to the pixels by a deconvnet."""
-    from neocog.api.see.deconv import deconv as run_deconv
+    from neocog.api.see.evidence.deconv import deconv as run_deconv
 
     seen = run_deconv(
         source,

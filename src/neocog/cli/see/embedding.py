@@ -41,7 +41,7 @@ def embedding(
     as_json: AsJson = False,
 ) -> None:
     """Pictures where their features put them: t-SNE of any layer with thumbnails, and 10-NN purity."""
-    from neocog.api.see.embedding import embedding as see_embedding
+    from neocog.api.see.plane.embedding import embedding as see_embedding
 
     told = Console()
     seen = see_embedding(

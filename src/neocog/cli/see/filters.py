@@ -31,7 +31,7 @@ def filters(
     as_json: AsJson = False,
 ) -> None:
     """Draw the filters of the first convolution; a ViT's components; a run's filters over its epochs."""
-    from neocog.api.see.filters import filters as see_filters
+    from neocog.api.see.units.filters import filters as see_filters
 
     seen = see_filters(source, layer=layer, scale=scale, top=top, progress=Console(), **network.options())
     show(seen, "filters", output, as_json)

@@ -26,7 +26,7 @@ def maps(
     as_json: AsJson = False,
 ) -> None:
     """Draw the feature maps of layers on a picture, and what their strongest units see of it."""
-    from neocog.api.see.maps import maps as see_maps
+    from neocog.api.see.units.maps import maps as see_maps
 
     seen = see_maps(
         source,

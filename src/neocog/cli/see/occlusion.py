@@ -40,7 +40,7 @@ def occlusion(
     as_json: AsJson = False,
 ) -> None:
     """What must be seen: a class's probability while a grey square covers one part of the picture after another."""
-    from neocog.api.see.occlusion import occlusion as run_occlusion
+    from neocog.api.see.evidence.occlusion import occlusion as run_occlusion
 
     seen = run_occlusion(
         source,

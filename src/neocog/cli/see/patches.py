@@ -47,7 +47,7 @@ def patches(
     as_json: AsJson = False,
 ) -> None:
     """The pictures of DATA that each channel responds to most: what it sees of them, and why, by the deconvnet."""
-    from neocog.api.see.patches import patches as see_patches
+    from neocog.api.see.strongest.patches import patches as see_patches
 
     told = Console()
     seen = see_patches(

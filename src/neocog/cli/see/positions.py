@@ -15,6 +15,6 @@ def positions(
     as_json: shared.AsJson = False,
 ) -> None:
     """How alike positions are to a ViT, beside sines and cosines, at the size that --img-size asks for."""
-    from neocog.api.see.positions import positions as run
+    from neocog.api.see.tokens.positions import positions as run
 
     shared.show(run(model_name, progress=Console(), **network.options()), "positions", output, as_json)

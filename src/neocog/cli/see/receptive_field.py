@@ -24,7 +24,7 @@ def receptive_field(
     as_json: AsJson = False,
 ) -> None:
     """Draw what units of each layer could see of a picture, and what moves them in effect."""
-    from neocog.api.see.receptive_field import receptive_field as see_receptive_field
+    from neocog.api.see.units.receptive_field import receptive_field as see_receptive_field
 
     seen = see_receptive_field(source, image, layers=layer or (), progress=Console(), **network.options())
     show(seen, "receptive-field", output, as_json)

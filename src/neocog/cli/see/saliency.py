@@ -51,7 +51,7 @@ def saliency(
     as_json: AsJson = False,
 ) -> None:
     """Which pixels speak for a class: gradient, guided, integrated gradients, SmoothGrad, with sanity figures."""
-    from neocog.api.see.saliency import saliency as run_saliency
+    from neocog.api.see.evidence.saliency import saliency as run_saliency
 
     seen = run_saliency(
         source,

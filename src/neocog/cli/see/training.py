@@ -37,7 +37,7 @@ def training(
     as_json: AsJson = False,
 ) -> None:
     """How a run learned: curves, the loss around its weights, dead and saturated units, gradients, batch norm."""
-    from neocog.api.see.training import training as see_training
+    from neocog.api.see.learning.training import training as see_training
 
     told = Console()
     seen = see_training(

@@ -38,7 +38,7 @@ def unit(
     as_json: AsJson = False,
 ) -> None:
     """One number of the network as arithmetic: window x kernel + bias, the non-linearity, who wins the pool."""
-    from neocog.api.see.unit import unit as see_unit
+    from neocog.api.see.units.unit import unit as see_unit
 
     seen = see_unit(
         source,

@@ -1,0 +1,1 @@
+"""Views of what in a picture speaks for a class, or made a unit fire."""

@@ -1,0 +1,1 @@
+"""The view `patches`: what each channel responds to most."""

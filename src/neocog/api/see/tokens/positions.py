@@ -1,0 +1,178 @@
+"""The view `positions`: what a network adds to its tokens to tell where they are, beside sines and cosines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.api.keywords import demand_known
+from neocog.api.see.opened import Opened, OpenOptions, opened
+from neocog.api.see.seen import Facts, Seen, gallery
+from neocog.api.see.tokens.grid import grid_of
+from neocog.draw.gallery import Plate, Room
+from neocog.draw.text import percent
+from neocog.draw.tiles import Pixels, enlarged, glowing, mosaic, signed
+from neocog.errors import UserError
+from neocog.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from neocog.inside.attention.position_tables import Table
+    from neocog.inside.tokens import Patches
+
+Floats = NDArray[np.float64]
+SHEET = 560
+"""least pixels of a sheet of maps, and of a table"""
+OWN = "own"
+"""the network's table among those that are compared"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Positions(Seen):
+    """The network's table and sines and cosines of the same size, by name."""
+
+    tables: dict[str, Floats]
+    """(rows * columns, numbers), without class tokens"""
+    similarity: dict[str, Floats]
+    """(rows, columns, rows, columns): the cosine between two positions"""
+
+
+def positions(
+    model: object, *, progress: Progress | None = None, **options: Unpack[OpenOptions]
+) -> Positions:
+    """How alike positions are to the network, and to sines and cosines along two axes and along the sequence.
+
+    UserError for networks that add no positions to their tokens.
+    """
+    demand_known("see positions", options, OpenOptions.__annotations__)
+    from neocog.inside.attention.position_tables import position_table, similarity
+
+    network = opened(model, progress or Silent(), options)
+    own = position_table(network.net, network.size)
+    if own is None:
+        raise UserError(
+            f"this view needs positions that are added to tokens, {network.title} adds none; ViTs with learned "
+            "positions or with sines and cosines do"
+        )
+    patches = grid_of(network, len(own.values))
+    tables = {OWN: own.values[patches.tokens.ravel()], **_waves(patches, own.values.shape[1])}
+    alike = {name: similarity(table, patches.grid) for name, table in tables.items()}
+    rooms = (_alike_room(alike), _tables_room(tables))
+    return Positions(
+        gallery=gallery("positions", network, rooms, facts=_facts(own, patches, alike)),
+        figures=_figures(network, own, patches, alike),
+        tables=tables,
+        similarity=alike,
+    )
+
+
+def _waves(patches: Patches, dim: int) -> dict[str, Floats]:
+    """Sines and cosines of the same width, where their formulas have one."""
+    from neocog.layers.positions import sincos_1d, sincos_2d
+
+    found = {}
+    if dim % 4 == 0:
+        found["sincos_2d"] = sincos_2d(*patches.grid, dim).double().numpy()
+    if dim % 2 == 0:
+        found["sincos_1d"] = sincos_1d(patches.tokens.size, dim).double().numpy()
+    return found
+
+
+TITLES = {
+    OWN: "The network's positions",
+    "sincos_2d": "Sines and cosines along rows and columns",
+    "sincos_1d": "Sines and cosines along the sequence",
+}
+SOURCES = {
+    OWN: "Dosovitskiy et al. (2021), figure 7, middle, draws the same.",
+    "sincos_2d": "Half of the numbers are waves along rows, half along columns; nothing is learned.",
+    "sincos_1d": "Vaswani et al. (2017), section 3.5: patches are counted row by row, so a patch is like those before "
+    "and behind it, across the edges of the picture too.",
+}
+
+
+def _alike_room(alike: dict[str, Floats]) -> Room:
+    def plate(name: str, maps: Floats) -> Plate:
+        return Plate(
+            name=f"similarity_{name}",
+            title=TITLES[name],
+            caption="A map for each patch of how alike its position is to all: the cosine from "
+            f"{maps.min():.2f}, dark, to 1, bright. {SOURCES[name]}",
+            pixels=maps_of_maps(maps),
+        )
+
+    return Room(
+        title="How alike positions are",
+        plates=tuple(plate(name, maps) for name, maps in alike.items()),
+        header=("table", "most alike one lies beside it", "same row", "same column", "neither"),
+        rows=tuple((TITLES[name], *_words(maps)) for name, maps in alike.items()),
+    )
+
+
+def maps_of_maps(alike: Floats) -> Pixels:
+    """A grid of maps: the map at row r and column c is of the patch there."""
+    low, side = float(alike.min()), SHEET // max(alike.shape[:2])
+    tiles = [enlarged(glowing(one, low, 1.0), side) for row in alike for one in row]
+    return mosaic(tiles, alike.shape[1])
+
+
+def _tables_room(tables: dict[str, Floats]) -> Room:
+    def plate(name: str, table: Floats) -> Plate:
+        return Plate(
+            name=f"table_{name}",
+            title=TITLES[name],
+            caption=f"A row for each patch, row by row of the picture; a column for each of {table.shape[1]} numbers. "
+            f"Blue is below 0, red above, the deepest {np.abs(table).max():.2g}.",
+            pixels=enlarged(signed(table), SHEET),
+        )
+
+    return Room(title="The tables", plates=tuple(plate(name, table) for name, table in tables.items()))
+
+
+def _words(alike: Floats) -> tuple[str, ...]:
+    from neocog.inside.attention.position_tables import alike_by_place, beside
+
+    means = alike_by_place(alike)
+    return (
+        f"{percent(beside(alike))} %",
+        *(
+            f"{mean:.2f}".replace("-0.00", "0.00")
+            for mean in (means.same_row, means.same_column, means.neither)
+        ),
+    )
+
+
+def _facts(own: Table, patches: Patches, alike: dict[str, Floats]) -> Facts:
+    rows, columns = patches.grid
+    source = ", ".join(f"{name} ({' x '.join(map(str, shape))})" for name, shape in own.parameters)
+    near = _words(alike[OWN])[0]
+    resized = any(len(own.values) not in shape for _, shape in own.parameters)
+    return (
+        ("positions", f"from {source}" if source else "computed, not learned"),
+        ("grid", f"{rows} x {columns} patches" + (", interpolated by the network" if resized else "")),
+        ("numbers", f"{own.values.shape[1]} for each"),
+        ("neighbours", f"{near} of positions are most alike to one beside them"),
+    )
+
+
+def _figures(network: Opened, own: Table, patches: Patches, alike: dict[str, Floats]) -> dict[str, Any]:
+    from neocog.inside.attention.position_tables import alike_by_place, beside
+
+    return {
+        "model": network.title,
+        "weights": network.source,
+        "parameters": {name: list(shape) for name, shape in own.parameters},
+        "grid": list(patches.grid),
+        "numbers": own.values.shape[1],
+        "tables": {
+            name: {"beside": beside(maps), **_numbers(vars(alike_by_place(maps)))}
+            for name, maps in alike.items()
+        },
+    }
+
+
+def _numbers(means: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no nan."""
+    return {name: None if np.isnan(mean) else mean for name, mean in means.items()}

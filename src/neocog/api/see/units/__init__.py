@@ -1,0 +1,1 @@
+"""Views of filters, units, maps, what they see, and non-linearities."""

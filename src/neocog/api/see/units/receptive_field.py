@@ -1,0 +1,247 @@
+"""The view `receptive-field`: what units of each layer could see of a picture, and what moves them in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+
+from neocog.api.keywords import demand_known
+from neocog.api.see.opened import Opened, OpenOptions, View, as_input, opened, picture, view_of
+from neocog.api.see.seen import Seen, gallery
+from neocog.api.see.units.shown import framed, window_words
+from neocog.data.builtin import whole_photographs
+from neocog.draw.gallery import Plate, Room
+from neocog.draw.tiles import overlaid
+from neocog.draw.trends import Trend, trends
+from neocog.errors import UserError
+from neocog.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from neocog.inside.fields import Sight
+    from neocog.inside.units import Layer
+
+NAMED = 8
+"""layers up to which the plot names each"""
+PHOTOGRAPHS = 5
+"""over which the effective field is a mean where no picture is given"""
+NOTES = (
+    "The theoretical field follows from kernels, strides and paddings alone; inside the picture it is exact, also "
+    "where a pool rounded off.",
+    "The effective field (Luo et al. 2016) is the absolute gradient of the unit's sum over its channels with respect "
+    "to each pixel, averaged over pictures and colours.",
+    "Its size is the side of a square as large as the fewest pixels that hold 95 % of it; its deviation is that of "
+    "a pixel's place, weighted by the gradient, down and across.",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReceptiveFields(Seen):
+    """What layers see. In a notebook they show themselves."""
+
+    fields: tuple[Sight, ...]
+    """of the layers shown, with the effective field"""
+    all_fields: tuple[Sight, ...]
+    """of all layers with maps or tokens, in theory"""
+
+
+def receptive_field(
+    model: object,
+    image: object = None,
+    *,
+    layers: str | Sequence[str] = (),
+    progress: Progress | None = None,
+    **options: Unpack[OpenOptions],
+) -> ReceptiveFields:
+    """The receptive field of the middle unit of `layers` of `model`; without any, of the last layer of each size.
+
+    In theory, as rows and columns of the picture; and in effect, by the gradient over the picture given, or over a few
+    photographs that neocog brings. UserError for a layer that there is not, or that has no places.
+    """
+    demand_known("see receptive-field", options, OpenOptions.__annotations__)
+    told = progress or Silent()
+    network = opened(model, told, options)
+    views = _views(network, image)
+    chosen = _chosen(network, [layers] if isinstance(layers, str) else layers)
+    shown = _in_effect(network, views, chosen, told)
+    everything = _everything(network, shown)
+    rooms = (_pictures_room(views[0], shown), _table_room(shown), _growth_room(network, everything, shown))
+    pictures = views[0].name if len(views) == 1 else f"{len(views)} photographs that neocog brings"
+    facts = (
+        ("pictures", pictures),
+        *((seen.layer.name, _line(seen)) for seen in shown),
+    )
+    return ReceptiveFields(
+        gallery=gallery("Receptive fields", network, rooms, facts=facts, notes=NOTES),
+        figures={
+            "model": network.title,
+            "pictures": [view.name for view in views],
+            "layers": [_figures(seen) for seen in shown],
+        },
+        fields=shown,
+        all_fields=everything,
+    )
+
+
+def _views(network: Opened, image: object) -> list[View]:
+    if image is not None:
+        return [picture(network, image)]
+    brought = whole_photographs()
+    first = picture(network)
+    names = [i for i in range(len(brought)) if not brought.name(i).endswith(first.name)][: PHOTOGRAPHS - 1]
+    return [first, *(view_of(network, brought.name(i), brought.read(i)) for i in names)]
+
+
+def _chosen(network: Opened, layers: Sequence[str]) -> tuple[Layer, ...]:
+    from neocog.inside.strongest import by_stage
+
+    if not layers:
+        network.maps()  # says what is missing
+        return by_stage(network.layers)
+    found = tuple(network.layer(name) for name in dict.fromkeys(layers))
+    for layer in found:
+        if layer.kind == "vector":
+            raise UserError(
+                f"a vector such as {layer.name} has no middle unit, it sees what its map sees; name a layer before it"
+            )
+    return found
+
+
+def _in_effect(
+    network: Opened, views: Sequence[View], layers: Sequence[Layer], told: Progress
+) -> tuple[Sight, ...]:
+    from neocog.inside.fields import in_effect, sight
+
+    pictures = as_input(network, np.stack([view.pixels for view in views]))
+    found = []
+    with told.step("layers", len(layers)) as advance:
+        for layer in layers:
+            found.append(in_effect(network.net, pictures, sight(layer, network.layers)))
+            advance(1)
+    return tuple(found)
+
+
+def _everything(network: Opened, shown: Sequence[Sight]) -> tuple[Sight, ...]:
+    """All layers with places, those shown among them, in the network's order."""
+    from neocog.inside.fields import sight
+
+    own = {seen.layer.op: seen for seen in shown}
+    others = [one for one in network.layers if one.kind != "vector" and one.op not in own]
+    found = [*own.values(), *(sight(one, network.layers) for one in others)]
+    return tuple(sorted(found, key=lambda seen: seen.layer.op))
+
+
+def _pictures_room(view: View, shown: Sequence[Sight]) -> Room:
+    plates = tuple(_plate(view, seen, number) for number, seen in enumerate(shown))
+    words = "The frame is what the middle unit of a layer could see, the glow what moves it in effect."
+    return Room(title="On the picture", words=words, plates=plates, small=True)
+
+
+def _plate(view: View, seen: Sight, number: int) -> Plate:
+    assert seen.effective is not None
+    glow = overlaid(view.pixels, np.sqrt(seen.effective.influence))
+    return Plate(
+        name=f"field_{number:02}",
+        title=seen.layer.name,
+        caption=f"In theory {window_words(seen.window, view)}. In effect "
+        f"{seen.effective_side:.0f} x {seen.effective_side:.0f}. Glow: square root of the mean gradient, bright is the "
+        "largest.",
+        pixels=framed(glow, [seen.window]),
+    )
+
+
+def _table_room(shown: Sequence[Sight]) -> Room:
+    header = (
+        "layer", "map", "field", "stride", "padding", "rows", "columns", "of the picture", "in effect", "deviation",
+    )  # fmt: skip
+    rows = tuple(_row(seen) for seen in shown)
+    words = (
+        "Of the middle unit. Rows and columns are those on which it depends, inside the picture; of the picture is "
+        "their share of it."
+    )
+    cause = next((seen.cause for seen in shown if seen.cause), "")
+    if cause:
+        words += f" From {cause} on every unit sees everything."
+    return Room(title="Layer by layer", words=words, header=header, rows=rows)
+
+
+def _row(seen: Sight) -> tuple[str, ...]:
+    assert seen.effective is not None
+    stride, padding = ("", "") if seen.triple is None else (_pair(seen, "stride"), _pair(seen, "padding"))
+    inside = seen.inside
+    return (
+        seen.layer.name,
+        "x".join(map(str, seen.layer.shape[1:] if seen.layer.kind == "maps" else seen.layer.shape[:1])),
+        _size(seen),
+        stride,
+        padding,
+        f"{inside.top} to {inside.bottom - 1}",
+        f"{inside.left} to {inside.right - 1}",
+        f"{100 * seen.share:.3g} %",
+        f"{seen.effective_side:.0f}",
+        " x ".join(f"{d:.1f}" for d in seen.effective.deviation),
+    )
+
+
+def _pair(seen: Sight, name: str) -> str:
+    assert seen.triple is not None
+    down, across = (getattr(axis, name) for axis in seen.triple)
+    return str(down) if down == across else f"{down} x {across}"
+
+
+def _size(seen: Sight) -> str:
+    if seen.cause:
+        return "everything"
+    height, width = seen.size
+    return str(height) if height == width else f"{height} x {width}"
+
+
+def _line(seen: Sight) -> str:
+    of = f"{100 * seen.share:.3g} % of the picture"
+    return f"{_size(seen)} in theory, {of}; {seen.effective_side:.0f} in effect"
+
+
+def _growth_room(network: Opened, everything: Sequence[Sight], shown: Sequence[Sight]) -> Room:
+    own = {seen.layer.op for seen in shown}
+    pixels = network.size[1] * network.size[2]
+    theory = [(i, seen.side) for i, seen in enumerate(everything, 1)]
+    within = [(i, (seen.share * pixels) ** 0.5) for i, seen in enumerate(everything, 1)]
+    effect = [(i, seen.effective_side or 0.0) for i, seen in enumerate(everything, 1) if seen.layer.op in own]
+    lines = [
+        Trend(label, tuple((float(x), y, y, y) for x, y in points))
+        for label, points in (("in theory", theory), ("inside the picture", within), ("in effect", effect))
+    ]
+    marks = (
+        [(float(i), seen.layer.name) for i, seen in enumerate(everything, 1)]
+        if len(everything) <= NAMED
+        else []
+    )
+    plate = Plate(
+        name="growth",
+        title="Side of the field, in pixels",
+        caption="Of the middle unit, layer by layer. Where a field is no square, the side of one as large.",
+        svg=trends("side of the receptive field, pixels", "layer", lines, marks=marks),
+    )
+    words = "How far a layer could see, and how far what moves it lies apart."
+    return Room(title="Growth", words=words, plates=(plate,))
+
+
+def _figures(seen: Sight) -> dict[str, Any]:
+    assert seen.effective is not None
+    triple = seen.triple
+    return {
+        "layer": seen.layer.name,
+        "at": list(seen.at),
+        "receptive_field": list(seen.size),
+        "effective_stride": None if triple is None else [axis.stride for axis in triple],
+        "effective_padding": None if triple is None else [axis.padding for axis in triple],
+        "window": list(seen.window),
+        "inside": list(seen.inside),
+        "share": seen.share,
+        "cause": seen.cause,
+        "effective_side": seen.effective_side,
+        "deviation": list(seen.effective.deviation),
+        "share_of_95_percent": seen.effective.share,
+    }

@@ -1,0 +1,1 @@
+"""What tokens look at, and what tells them where they are."""

@@ -1,0 +1,122 @@
+"""Back from a unit to the pixels: the gradient, and the two rules that change what a rectifier lets through.
+
+The three differ at a ReLU alone, where g comes from above and x was its input (Springenberg et al., "Striving for
+simplicity" (2015), figure 1):
+
+| rule | passes on |
+|---|---|
+| gradient | g where x > 0 (Simonyan et al. 2014) |
+| deconvnet | g where g > 0 (Zeiler, Fergus 2014, section 2.1) |
+| guided | g where x > 0 and g > 0 |
+
+Everything else is transposed: a convolution filters with its flipped kernels, without bias; a max pool puts each
+number where its maximum was (the switches), and adds up where windows overlap; a sum hands on to all its branches. For
+deconvnet and guided a norm is the slope that it has with its statistics held fixed, and local response normalisation
+is skipped, as in the paper. The rules are those of every ReLU, however it is called: as a module, used again, as a
+function, in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from neocog.analysis.capture import Handler, Place, capture
+from neocog.analysis.kinds import ADAPTIVE_POOLS, MAX_POOLS
+from neocog.errors import unknown
+from neocog.inside.back.linear_parts import held, skipped, skips_around
+from neocog.inside.back.rectifiers import NO_MEANING, RECTIFIERS, rectified, refused
+from neocog.layers.lrn import LocalResponseNorm
+
+Rule = Literal["gradient", "deconvnet", "guided"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+SWITCHES = {kind for kind in (*MAX_POOLS, *ADAPTIVE_POOLS) if "max" in kind}
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What came back to the pixels, and where it came from."""
+
+    pixels: Tensor
+    """(batch, channels, height, width), in the units of the network's input"""
+    activation: Tensor
+    """what the layer gave: (batch, ...)"""
+
+
+def traced_back(
+    net: nn.Module, x: Tensor, place: Place, start: Callable[[Tensor], Tensor], rule: Rule = "gradient"
+) -> Traced:
+    """What `start(activation)` at `place` becomes on its way back to the pixels `x` (batch, channels, height, width).
+
+    `start` gives, for the layer's activation (batch, ...), what is sent back: a tensor of the same shape. UserError
+    where the rule has no meaning on the way: deconvnet and guided need rectifiers.
+    """
+    if rule not in RULES:
+        raise unknown("rule", rule, RULES)
+    with ExitStack() as stack, torch.inference_mode(False), torch.enable_grad():
+        if rule != "gradient":
+            for module in net.modules():
+                if isinstance(module, LocalResponseNorm):
+                    stack.callback(module.register_forward_hook(skips_around).remove)
+        seen = stack.enter_context(capture(net, [place], _handlers(rule)))
+        pixels = x.detach().clone().requires_grad_()
+        seen.run(pixels.clone())  # the network may write into its input
+        activation = seen[place]
+        (back,) = torch.autograd.grad(activation, pixels, start(activation.detach()))
+    return Traced(back.detach(), activation.detach())
+
+
+def reconstruct(
+    net: nn.Module,
+    x: Tensor,
+    place: Place,
+    channel: int,
+    at: Sequence[tuple[int, ...]],
+    rule: Rule = "deconvnet",
+) -> Traced:
+    """Back from one unit of each picture, with its activation; all others are set to zero.
+
+    `at` is the unit's position in each picture of the batch: (row, column) of a map, (token,) of tokens, () of a
+    vector.
+    """
+
+    def start(activation: Tensor) -> Tensor:
+        seed = torch.zeros_like(activation)
+        for i, position in enumerate(at):
+            unit = (i, *position, channel) if activation.dim() == 3 else (i, channel, *position)
+            seed[unit] = activation[unit]
+        return seed
+
+    return traced_back(net, x, place, start, rule)
+
+
+def unfit(kinds: Collection[str], rule: Rule) -> str | None:
+    """What among the `kinds` of operations before a unit gives `rule` no meaning; None where it has one."""
+    return None if rule == "gradient" else next((kind for kind in NO_MEANING if kind in kinds), None)
+
+
+def suited(kinds: Collection[str]) -> Rule:
+    """The rule that shows what in a picture a unit of a network with such operations answers to.
+
+    That is deconvnet where there are max poolings, whose switches are all that it knows of the picture. Without them
+    guided is: Springenberg et al. 2015, section 3.4. Where neither has a meaning it is the gradient.
+    """
+    if unfit(kinds, "guided"):
+        return "gradient"
+    return "deconvnet" if SWITCHES.intersection(kinds) else "guided"
+
+
+def _handlers(rule: Rule) -> Mapping[str, Handler]:
+    if rule == "gradient":
+        return {}
+    return {
+        **dict.fromkeys(NO_MEANING, refused(rule)),
+        **{kind: rectified(guided=rule == "guided", kind=kind) for kind in RECTIFIERS},
+        **dict.fromkeys(("batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"), held),
+        "local_response_norm": skipped,
+    }

@@ -1,0 +1,1 @@
+"""How a network learned, and how its layers do."""

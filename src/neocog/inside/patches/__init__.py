@@ -1,0 +1,1 @@
+"""The pictures that each channel responds to most."""

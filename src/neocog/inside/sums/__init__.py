@@ -1,0 +1,1 @@
+"""One number of a network as arithmetic."""
