@@ -15,7 +15,7 @@ from door import refused
 from glimpses import make_world, tiles_of
 from neocog.api.see.units.filters import filters
 from neocog.errors import UserError
-from neocog.weights.published import published_tensors
+from neocog.weights.shipped import SHIPPED
 from pages import Page, definitions, section
 
 
@@ -38,16 +38,16 @@ def around_grey(kernel: np.ndarray, most: float) -> np.ndarray:
 
 def test_without_a_model_the_filters_of_the_one_that_comes_along(tmp_path: Path) -> None:
     done = command("see", "filters", cwd=tmp_path)
-    weight = published_tensors("efficientnet_lite0")["conv_stem.weight"].astype(np.float32)
+    weight = load_file(SHIPPED["edge_net"] / "model.safetensors")["conv1.weight"].astype(np.float32)
     folder = tmp_path / "seen" / "filters"
     shown = tiles_of(folder / "filters.svg")
-    assert len(shown) == len(weight) == 32
+    assert len(shown) == len(weight) == 64
     lengths = np.sqrt((weight**2).sum(axis=(1, 2, 3)))
     for i, (tile, label) in enumerate(shown):
         assert np.abs(tile - around_grey(weight[i], np.abs(weight[i]).max())).max() <= 0.51
         assert label == f"{i}{' dead' if lengths[i] <= 0.02 * lengths.max() else ''}"
     root = Page((folder / "index.html").read_text("utf-8")).root
-    assert definitions(root)["filters"] == "32 of 3x3x3, stride 2, padding 0"
+    assert definitions(root)["filters"] == "64 of 3x11x11, stride 4, padding 0"
     assert "each filter on its own" in section(root, "Filters").text()
     assert done.stdout.splitlines()[-1] == f"page  {Path('seen') / 'filters' / 'index.html'}"
 

@@ -9,6 +9,7 @@ from typer import Argument, Option
 from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
 from neocog.cli.see.shared import NETWORK, AsJson, Network, Output, show
+from neocog.weights.shipped import default_model
 
 
 @with_groups
@@ -20,7 +21,7 @@ def filters(
             "after one epoch",
             metavar="MODEL",
         ),
-    ] = "efficientnet_lite0",
+    ] = default_model(),
     layer: Annotated[
         str | None, Option(help="another convolution than the first, by name", show_default=False)
     ] = None,

@@ -1,24 +1,38 @@
-"""neocog see patches MODEL DATA"""
+"""neocog see patches [MODEL] DATA"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from neocog.cli import loading, reading
 from neocog.cli.console import Console
 from neocog.cli.features import names
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, show
+from neocog.cli.see.shared import NETWORK, AsJson, Network, Output, show
+from neocog.weights.shipped import default_model
 
 MACHINE = loading.Machine()
 
 
 @with_groups
 def patches(
-    source: Model,
-    data: reading.Data,
+    source: Annotated[
+        str,
+        Argument(
+            help="a model's name (timm: and torchvision: too), FILE.py:FUNCTION, or a run; edge_net if left out",
+            metavar="[MODEL]",
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        Argument(
+            help="folder, table, archive, shards, - for a list on stdin, or builtin/NAME",
+            metavar="DATA",
+            show_default=False,
+        ),
+    ] = None,
     layer: Annotated[
         list[str] | None,
         Option(
@@ -51,8 +65,7 @@ def patches(
 
     told = Console()
     seen = see_patches(
-        source,
-        data,
+        *((default_model(), source) if data is None else (source, data)),
         layer=names(layer),
         k=k,
         channels=channels,

@@ -18,12 +18,11 @@ from neocog.draw.kernels import SCALES, kernel_tiles
 from neocog.draw.labelled import Tile, tiles
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress, Silent
+from neocog.weights.shipped import default_model
 
 if TYPE_CHECKING:
     from neocog.inside.kernels.filters import Bank, Components
 
-DEFAULT = "efficientnet_lite0"
-"""whose filters are shown where no model is named: its weights come with neocog"""
 TOP = 256
 """filters shown if not told otherwise"""
 READ = 32
@@ -50,7 +49,7 @@ class Filters(Seen):
 
 
 def filters(
-    model: object = DEFAULT,
+    model: object = default_model(),
     *,
     layer: str | None = None,
     scale: str = "each",
