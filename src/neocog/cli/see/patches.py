@@ -64,8 +64,10 @@ def patches(
     from neocog.api.see.strongest.patches import patches as see_patches
 
     told = Console()
+    model, given = (default_model(), source) if data is None else (source, data)
     seen = see_patches(
-        *((default_model(), source) if data is None else (source, data)),
+        model,
+        given,
         layer=names(layer),
         k=k,
         channels=channels,
