@@ -175,7 +175,7 @@ def test_from_the_command_line(place: Path) -> None:
     folder = place / "seen" / "attention"
     assert facts["page"] == "seen/attention/index.html"
     assert {path.name for path in folder.iterdir()} == {
-        *("picture.png", "rollout.png", "last_layer.png", "distance.svg", "index.html"),
+        *("picture.png", "rollout.png", "last_layer.png", "distance.svg", "index.html", "seen.json"),
         *("layer_01.png", "layer_02.png"),
     }
     assert "layers.layers.1.self_attn" in (folder / "index.html").read_text()

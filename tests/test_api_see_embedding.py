@@ -120,7 +120,7 @@ def test_people_read_the_figures_and_the_page_needs_nothing_else(place: Path) ->
     assert done.stdout.endswith("page  seen/embedding/index.html\n")
     folder = place / "seen" / "embedding"
     assert {path.name for path in folder.iterdir()} == {
-        "index.html", "0-label.svg", "0-thumbnails.svg", "3-label.svg", "3-thumbnails.svg",
+        "index.html", "seen.json", "0-label.svg", "0-thumbnails.svg", "3-label.svg", "3-thumbnails.svg",
     }  # fmt: skip
     text = (folder / "index.html").read_text()
     page = Page(text)

@@ -218,11 +218,17 @@ def test_the_command_writes_a_page_for_each_view(tmp_path: Path) -> None:
     assert figures["methods"]["integrated"]["completeness_gap"] <= 0.01
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        "index.html", "picture.png", "gradient.png", "guided.png", "integrated.png", "smoothgrad.png", "deletion.svg",
+        "index.html", "seen.json", "picture.png", "gradient.png", "guided.png", "integrated.png", "smoothgrad.png",
+        "deletion.svg",
     }  # fmt: skip
     done = neocog("see", "deconv", "lenet_caffe", "it.png", cwd=tmp_path)
     assert "rule                     deconvnet" in done.stdout and "drawn at random" in done.stdout
-    assert {p.name for p in (tmp_path / "seen/deconv").iterdir()} == {"index.html", "conv1.png", "conv2.png"}
+    assert {p.name for p in (tmp_path / "seen/deconv").iterdir()} == {
+        "index.html",
+        "seen.json",
+        "conv1.png",
+        "conv2.png",
+    }
     done = neocog("see", "cam", "lenet_caffe", "it.png", "--top", 2, "--json", cwd=tmp_path)
     found = json.loads(done.stdout)
     assert found["grid"] == [8, 8] and len(found["classes"]) == 2 and not (tmp_path / "seen/cam").exists()

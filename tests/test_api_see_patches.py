@@ -319,7 +319,12 @@ def test_the_command_writes_page_sheets_and_index(place: Path) -> None:
     assert "14 of data, 1 unreadable left out" in done.stdout
     assert "page  seen/patches/index.html" in done.stdout
     folder = place / "seen" / "patches"
-    assert sorted(path.suffix for path in folder.iterdir()) == [".html", *[".png"] * 11, ".safetensors"]
+    assert sorted(path.suffix for path in folder.iterdir()) == [
+        ".html",
+        ".json",
+        *[".png"] * 11,
+        ".safetensors",
+    ]
     page = (folder / "index.html").read_text()
     assert "other/odd.png" in page and "1 picture cannot be read and was left out" in page
     tensors = load_file(folder / "index.safetensors")

@@ -69,7 +69,7 @@ def test_each_map_is_brightest_at_its_own_patch() -> None:
 def test_positions_from_the_command_line(place: Path) -> None:
     done = neocog("see", "positions", "net.py:small", "--img-size", 336, cwd=place)
     assert "grid                     6 x 6 patches, interpolated by the network" in done.stdout
-    assert {path.name for path in (place / "seen" / "positions").iterdir()} == {"index.html"} | {
+    assert {path.name for path in (place / "seen" / "positions").iterdir()} == {"index.html", "seen.json"} | {
         f"{kind}_{name}.png" for kind in ("similarity", "table") for name in ("own", "sincos_2d", "sincos_1d")
     }
     printed = json.loads(neocog("see", "positions", "net.py:small", "--json", cwd=place).stdout)

@@ -44,7 +44,7 @@ def test_lenets_fields_are_the_papers(tmp_path: Path) -> None:
         ["C3", "10x10", "14", "2", "0", "10 to 23", "10 to 23"],
     ]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "index.html", "field_00.png", "field_01.png", "growth.svg",
+        "index.html", "seen.json", "field_00.png", "field_01.png", "growth.svg",
     }  # fmt: skip
 
 

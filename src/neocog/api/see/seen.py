@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +13,15 @@ from typing import Any
 from neocog import files
 from neocog.api.see.opened import Opened
 from neocog.draw.gallery import Gallery, Room, gallery_page
+from neocog.draw.table import printable
 
 PAGE = "index.html"
+MARK = "seen.json"
+"""the figures, and which files were made: what tells a folder of ours from the user's"""
 Facts = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Seen:
     """A view. In a notebook it shows itself; `figures` are what `--json` prints."""
 
@@ -25,10 +29,17 @@ class Seen:
     figures: Mapping[str, Any]
 
     def save(self, folder: str | Path) -> Path:
-        """Write the page and each picture and plot as a file of its own; the page's path."""
-        target = files.make_folder(Path(folder))
-        for plate in self.gallery.plates():
-            files.write_bytes(target / plate.file, plate.content())
+        """Write the page, its figures, and each picture and plot as a file of its own; the page's path.
+
+        The folder is a new one, an empty one, or one with an earlier page, whose files are removed.
+        """
+        target = files.make_result_folder(Path(folder).expanduser(), MARK)
+        plates = {plate.file: plate for plate in self.gallery.plates()}
+        _remove_earlier(target)
+        made = {"files": [PAGE, *plates], "figures": self.to_json()}
+        files.write_text(target / MARK, json.dumps(made, indent=2, allow_nan=False) + "\n")
+        for name, plate in plates.items():
+            files.write_bytes(target / name, plate.content())
         files.write_text(target / PAGE, gallery_page(self.gallery))
         return target / PAGE
 
@@ -38,10 +49,25 @@ class Seen:
     def __str__(self) -> str:
         """The facts, one a line."""
         lines = [f"{name:<24} {value}" for name, value in self.gallery.facts]
-        return "\n".join([*self.gallery.warnings, *lines])
+        return "\n".join(map(printable, [*self.gallery.warnings, *lines]))
+
+    def __repr__(self) -> str:
+        """As it is printed: the arrays would fill the screen."""
+        return str(self)
 
     def _repr_html_(self) -> str:
         return self.gallery._repr_html_()
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Take away what an earlier page left in a folder of ours."""
+    try:
+        names = json.loads((folder / MARK).read_text("utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        return
+    for name in names:
+        if Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)
 
 
 def gallery(

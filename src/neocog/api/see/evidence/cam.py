@@ -37,7 +37,7 @@ GREY = "grey, of the colour that preprocessing makes 0,"
 LEAST = 336  # pixels of the longer side of an overlay
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Cam(Lined):
     """Class activation maps of one picture."""
 

@@ -69,7 +69,7 @@ class Unit:
     """(channels, height, width), in the units of the network's input"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Deconv(Lined):
     """Units of a network and their reconstructions."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LEAST = 336  # pixels of the longer side of a plate
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Occlusion(Lined):
     """What was answered by the place of the square."""
 

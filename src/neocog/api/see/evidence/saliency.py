@@ -50,7 +50,7 @@ CAPTIONS = {
 SHORT = 33  # points of the path through a network that learned nothing, where only ranks count
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Saliency(Lined):
     """Evidence for one class of one picture."""
 

@@ -38,7 +38,7 @@ class TrainingOptions(DataOptions, total=False):
     """FILE.py:FUNCTION of a run that has one, to trust it on this machine"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Training(Seen):
     """How a run learned, and how its network is."""
 

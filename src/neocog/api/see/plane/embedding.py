@@ -48,7 +48,7 @@ class Mapped:
     """by what pictures are coloured: among the features, in the plane; empty where too few pictures have a colour"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Atlas(Seen):
     """Pictures in the plane."""
 

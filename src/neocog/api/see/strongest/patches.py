@@ -68,7 +68,7 @@ class PatchesOptions(ReadingOptions, total=False):
     """whether the index is looked up in the user's cache and kept there; it is if not given"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Patches(Seen):
     """The index of all layers, and the channels that are shown."""
 

@@ -51,7 +51,7 @@ class Reach:
     """(name, reason) of those that cannot be read"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Attention(Seen):
     """What the layers of a network look at in a picture."""
 

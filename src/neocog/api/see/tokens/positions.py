@@ -29,7 +29,7 @@ OWN = "own"
 """the network's table among those that are compared"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Positions(Seen):
     """The network's table and sines and cosines of the same size, by name."""
 

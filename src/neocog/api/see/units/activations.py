@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 POINTS = 401
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Activations(Seen):
     """Each function's curve by its name."""
 

@@ -34,7 +34,7 @@ SCALED = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Filters(Seen):
     """A convolution's filters. In a notebook they show themselves."""
 

@@ -34,7 +34,7 @@ NOTES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Maps(Seen):
     """Feature maps of some layers. In a notebook they show themselves."""
 

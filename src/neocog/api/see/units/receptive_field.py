@@ -37,7 +37,7 @@ NOTES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ReceptiveFields(Seen):
     """What layers see. In a notebook they show themselves."""
 

@@ -30,7 +30,7 @@ BANK = 24
 """filters and maps shown beside the unit's own"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class OneUnit(Seen):
     """A unit's arithmetic. In a notebook it shows itself."""
 
