@@ -7,7 +7,7 @@ of self-supervision, or what we can learn from a single image", 2020). They are 
 scikit-learn; nothing is fetched.
 
     python scripts/make_edge_net.py                      # writes the bundle and docs/see/edge_net.png
-    python scripts/make_edge_net.py --steps 50 --output /tmp/edge_net
+    python scripts/make_edge_net.py --steps 50 --output tried
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What passes inside a network, read from outside: the network is not edited, and its output stays the same bits."""
+"""What passes inside a network, read from outside: the network is not edited."""
 
 from __future__ import annotations
 
