@@ -308,6 +308,64 @@ def test_a_rule_without_meaning_is_refused(odd: nn.Module, rule: Rule) -> None:
     assert found.pixels.any()
 
 
+class Own(torch.autograd.Function):
+    """Somebody's ReLU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return g * (x > 0)
+
+
+ZERO = torch.zeros(())
+
+
+def unseen(x: Tensor) -> Tensor:
+    """A ReLU that no mode is told of, as in compiled code."""
+    with torch._C.DisableTorchFunction():
+        return torch.relu(x)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [lambda x: torch.max(x, ZERO), lambda x: torch.maximum(ZERO, x), lambda x: torch.fmax(x, ZERO)],
+)
+def test_the_larger_of_a_number_and_zero_is_a_rectifier(form: Callable[[Tensor], Tensor]) -> None:
+    a, b = nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 4, 3, bias=False)
+    written = Net(lambda m, x: m.b(form(m.a(x))), a=a, b=b)
+    plain, x = nn.Sequential(a, nn.ReLU(), b), torch.randn(1, 3, 9, 9)
+    wanted = reconstruct(plain, x, Place("2"), 1, [(2, 2)]).pixels
+    torch.testing.assert_close(
+        reconstruct(written, x, Place("b"), 1, [(2, 2)]).pixels, wanted, rtol=0, atol=0
+    )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: torch.where(x > 0, x, ZERO),
+        lambda x: x * (x > 0),
+        lambda x: x.masked_fill(x < 0, 0),
+        lambda x: (x + x.abs()) / 2,
+        unseen,
+        Own.apply,
+    ],
+    ids=["where", "mask", "masked_fill", "abs", "unseen", "own function"],
+)
+def test_what_cannot_be_told_to_be_a_rectifier_is_refused(form: Callable[[Tensor], Tensor]) -> None:
+    net = Net(lambda m, x: m.b(form(m.a(x))), a=nn.Conv2d(3, 8, 3), b=nn.Conv2d(8, 4, 3))
+    x = torch.randn(1, 3, 9, 9)
+    for rule in BRANCHED:
+        with pytest.raises(NoMeaning, match=f"{rule} needs rectifiers"):
+            reconstruct(net, x, Place("b"), 1, [(2, 2)], rule)
+    assert reconstruct(net, x, Place("b"), 1, [(2, 2)], "gradient").pixels.any()
+
+
 def test_attention_is_refused() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     net = Net(

@@ -14,12 +14,30 @@ from neocog.analysis.capture import Call, Handler
 from neocog.analysis.kinds import ACTIVATIONS
 from neocog.errors import UserError
 
-RECTIFIERS = ("relu", "relu6", "hardtanh", "threshold", "clamp", "clip", "clamp_min", "maximum")
+RECTIFIERS = (
+    "relu",
+    "relu6",
+    "hardtanh",
+    "threshold",
+    "clamp",
+    "clip",
+    "clamp_min",
+    "maximum",
+    "max",
+    "fmax",
+)
 """calls that may be one: which are, their arguments say"""
 NO_MEANING = (
     *sorted(ACTIVATIONS - {*RECTIFIERS, "clamp_max"}),
     "glu", "log_softmax", "softmax", "softmin", "multi_head_attention_forward", "scaled_dot_product_attention",
 )  # fmt: skip
+OF_TWO = ("maximum", "max", "fmax")
+COMPARING = ("gt", "ge", "lt", "le", "sign", "heaviside")
+"""calls that make a mask of values: what is multiplied or filled by it is no rectifier that could be told"""
+UNTOLD = (
+    "ReluBackward", "ThresholdBackward", "LeakyReluBackward", "WhereBackward", "MaskedFillBackward", "AbsBackward",
+)  # fmt: skip
+"""torch's own names of the ways back that are left where a non-linearity was not seen, as in compiled code"""
 ALWAYS = (
     "hardtanh",
     "threshold",
@@ -34,10 +52,7 @@ def refused(rule: str) -> Handler:
     """An error as soon as something is to come back through the call; what lies beyond the unit may be anything."""
 
     def handler(call: Call) -> Any:
-        words = (
-            f"{rule} needs rectifiers (ReLU, ReLU6), {call.layer or 'the network'} has {call.kind}; "
-            "use gradient, integrated gradients or SmoothGrad"
-        )
+        words = _words(rule, call.layer, call.kind)
         out = call.run()
         if isinstance(out, tuple):
             return (_refusing(out[0], words, call), *out[1:])
@@ -46,12 +61,50 @@ def refused(rule: str) -> Handler:
     return handler
 
 
+def compared(rule: str) -> Handler:
+    """An error where values that depend on the picture are compared, as in x * (x > 0)."""
+
+    def handler(call: Call) -> Any:
+        if any(isinstance(value, Tensor) and value.requires_grad for value in call.args):
+            raise NoMeaning(_words(rule, call.layer, f"a mask ({call.kind})"))
+        return call.run()
+
+    return handler
+
+
+def demand_told(activation: Tensor, rule: str) -> None:
+    """UserError where something lies on the way back that no handler saw: another's function, compiled code, where."""
+    waiting, seen = [activation.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        name = node.name()
+        function = getattr(type(node), "_forward_cls", None)  # of a torch.autograd.Function
+        if function is _Refusing:
+            continue  # which says itself what there is, and where
+        foreign = function is not None and not function.__module__.startswith(__package__)
+        if foreign or name.startswith(UNTOLD):
+            raise NoMeaning(_words(rule, "", name.rstrip("0123456789").removesuffix("Backward")))
+        waiting += [upper for upper, _ in node.next_functions]
+
+
+def _words(rule: str, layer: str, what: str) -> str:
+    return (
+        f"{rule} needs rectifiers (ReLU, ReLU6), {layer or 'the network'} has {what}; "
+        "use gradient, integrated gradients or SmoothGrad"
+    )
+
+
 def rectified(guided: bool, kind: str) -> Handler:
     """What comes back through a rectifier is rectified itself, and masked as the forward was, too, where `guided`."""
 
     def handler(given: Call) -> Any:
-        call = _ordered(given) if kind == "maximum" else given
+        call = _ordered(given) if kind in OF_TWO else given
         x = argument(call, 0, "input")
+        if kind == "max" and not isinstance(argument(call, 1, "other"), Tensor):
+            return call.run()  # the largest along a side
         if not isinstance(x, Tensor) or not x.requires_grad:
             return call.run()
         floor, ceiling = _limits(kind, call)

@@ -12,8 +12,8 @@ simplicity" (2015), figure 1):
 Everything else is transposed: a convolution filters with its flipped kernels, without bias; a max pool puts each
 number where its maximum was (the switches), and adds up where windows overlap; a sum hands on to all its branches. For
 deconvnet and guided a norm is the slope that it has with its statistics held fixed, and local response normalisation
-is skipped, as in the paper. The rules are those of every ReLU, however it is called: as a module, used again, as a
-function, in place.
+is skipped, as in the paper. A ReLU counts as one whether it is a module, used again, a function, in place, a clamp or a
+maximum with 0; one that is written as a mask, or that torch does not show, is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ from neocog.analysis.capture import Handler, Place, capture
 from neocog.analysis.kinds import ADAPTIVE_POOLS, MAX_POOLS
 from neocog.errors import unknown
 from neocog.inside.back.linear_parts import held, skipped, skips_around
-from neocog.inside.back.rectifiers import NO_MEANING, RECTIFIERS, rectified, refused
+from neocog.inside.back.rectifiers import (
+    COMPARING,
+    NO_MEANING,
+    RECTIFIERS,
+    compared,
+    demand_told,
+    rectified,
+    refused,
+)
 from neocog.layers.lrn import LocalResponseNorm
 
 Rule = Literal["gradient", "deconvnet", "guided"]
@@ -67,6 +75,8 @@ def traced_back(
         pixels = x.detach().clone().requires_grad_()
         seen.run(pixels.clone())  # the network may write into its input
         activation = seen[place]
+        if rule != "gradient":
+            demand_told(activation, rule)
         (back,) = torch.autograd.grad(activation, pixels, start(activation.detach()))
     return Traced(back.detach(), activation.detach())
 
@@ -116,6 +126,7 @@ def _handlers(rule: Rule) -> Mapping[str, Handler]:
         return {}
     return {
         **dict.fromkeys(NO_MEANING, refused(rule)),
+        **dict.fromkeys(COMPARING, compared(rule)),
         **{kind: rectified(guided=rule == "guided", kind=kind) for kind in RECTIFIERS},
         **dict.fromkeys(("batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"), held),
         "local_response_norm": skipped,
