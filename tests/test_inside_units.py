@@ -13,6 +13,7 @@ from neocog.analysis.capture import Place, capture
 from neocog.errors import UserError
 from neocog.inside.units import Layer, Window, layer_of, layers_of
 from neocog.models import MODELS
+from networks import Net
 from test_models_contract import FAMILIES, alive
 
 # What needs a forward takes minutes over all; in the suite a few kinds stand for the rest.
@@ -207,3 +208,14 @@ def test_cells_of_the_neocognitron_are_read_at_the_end_of_their_layer() -> None:
         "us1": (24, 16, 16), "uc1": (24, 10, 10), "us2": (24, 8, 8), "uc2": (24, 6, 6), "us3": (24, 2, 2),
         "uc3": (24, 1, 1),
     }  # fmt: skip
+
+
+def test_what_a_module_gives_when_it_is_called_again_has_a_name_of_its_own() -> None:
+    net = Net(lambda m, x: m.conv(m.conv(m.stem(x))), stem=nn.Conv2d(3, 4, 3), conv=nn.Conv2d(4, 4, 3))
+    x = torch.randn(1, 3, 12, 12)
+    names = [layer.name for layer in layers_of(net, "net", (3, 12, 12))]
+    assert names == ["stem", "conv", "conv (2)"]
+    second = layer_of(net, "net", (3, 12, 12), "conv (2)")
+    with capture(net, [second.place]) as seen, torch.no_grad():
+        seen.run(x)
+        torch.testing.assert_close(seen[second.place], net(x), rtol=0, atol=0)

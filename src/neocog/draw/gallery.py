@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ EXACT = 256 * 256
 """pixels up to which a picture is kept exactly on the page; larger ones are a JPEG there, and exact as a file"""
 CRISP = 160
 """pixels of a side up to which they are shown as squares"""
+
+
+def file_stem(name: str) -> str:
+    """`name`, a layer's say, as the name of a file on any system."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

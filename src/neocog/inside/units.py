@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -129,7 +129,18 @@ def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, .
             continue
         name = papers.get(place.module, op.layer)
         found.append(_layer(name, place, plain, behind, fields[behind], op.layer))
-    return tuple(sorted({layer.place: layer for layer in found}.values(), key=lambda layer: layer.op))
+    return numbered(sorted({layer.place: layer for layer in found}.values(), key=lambda layer: layer.op))
+
+
+def numbered(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The same, each under a name of its own: what a module gives when it is called again is called `NAME (2)`."""
+    counts: Counter[str] = Counter()
+    named = []
+    for layer in layers:
+        counts[layer.name] += 1
+        n = counts[layer.name]
+        named.append(layer if n == 1 else replace(layer, name=f"{layer.name} ({n})"))
+    return tuple(named)
 
 
 def layer_of(net: nn.Module, model: str, size: Sequence[int], name: str) -> Layer:
@@ -142,7 +153,7 @@ def layer_of(net: nn.Module, model: str, size: Sequence[int], name: str) -> Laye
     if found is not None:
         return found
     modules = [module for module, _ in net.named_modules() if module]
-    known = [layer.name for layer in layers] + list(paper_names(model, net)) + modules
+    known = list(dict.fromkeys([*(layer.name for layer in layers), *paper_names(model, net), *modules]))
     if name.removeprefix(MODULE) not in known and not nearest(name, known):
         raise UserError(
             f"unknown layer {name!r} of {model}; there are {', '.join(layer.name for layer in layers)}"

@@ -13,7 +13,7 @@ from neocog.api.keywords import demand_known
 from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import gallery
-from neocog.draw.gallery import Plate, Room
+from neocog.draw.gallery import Plate, Room, file_stem
 from neocog.draw.tiles import Box, around_grey, cut, enlarged, mosaic, outlined, resized, rgb
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress, Silent
@@ -209,7 +209,7 @@ def _room(view: View, layer: Layer, units: Sequence[Unit]) -> Room:
     if not units:
         return Room(title=layer.name, words=f"{shape}; no unit answers this picture.")
     plate = Plate(
-        name=layer.name.replace("/", "_"),
+        name=file_stem(layer.name),
         title="the strongest first" if len(units) > 1 else "the unit",
         caption="; ".join(_said(unit) for unit in units) + ".",
         pixels=mosaic([tile for unit in units for tile in _tiles(view, unit)], 4, gap=4),

@@ -19,7 +19,7 @@ from neocog.api.see.plane.pictured import COLOURS, Pictured, pictured
 from neocog.api.see.seen import Facts, Seen
 from neocog.api.thumbnails import thumbnail
 from neocog.draw.atlas import Spot, dots, thumbnails
-from neocog.draw.gallery import Gallery, Plate, Room
+from neocog.draw.gallery import Gallery, Plate, Room, file_stem
 from neocog.draw.text import count
 from neocog.draw.tiles import Pixels
 from neocog.errors import UserError, unknown
@@ -185,7 +185,7 @@ def _rooms(
     spots = {colour: _spots(one.points, found, colour) for colour in shown}
     plates = [
         Plate(
-            name=f"{_file(layer)}-{colour or 'dots'}",
+            name=f"{file_stem(layer)}-{colour or 'dots'}",
             title=f"{CALLED[method]} of {layer}" + (f", by {GROUPED[colour]}" if colour else ""),
             caption=_dots_caption(one, colour, method),
             svg=dots(_title(layer, colour), spots[colour], found.order.get(colour, ())),
@@ -195,7 +195,7 @@ def _rooms(
     lacking = sum(picture is None for picture in small)
     plates.append(
         Plate(
-            name=f"{_file(layer)}-thumbnails",
+            name=f"{file_stem(layer)}-thumbnails",
             title="The pictures at their places",
             caption="Each picture in a cell of its own, as near to its place as all cells together allow; frames are "
             f"coloured as in the first plot.{f' {lacking:,} cannot be read any more.' if lacking else ''}",
@@ -243,11 +243,6 @@ def _spots(points: NDArray[np.float32], found: Pictured, colour: str) -> list[Sp
 
 def _title(layer: str, colour: str) -> str:
     return layer + (f" by {GROUPED[colour]}" if colour else "")
-
-
-def _file(layer: str) -> str:
-    """A layer's name as that of a file."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in layer)
 
 
 def _figures(found: Pictured, layers: Mapping[str, Mapped], method: str, seed: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from neocog.api.see.opened import Opened, View, view_of
 from neocog.data.dataset import UNLABELLED, Dataset
 from neocog.draw import tiles
-from neocog.draw.gallery import Plate
+from neocog.draw.gallery import Plate, file_stem
 from neocog.errors import Unreadable, UserError
 
 if TYPE_CHECKING:
@@ -180,7 +179,7 @@ def plate(one: Channel, layer: Layer, title: str, remark: str) -> Plate:
     k, first, last = len(one.stored), float(one.stored[0]), float(one.stored[-1])
     said = [_classes(one, k), f"activations {first:.3g} to {last:.3g}", remark]
     return Plate(
-        name=f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', one.layer)}-{one.channel}",
+        name=f"{file_stem(one.layer)}-{one.channel}",
         title=title,
         caption="; ".join(part for part in said if part) + ".",
         pixels=sheet(one, layer),

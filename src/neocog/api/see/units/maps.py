@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neocog.api.keywords import demand_known
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import Seen, gallery
-from neocog.api.see.units.shown import framed, window_words
+from neocog.api.see.units.shown import framed, window_words, with_places
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.labelled import Tile, tiles
 from neocog.draw.tiles import glowing, signed
@@ -64,7 +64,7 @@ def maps(
         raise UserError(f"top must be 1 or more maps, got {top}")
     network = opened(model, progress or Silent(), options)
     view = picture(network, image)
-    chosen = _chosen(network, [layers] if isinstance(layers, str) else layers)
+    chosen = with_places(network, [layers] if isinstance(layers, str) else layers, _vector)
     found = _maps(network, view, chosen)
     rooms, figures = [], []
     for number, (layer, values) in enumerate(zip(chosen, found, strict=True)):
@@ -83,20 +83,11 @@ def maps(
     )
 
 
-def _chosen(network: Opened, layers: Sequence[str]) -> tuple[Layer, ...]:
-    from neocog.inside.strongest import by_stage
-
-    if not layers:
-        network.maps()  # says what is missing
-        return by_stage(network.layers)
-    found = tuple(network.layer(name) for name in dict.fromkeys(layers))
-    for layer in found:
-        if layer.kind == "vector":
-            raise UserError(
-                f"maps are of layers with places, {layer.name} is a vector of {layer.channels}; "
-                "`neocog see unit` shows one of its numbers"
-            )
-    return found
+def _vector(layer: Layer) -> str:
+    return (
+        f"maps are of layers with places, {layer.name} is a vector of {layer.channels}; "
+        "`neocog see unit` shows one of its numbers"
+    )
 
 
 def _maps(network: Opened, view: View, layers: Sequence[Layer]) -> list[NDArray[np.float32]]:

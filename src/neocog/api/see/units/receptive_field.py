@@ -11,12 +11,11 @@ import numpy as np
 from neocog.api.keywords import demand_known
 from neocog.api.see.opened import Opened, OpenOptions, View, as_input, opened, picture, view_of
 from neocog.api.see.seen import Seen, gallery
-from neocog.api.see.units.shown import framed, window_words
+from neocog.api.see.units.shown import framed, window_words, with_places
 from neocog.data.builtin import whole_photographs
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.tiles import overlaid
 from neocog.draw.trends import Trend, trends
-from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def receptive_field(
     told = progress or Silent()
     network = opened(model, told, options)
     views = _views(network, image)
-    chosen = _chosen(network, [layers] if isinstance(layers, str) else layers)
+    chosen = with_places(network, [layers] if isinstance(layers, str) else layers, _vector)
     shown = _in_effect(network, views, chosen, told)
     everything = _everything(network, shown)
     rooms = (_pictures_room(views[0], shown), _table_room(shown), _growth_room(network, everything, shown))
@@ -94,19 +93,10 @@ def _views(network: Opened, image: object) -> list[View]:
     return [first, *(view_of(network, brought.name(i), brought.read(i)) for i in names)]
 
 
-def _chosen(network: Opened, layers: Sequence[str]) -> tuple[Layer, ...]:
-    from neocog.inside.strongest import by_stage
-
-    if not layers:
-        network.maps()  # says what is missing
-        return by_stage(network.layers)
-    found = tuple(network.layer(name) for name in dict.fromkeys(layers))
-    for layer in found:
-        if layer.kind == "vector":
-            raise UserError(
-                f"a vector such as {layer.name} has no middle unit, it sees what its map sees; name a layer before it"
-            )
-    return found
+def _vector(layer: Layer) -> str:
+    return (
+        f"a vector such as {layer.name} has no middle unit, it sees what its map sees; name a layer before it"
+    )
 
 
 def _in_effect(

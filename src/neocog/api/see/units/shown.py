@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from neocog.api.see.opened import View
+from neocog.api.see.opened import Opened, View
 from neocog.draw.gallery import Plate
 from neocog.draw.tiles import Box, Pixels, cut, enlarged, outlined, rgb
+from neocog.errors import UserError
 
 if TYPE_CHECKING:
-    from neocog.inside.units import Window
+    from neocog.inside.units import Layer, Window
 
 SIDE = 448
 """pixels of a picture's longer side on the page, at least"""
@@ -92,3 +93,17 @@ def window_plates(view: View, window: Window, unit: str) -> tuple[Plate, ...]:
         pixels=enlarged(rgb(cut(view.pixels, window)), 320),
     )
     return whole, patch
+
+
+def with_places(network: Opened, names: Sequence[str], refusal: Callable[[Layer], str]) -> tuple[Layer, ...]:
+    """The layers of these names, or some of each size; UserError with `refusal` for a vector, which has no places."""
+    from neocog.inside.strongest import by_stage
+
+    if not names:
+        network.maps()  # says what is missing
+        return by_stage(network.layers)
+    found = tuple(network.layer(name) for name in dict.fromkeys(names))
+    for layer in found:
+        if layer.kind == "vector":
+            raise UserError(refusal(layer))
+    return found
