@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from neocog.api.see.seen import Seen
+from neocog.api.see.units.filters import filters
 from neocog.draw.gallery import Gallery, Plate, Room
 from neocog.errors import UserError
 
@@ -48,3 +50,11 @@ def test_names_of_classes_do_not_reach_the_terminal_raw() -> None:
 
 def test_a_view_is_short_where_it_is_printed() -> None:
     assert repr(seen("one", label="cat")) == str(seen("one", label="cat"))
+
+
+def test_a_module_of_another_type_is_refused_in_a_line() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3)).double()
+    with pytest.raises(UserError, match="the module has float64 on cpu; give a copy"):
+        filters(net)
+    weight = net[0].weight.detach().float().numpy()
+    np.testing.assert_array_equal(filters(net.float()).kernels, weight)

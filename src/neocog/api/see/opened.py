@@ -124,7 +124,7 @@ def opened(model: object, progress: Progress, options: OpenOptions) -> Opened:
     from torch import nn
 
     if isinstance(model, nn.Module):
-        return _of_module(model, options)
+        return _of_module(getattr(model, "_orig_mod", model), options)  # torch.compile wraps the module
     if options.get("preprocess") is not None or options.get("classes"):
         raise UserError("preprocess and classes are for a module, a model's name or a run brings its own")
     source = str(model)
@@ -151,12 +151,26 @@ def _of_module(net: nn.Module, options: OpenOptions) -> Opened:
     for name in ("weights", "run_model", "download"):
         if options.get(name):
             raise UserError(f"{name} is for a model's name or a run, a module was given; leave it out")
+    _demand_plain(net)
     given = options.get("preprocess") or Preprocess(
         size=(224, 224), crop_pct=0.875, mean=names.IMAGENET_MEAN, std=names.IMAGENET_STD
     )
     preprocess = names.resized(given, options.get("img_size"), None)
     title = type(net).__name__
     return Opened(title.lower(), title, net, preprocess, tuple(options.get("classes", ())), "as they are")
+
+
+def _demand_plain(net: nn.Module) -> None:
+    """UserError unless the module computes in float32 on the processor, as the pictures are given to it."""
+    odd = next(
+        (p for p in net.parameters() if p.device.type != "cpu" or str(p.dtype) != "torch.float32"), None
+    )
+    if odd is not None:
+        kind = str(odd.dtype).removeprefix("torch.")
+        raise UserError(
+            f"views compute in float32 on the cpu, the module has {kind} on {odd.device.type}; give a copy: "
+            "copy.deepcopy(net).float().cpu()"
+        )
 
 
 def _of_run(source: str, options: OpenOptions) -> Opened:
