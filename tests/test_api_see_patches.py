@@ -279,7 +279,7 @@ def test_sheets_have_patches_left_and_reconstructions_right(trained: nn.Sequenti
     pixels, _, red = with_discs(20, 6)
     seen = patches(trained, data_of(pixels, red), layer="0", channel=[2], k=4, preprocess=CENTRED)
     (one,) = seen.channels
-    drawn = sheet(one, _layer(trained))
+    drawn = sheet(one)
     side = 5 * 15  # pixels that are squares of 15, up to at least 72
     assert drawn.shape == (2 * side + 2, 2 * (2 * side + 2) + 10, 3)
     np.testing.assert_array_equal(drawn[:side:15, :side:15], one.patches[0])
@@ -289,12 +289,6 @@ def test_sheets_have_patches_left_and_reconstructions_right(trained: nn.Sequenti
     left = 2 * side + 2 + 10 + side + 2
     np.testing.assert_allclose(drawn[:side:15, left::15], 255 * clipped, atol=0.51)
     np.testing.assert_array_equal(next(seen.gallery.plates()).pixels, drawn)
-
-
-def _layer(net: nn.Module) -> Any:
-    from neocog.inside.units import layers_of
-
-    return layers_of(net, "net", (3, SIDE, SIDE))[0]
 
 
 @pytest.fixture

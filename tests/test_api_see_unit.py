@@ -16,7 +16,9 @@ from door import neocog as command
 from door import refused
 from glimpses import make_world, number, tiles_of
 from neocog.api.see.opened import opened, picture
+from neocog.api.see.units.maps import maps
 from neocog.api.see.units.unit import unit
+from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.progress import Silent
 from pages import Page, definitions, rows, section
@@ -153,3 +155,28 @@ def test_what_is_wrong_is_said_in_one_line(world: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="32"):  # pixels that LeNet-5 needs at least
         unit("lenet5_modern", cat, img_size=8)
     assert not list(tmp_path.iterdir())
+
+
+class LastToken(nn.Module):
+    """Sixteen patches of 4 x 4 in a row, and the class token behind them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.one = nn.Conv2d(3, 6, 4, 4), nn.Parameter(torch.zeros(1, 1, 6))
+        self.up, self.act, self.head = nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = torch.cat([self.patch(x).flatten(2).transpose(1, 2), self.one], 1)
+        y: Tensor = self.head(self.act(self.up(tokens)).mean(1))
+        return y
+
+
+def test_a_patch_is_found_wherever_the_class_token_stands() -> None:
+    net, image = LastToken().eval(), np.full((16, 16, 3), 90, np.uint8)
+    image[4:8, 8:12] = 250  # the patch in row 1, column 2
+    given = {"preprocess": Preprocess(size=(16, 16)), "layer": "up"}
+    assert unit(net, image, at=(1, 2), **given).at == (6,)  # type: ignore[arg-type]
+    shown = maps(net, image, layers="up", preprocess=Preprocess(size=(16, 16))).maps["up"]
+    assert shown.shape == (8, 4, 4)
+    apart = np.abs(shown - shown[:, :1, :1]).max(axis=0)
+    assert apart[1, 2] > 1e-3 and np.delete(apart.ravel(), 6).max() < 1e-6

@@ -97,7 +97,7 @@ def test_the_last_maps(name: str) -> None:
     with torch.device("meta"):
         net = MODELS[name].build()
     maps = last_maps(net, MODELS[name].input_size)
-    assert (maps.name, maps.grid, maps.tokens) == (*WANTED[name], False)
+    assert (maps.name, maps.grid) == WANTED[name] and maps.tokens is None
 
 
 @pytest.mark.parametrize("pool", ["token", "mean"])
@@ -109,7 +109,7 @@ def test_of_a_vision_transformer_the_last_attention_reads_it(pool: str) -> None:
         net = vit("tiny", 16, img_size=48, num_classes=5, pool=pool)
         x = torch.randn(1, 3, 48, 64)
     maps = last_maps(net, (3, 48, 64))
-    assert (maps.name, maps.grid, maps.tokens) == ("blocks.10", (3, 4), True)
+    assert (maps.name, maps.grid) == ("blocks.10", (3, 4)) and maps.tokens is not None
     found = class_activation(net, x, maps, [3])
     stream = {}
     hook = net.blocks[11].norm1.register_forward_pre_hook(lambda _, given: stream.update(x=given[0]))
@@ -132,7 +132,7 @@ def test_layers_by_name() -> None:
         net, size = vit("tiny", 16, img_size=48, num_classes=5), (3, 48, 48)
         x = torch.randn(1, *size)
     named = maps_of(layer_of(net, "vit", size, "blocks.3"), net, size)
-    assert named.tokens and named.grid == (3, 3)
+    assert named.tokens is not None and named.grid == (3, 3)
     assert class_activation(net, x, named, [0]).activation.shape == (192, 3, 3)
     behind = maps_of(layer_of(net, "vit", size, "blocks.11"), net, size)
     with pytest.raises(UserError, match="the logits do not depend on blocks.11; name an earlier layer"):
@@ -170,3 +170,12 @@ def test_without_places_there_is_no_map() -> None:
         UserError, match="needs a convolution with more than one position; use `see occlusion`"
     ):
         last_maps(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2))
+
+
+def test_tokens_are_placed_by_what_they_are_not_by_where_they_stand() -> None:
+    """A class token behind the patches is left out as one before them is."""
+    tokens = np.array([[5, 0], [2, 4]])
+    given = torch.arange(18.0).reshape(6, 3)
+    found = Maps("blocks", Place("blocks", 0), (2, 2), tokens).placed(given)
+    for row, column in np.ndindex(2, 2):
+        np.testing.assert_array_equal(found[:, row, column], given[tokens[row, column]].numpy())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import Place
 from neocog.draw.tiles import cut
-from neocog.inside.patches.crops import alike, patch_of_token, window_of
+from neocog.inside.patches.crops import alike, window_of
 from neocog.inside.units import Layer, Window, layers_of
 
 SIZE = (3, 47, 53)
@@ -101,19 +101,7 @@ def layer_of_tokens(tokens: int, height: int, width: int) -> Layer:
     return Layer("tokens", Place(""), (tokens, 8), (height, width))
 
 
-def test_tokens_lie_where_their_patches_lie() -> None:
-    """Patches of 16 in order of rows, behind a class token or none, or four registers more; also of oblong pictures."""
-    for prefix in (0, 1, 5):
-        layer = layer_of_tokens(prefix + 6 * 4, 96, 64)
-        for token in range(prefix):
-            assert patch_of_token(layer, token) is None
-        for row in range(6):
-            for column in range(4):
-                wanted = (16 * row, 16 * column, 16 * row + 16, 16 * column + 16)
-                assert patch_of_token(layer, prefix + 4 * row + column) == wanted
-    assert patch_of_token(layer_of_tokens(197, 224, 224), 0) is None
-    assert patch_of_token(layer_of_tokens(197, 224, 224), 196) == (208, 208, 224, 224)
-    assert patch_of_token(layer_of_tokens(77, 224, 224), 3) is None
+def test_tokens_are_seen_in_the_whole_picture() -> None:
     assert window_of(layer_of_tokens(197, 224, 224), (5,)) == (0, 0, 224, 224)
 
 

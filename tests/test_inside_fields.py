@@ -7,7 +7,7 @@ from torch import nn
 
 from neocog.errors import UserError
 from neocog.inside.fields import in_effect, sight
-from neocog.inside.patch_grid import PatchGrid, patch_grid
+from neocog.inside.tokens import patches_of
 from neocog.inside.units import Window, layer_of, layers_of
 from neocog.models import build
 
@@ -103,20 +103,13 @@ def test_tokens_stand_for_patches_and_see_everything() -> None:
     net = build("vit_tiny_patch16_224").eval()
     layers = layers_of(net, "vit_tiny_patch16_224", (3, 224, 224))
     tokens = [layer for layer in layers if layer.kind == "tokens"]
-    assert patch_grid(tokens[0], layers) == PatchGrid(14, 14, 1)
-    seen = sight(tokens[-1], layers)
+    patches = patches_of(net, (3, 224, 224), 197)
+    assert patches is not None and patches.grid == (14, 14)
+    seen = sight(tokens[-1], patches)
     assert seen.at == (1 + 7 * 14 + 7,)
     assert seen.inside == Window(0, 0, 224, 224) and seen.triple is None and seen.cause
-    found = in_effect(net, torch.randn(1, 3, 224, 224), sight(tokens[0], layers))
+    found = in_effect(net, torch.randn(1, 3, 224, 224), sight(tokens[0], patches))
     assert found.effective is not None and found.effective.influence.all()
-
-
-def test_a_grid_finds_the_patch_of_a_token_and_back() -> None:
-    grid = PatchGrid(3, 5, 2)
-    places = [grid.place(token) for token in range(2 + 15)]
-    assert places[:2] == [None, None]
-    assert places[2:] == [(row, column) for row in range(3) for column in range(5)]
-    assert [grid.token(*place) for place in places if place] == list(range(2, 17))
 
 
 def test_a_unit_that_nothing_moves_is_said() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from neocog.analysis.capture import Place
 from neocog.errors import UserError
-from neocog.inside.patch_grid import PatchGrid
 from neocog.inside.strongest import as_maps, by_stage, demand_unit, spread, strongest
+from neocog.inside.tokens import Patches
 from neocog.inside.units import Layer
 
 
@@ -58,11 +58,12 @@ def test_the_strongest_is_found_by_looking_at_each(
 @given(st.integers(0, 10**6))
 @settings(max_examples=20)
 def test_tokens_are_laid_out_as_their_patches(seed: int) -> None:
-    grid = PatchGrid(3, 5, 2)
+    tokens = np.random.default_rng(seed + 1).permutation(17)[:15].reshape(3, 5)
+    patches = Patches(tokens, tuple(sorted(set(range(17)) - set(tokens.ravel().tolist()))), (4, 4))
     values = np.random.default_rng(seed).standard_normal((17, 4)).astype(np.float32)
-    found = as_maps(layer(17, 4), values, grid)
+    found = as_maps(layer(17, 4), values, patches)
     for channel, row, column in product(range(4), range(3), range(5)):
-        assert found[channel, row, column] == values[grid.token(row, column), channel]
+        assert found[channel, row, column] == values[tokens[row, column], channel]
     assert np.array_equal(as_maps(layer(17, 4), values)[:, 0], values.T)
     assert as_maps(layer(6), np.arange(6, dtype=np.float32)).shape == (6, 1, 1)
 

@@ -13,7 +13,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from torch import Tensor, nn
 
 from neocog.inside.attention.position_tables import alike_by_place, beside, position_table, similarity
-from neocog.inside.tokens import patches_of
+from neocog.inside.tokens import Patches, patches_of
 from neocog.layers.positions import sincos_1d, sincos_2d
 from neocog.models.vit import vit
 from networks import Net, conv
@@ -181,3 +181,9 @@ def test_how_positions_lie_to_each_other() -> None:
     assert beside(similarity(sincos_1d(9, 32).numpy(), (1, 9))) == 1
     far = np.eye(4)[[0, 1, 0, 1]]  # each is like the one two places away
     assert beside(similarity(far, (1, 4))) == 0
+
+
+def test_the_box_of_a_token_is_that_of_its_patch() -> None:
+    patches = Patches(np.array([[4, 1], [0, 3]]), (2,), (8, 16))
+    assert patches.box_of(3) == (8, 16, 16, 32) and patches.box_of(4) == (0, 0, 8, 16)
+    assert patches.box_of(2) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.effective_field import EffectiveField, effective_field_at
 from neocog.analysis.field import Affine
-from neocog.inside.patch_grid import patch_grid
+from neocog.inside.tokens import Patches
 from neocog.inside.units import Layer, Window
 
 
@@ -56,8 +55,8 @@ class Sight:
         return float((self.effective.share * (bottom - top + 1) * (right - left + 1)) ** 0.5)
 
 
-def sight(layer: Layer, layers: Sequence[Layer] = ()) -> Sight:
-    """What the middle unit of `layer` sees in theory; `layers` are those of the network, for the grid of tokens."""
+def sight(layer: Layer, patches: Patches | None = None) -> Sight:
+    """What the middle unit of `layer` sees in theory; of tokens the one that is the middle one of `patches`."""
     triple, cause = None, ""
     if layer.field is not None:
         cause = layer.field.cause
@@ -67,8 +66,9 @@ def sight(layer: Layer, layers: Sequence[Layer] = ()) -> Sight:
     if layer.kind == "maps":
         at = layer.shape[1] // 2, layer.shape[2] // 2
         return Sight(layer, at, layer.window(at), layer.reads(at), triple, cause)
-    grid = patch_grid(layer, layers)
-    middle = layer.shape[0] // 2 if grid is None else grid.token(grid.rows // 2, grid.columns // 2)
+    middle = layer.shape[0] // 2
+    if patches is not None:
+        middle = int(patches.tokens[patches.grid[0] // 2, patches.grid[1] // 2])
     place = (middle,) if layer.kind == "tokens" else ()
     window = layer.window()
     return Sight(layer, place, window, window.within(layer.size), None, cause)

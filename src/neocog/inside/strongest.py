@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import capture
 from neocog.errors import UserError
-from neocog.inside.patch_grid import PatchGrid
+from neocog.inside.tokens import Patches
 from neocog.inside.units import Layer
 
 
@@ -34,7 +34,7 @@ def activations(net: nn.Module, x: Tensor, layers: Sequence[Layer]) -> list[NDAr
         return [seen[layer.place][0].float().cpu().numpy() for layer in layers]
 
 
-def as_maps(layer: Layer, values: NDArray[np.float32], grid: PatchGrid | None = None) -> NDArray[np.float32]:
+def as_maps(layer: Layer, values: NDArray[np.float32], patches: Patches | None = None) -> NDArray[np.float32]:
     """A layer's activations as (channels, rows, columns).
 
     Tokens that stand for no patch are left out; without a grid tokens are one row, and a vector is maps of one unit.
@@ -43,10 +43,9 @@ def as_maps(layer: Layer, values: NDArray[np.float32], grid: PatchGrid | None = 
         return values
     if layer.kind == "vector":
         return values[:, None, None]
-    if grid is None:
+    if patches is None:
         return values.T[:, None, :]
-    patches = values[grid.before :].T
-    return patches.reshape(len(patches), grid.rows, grid.columns)
+    return np.moveaxis(values[patches.tokens], -1, 0)
 
 
 def strongest(

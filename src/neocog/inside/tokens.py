@@ -34,6 +34,11 @@ class Patches:
     def class_token(self) -> int | None:
         return self.others[0] if self.others else None
 
+    def box_of(self, token: int) -> tuple[int, int, int, int] | None:
+        """The box of the patch that a token is; None of one without a place."""
+        row, column = np.nonzero(self.tokens == token)
+        return self.box(int(row[0]), int(column[0])) if len(row) else None
+
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
         """Top, left, bottom and right of a patch, in pixels."""
         height, width = self.step

@@ -27,6 +27,7 @@ from neocog.weights.shipped import SHIPPED
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from neocog.inside.tokens import Patches
     from neocog.inside.units import Layer
 
 CAT = "chelsea.jpg"
@@ -85,6 +86,19 @@ class Opened:
         from neocog.inside.units import layer_of
 
         return layer_of(self.net, self.name, self.size, name)
+
+    @cached_property
+    def _grids(self) -> dict[int, Patches | None]:
+        return {}
+
+    def patches(self, layer: Layer) -> Patches | None:
+        """Which patch of the picture each token of a layer is; None of other layers, and where that cannot be told."""
+        from neocog.inside.tokens import patches_of
+
+        count = layer.shape[0]
+        if layer.kind == "tokens" and count not in self._grids:
+            self._grids[count] = patches_of(self.net, self.size, count)
+        return self._grids[count] if layer.kind == "tokens" else None
 
     def maps(self) -> tuple[Layer, ...]:
         """The layers that give maps; UserError where there is none."""

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from neocog.analysis.capture import Call, Place, capture
 from neocog.analysis.twin import on_meta, picture
 from neocog.errors import UserError
+from neocog.inside.tokens import patches_of
 from neocog.inside.units import Layer
 
 ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward", "softmax")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Maps:
     """A layer whose numbers have places on the picture."""
 
@@ -27,16 +28,15 @@ class Maps:
     place: Place
     grid: tuple[int, int]
     """rows and columns"""
-    tokens: bool = False
-    """(tokens, channels), row by row, behind those that are no patches"""
+    tokens: NDArray[np.int64] | None = None
+    """(rows, columns): which token each place is, where the layer gives (tokens, channels)"""
     channels_last: bool = False
 
     def placed(self, given: Tensor) -> NDArray[np.float64]:
         """What the layer gave for one picture, or a gradient of it, as (channels, rows, columns)."""
-        rows, columns = self.grid
-        if self.tokens:
-            given = given[len(given) - rows * columns :].reshape(rows, columns, -1)
-        if self.tokens or self.channels_last:
+        if self.tokens is not None:
+            given = given[torch.from_numpy(self.tokens)]
+        if self.tokens is not None or self.channels_last:
             given = given.permute(2, 0, 1)
         return np.asarray(given.double().numpy())
 
@@ -86,8 +86,8 @@ def last_maps(net: nn.Module, size: Sequence[int]) -> Maps:
     Behind the last convolution with more than one position: the last module that puts out maps of this height and
     width, so that a residual sum or a concatenation is whole, and a pooling is not yet done. Where attention comes
     after that: the tokens that the last attention's layer norm reads. Behind the last attention the class token alone
-    counts, and the norm makes the tokens of plain background as long as all others. Tokens that are no patches come
-    first and are cut off. UserError where there is neither.
+    counts, and the norm makes the tokens of plain background as long as all others. Tokens that are no patches are
+    left out. UserError where there is neither.
     """
     events = _events(net, size)
     if not events.grids:
@@ -96,7 +96,7 @@ def last_maps(net: nn.Module, size: Sequence[int]) -> Maps:
         )
     grid = events.grids[-1]
     if events.attended > grid.when:
-        return _read_by_attention(events, grid.sides)
+        return _read_by_attention(events, net, size)
     puts = [put for put in events.puts if put.when >= grid.when and _is_map(put.tensor, grid.sides)]
     if not puts:
         raise UserError("the last maps are no module's output; name a layer with --layer")
@@ -107,13 +107,12 @@ def maps_of(layer: Layer, net: nn.Module, size: Sequence[int]) -> Maps:
     """The layer that was named. UserError where its numbers have no places."""
     if layer.kind == "maps":
         return Maps(layer.name, layer.place, (layer.shape[1], layer.shape[2]))
-    grids = _events(net, size).grids
-    if layer.kind == "vector" or not grids:
+    if layer.kind == "vector":
         raise UserError(f"a class activation map needs maps or tokens, {layer.name} gives {layer.kind}s")
-    return _of_tokens(layer.name, layer.place, layer.shape[0], grids[-1].sides)
+    return _of_tokens(layer.place, layer.shape[0], net, size, layer.name)
 
 
-def _read_by_attention(events: _Events, patches: tuple[int, int]) -> Maps:
+def _read_by_attention(events: _Events, net: nn.Module, size: Sequence[int]) -> Maps:
     puts = [put for put in events.puts if put.when < events.attended and put.tensor.dim() in (3, 4)]
     norms = [given for given, when in events.norms if when < events.attended]
     put = next((put for read in reversed(norms) for put in reversed(puts) if put.tensor is read), None)
@@ -122,16 +121,17 @@ def _read_by_attention(events: _Events, patches: tuple[int, int]) -> Maps:
     shape = put.tensor.shape
     if put.tensor.dim() == 4:
         return Maps(put.place.module, put.place, (shape[1], shape[2]), channels_last=True)
-    return _of_tokens(put.place.module, put.place, shape[1], patches)
+    return _of_tokens(put.place, shape[1], net, size)
 
 
-def _of_tokens(name: str, place: Place, tokens: int, patches: tuple[int, int]) -> Maps:
-    if tokens < patches[0] * patches[1]:
+def _of_tokens(place: Place, count: int, net: nn.Module, size: Sequence[int], name: str = "") -> Maps:
+    patches = patches_of(net, size, count)
+    called = name or place.module
+    if patches is None:
         raise UserError(
-            f"{name} has {tokens} tokens for {patches[0]}x{patches[1]} patches, so their places are not known; "
-            "name a layer with maps"
+            f"{called} has {count} tokens, where on the picture they lie cannot be told; name a layer with maps"
         )
-    return Maps(name, place, patches, tokens=True)
+    return Maps(called, place, patches.grid, patches.tokens)
 
 
 def _is_map(tensor: Tensor, sides: tuple[int, int]) -> bool:

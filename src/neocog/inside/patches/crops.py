@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isqrt
 
 from neocog.inside.units import Layer, Window
-
-PREFIX = 8
-"""tokens that may stand before those of the patches: a class token, registers"""
 
 
 def window_of(layer: Layer, at: tuple[int, ...]) -> Window:
@@ -24,21 +20,6 @@ def window_of(layer: Layer, at: tuple[int, ...]) -> Window:
     tall, wide = window.bottom - window.top, window.right - window.left
     inside = 0 < tall <= height and 0 < wide <= width and (tall, wide) != (height, width)
     return window if inside else whole
-
-
-def patch_of_token(layer: Layer, token: int) -> Window | None:
-    """The square patch that a token began as; None of a class token, and where patches do not tile the picture."""
-    height, width = layer.size
-    for before in range(min(PREFIX, layer.shape[0])):
-        area, rest = divmod(height * width, layer.shape[0] - before)
-        side = isqrt(area)
-        if rest or side * side != area or height % side or width % side:
-            continue
-        if token < before:
-            return None
-        row, column = divmod(token - before, width // side)
-        return Window(row * side, column * side, (row + 1) * side, (column + 1) * side)
-    return None
 
 
 def alike(windows: Sequence[Window]) -> tuple[Window, ...]:

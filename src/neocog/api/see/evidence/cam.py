@@ -167,7 +167,7 @@ def stretched_over(values: NDArray[np.float64], height: int, width: int) -> NDAr
 
 def _layer_words(maps: Maps) -> str:
     rows, columns = maps.grid
-    return f"{maps.name}, {rows}x{columns} {'tokens' if maps.tokens else 'places'}"
+    return f"{maps.name}, {rows}x{columns} {'places' if maps.tokens is None else 'tokens'}"
 
 
 def _room(view: View, found: Sequence[_Of], i: int, maps: Maps) -> Room:

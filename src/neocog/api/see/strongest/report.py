@@ -99,7 +99,7 @@ class Report:
 
     def _room(self, layer: Layer) -> Room:
         some = self.looked[layer.name]
-        plates = tuple(plate(one, layer, f"channel {one.channel}", self._remark(one)) for one in some)
+        plates = tuple(plate(one, f"channel {one.channel}", self._remark(one)) for one in some)
         sides = "x".join(map(str, layer.shape[1:] if layer.kind == "maps" else layer.shape[:-1]))
         of = {"maps": f" of {sides}", "tokens": f" at {sides} tokens", "vector": ""}[layer.kind]
         words = f"{layer.channels:,} channels{of}. {_sees(layer)} Left {some[0].stored.size} patches, strongest first"

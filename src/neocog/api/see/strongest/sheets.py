@@ -52,6 +52,8 @@ class Channel:
     """where the unit lies: (row, column), (token,) or ()"""
     windows: tuple[tuple[int, int, int, int], ...]
     """what it sees: top, left, bottom, right in pixels of the input, ends excluded, beyond its edge too"""
+    tokens: tuple[tuple[int, int, int, int] | None, ...]
+    """of tokens, the patch of the picture that each is"""
     patches: NDArray[np.uint8]
     """(k, height, width, 1 or 3)"""
     reconstructions: NDArray[np.float32]
@@ -99,6 +101,7 @@ class Sheets:
         x = torch.cat([view.x for view in views])
         units = strongest_units(self._network.net, x, layer, channel, rule)
         boxes = alike([window_of(layer, at) for at in units.at])
+        grid = self._network.patches(layer)
         labels = labels_of(one_label(self._dataset), pictures)
         return Channel(
             layer.name,
@@ -110,6 +113,7 @@ class Sheets:
             units.values,
             units.at,
             boxes,
+            tuple(None if grid is None else grid.box_of(at[0]) for at in units.at),
             np.stack([tiles.cut(view.pixels, box) for view, box in zip(views, boxes, strict=True)]),
             _cut(units, boxes),
         )
@@ -145,14 +149,12 @@ def _cut(units: Units, boxes: Sequence[tuple[int, int, int, int]]) -> NDArray[np
     return np.stack(cuts)
 
 
-def sheet(one: Channel, layer: Layer) -> NDArray[np.uint8]:
+def sheet(one: Channel) -> NDArray[np.uint8]:
     """Patches and beside them reconstructions, each scaled by itself around grey, k of both in a square."""
-    from neocog.inside.patches.crops import patch_of_token
-
-    patches = [tiles.rgb(patch) for patch in one.patches]
-    if layer.kind == "tokens":
-        marks = [patch_of_token(layer, at[0]) for at in one.at]
-        patches = [tiles.outlined(p, m) if m else p for p, m in zip(patches, marks, strict=True)]
+    patches = [
+        tiles.outlined(tiles.rgb(patch), mark) if mark else tiles.rgb(patch)
+        for patch, mark in zip(one.patches, one.tokens, strict=True)
+    ]
     backs = [tiles.rgb(tiles.around_grey(back, _scale(back))) for back in one.reconstructions]
     columns = ceil(sqrt(len(patches)))
     left, right = (tiles.mosaic([_sized(t) for t in some], columns) for some in (patches, backs))
@@ -174,7 +176,7 @@ def _sized(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return tiles.resized(tile, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def plate(one: Channel, layer: Layer, title: str, remark: str) -> Plate:
+def plate(one: Channel, title: str, remark: str) -> Plate:
     """The sheet of a channel with what it shows in words."""
     k, first, last = len(one.stored), float(one.stored[0]), float(one.stored[-1])
     said = [_classes(one, k), f"activations {first:.3g} to {last:.3g}", remark]
@@ -182,7 +184,7 @@ def plate(one: Channel, layer: Layer, title: str, remark: str) -> Plate:
         name=f"{file_stem(one.layer)}-{one.channel}",
         title=title,
         caption="; ".join(part for part in said if part) + ".",
-        pixels=sheet(one, layer),
+        pixels=sheet(one),
     )
 
 

@@ -91,14 +91,10 @@ def _vector(layer: Layer) -> str:
 
 
 def _maps(network: Opened, view: View, layers: Sequence[Layer]) -> list[NDArray[np.float32]]:
-    from neocog.inside.patch_grid import patch_grid
     from neocog.inside.strongest import activations, as_maps
 
     values = activations(network.net, view.x, layers)
-    return [
-        as_maps(layer, one, patch_grid(layer, network.layers))
-        for layer, one in zip(layers, values, strict=True)
-    ]
+    return [as_maps(layer, one, network.patches(layer)) for layer, one in zip(layers, values, strict=True)]
 
 
 def _order(values: NDArray[np.float32], order: str) -> list[int]:

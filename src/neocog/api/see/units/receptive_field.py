@@ -108,7 +108,7 @@ def _in_effect(
     found = []
     with told.step("layers", len(layers)) as advance:
         for layer in layers:
-            found.append(in_effect(network.net, pictures, sight(layer, network.layers)))
+            found.append(in_effect(network.net, pictures, sight(layer, network.patches(layer))))
             advance(1)
     return tuple(found)
 
@@ -119,7 +119,7 @@ def _everything(network: Opened, shown: Sequence[Sight]) -> tuple[Sight, ...]:
 
     own = {seen.layer.op: seen for seen in shown}
     others = [one for one in network.layers if one.kind != "vector" and one.op not in own]
-    found = [*own.values(), *(sight(one, network.layers) for one in others)]
+    found = [*own.values(), *(sight(one, network.patches(one)) for one in others)]
     return tuple(sorted(found, key=lambda seen: seen.layer.op))
 
 

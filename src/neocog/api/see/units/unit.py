@@ -97,13 +97,12 @@ def _chosen(
     network: Opened, view: View, layer: Layer, channel: int | None, at: tuple[int, ...] | None
 ) -> tuple[Unit, NDArray[np.float32]]:
     """The unit, and what all units of the layer put out."""
-    from neocog.inside.patch_grid import patch_grid
     from neocog.inside.strongest import activations, demand_unit, strongest
 
     if at is not None and len(at) == 2 and layer.kind == "tokens":
-        grid = patch_grid(layer, network.layers)
-        if grid is not None and at[0] < grid.rows and at[1] < grid.columns:
-            at = (grid.token(*at),)
+        patches = network.patches(layer)
+        if patches is not None and all(0 <= i < n for i, n in zip(at, patches.grid, strict=True)):
+            at = (int(patches.tokens[at[0], at[1]]),)
     demand_unit(layer, channel, at)
     (values,) = activations(network.net, view.x, [layer])
     return strongest(layer, values, channel, at), values
