@@ -165,9 +165,12 @@ def test_deconv_of_the_strongest_unit() -> None:
     assert (vector.at, vector.window) == ((), (0, 0, 16, 16)) and vector.reconstruction.any()
     one = deconv(net, PICTURE, layer="3", channel=2, at=(1, 4), rule="guided", preprocess=PLAIN)
     assert [(u.layer, u.channel, u.at) for u in one.units] == [("3", 2, (1, 4))]
-    assert one.figures["rule"] == "guided"
+    assert one.figures["rules"] == {"3": "guided"}
     whole = deconv(net, PICTURE, preprocess=PLAIN)
-    assert {unit.layer for unit in whole.units} == {"0", "3"} and whole.figures["rule"] == "deconvnet"
+    assert {unit.layer for unit in whole.units} == {"0", "3"} and whole.figures["rules"] == {
+        "0": "guided",
+        "3": "deconvnet",
+    }
 
 
 @pytest.mark.parametrize(
@@ -196,7 +199,9 @@ def test_what_has_no_meaning_is_left_out_or_refused() -> None:
     assert any(note.startswith("Left out: guided needs rectifiers") for note in seen.gallery.notes)
     with pytest.raises(NoMeaning, match="guided needs rectifiers"):
         saliency(net, PICTURE, methods=["guided"], preprocess=PLAIN)
-    with pytest.raises(UserError, match="deconvnet needs rectifiers .* has gelu; use `neocog see saliency`"):
+    with pytest.raises(
+        UserError, match="deconvnet needs rectifiers .* has gelu on the way to 0; use `neocog see saliency`"
+    ):
         deconv(net, PICTURE, preprocess=PLAIN)
     named = cam(net, PICTURE, layer="1", top=2, preprocess=PLAIN, classes=("a", "b"))
     assert named.maps["Grad-CAM"].shape == (2, 14, 14)
@@ -222,7 +227,10 @@ def test_the_command_writes_a_page_for_each_view(tmp_path: Path) -> None:
         "deletion.svg",
     }  # fmt: skip
     done = neocog("see", "deconv", "lenet_caffe", "it.png", cwd=tmp_path)
-    assert "rule                     deconvnet" in done.stdout and "drawn at random" in done.stdout
+    assert (
+        "rule                     guided for conv1; deconvnet for conv2" in done.stdout
+        and "drawn at random" in done.stdout
+    )
     assert {p.name for p in (tmp_path / "seen/deconv").iterdir()} == {
         "index.html",
         "seen.json",
@@ -247,7 +255,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     words = refused("see", "cam", "lenet_caffe", "--layer", "conv3", cwd=tmp_path)
     assert "unknown layer 'conv3'; did you mean" in words and "conv2" in words
     words = refused("see", "deconv", "vit_ti_16", "it.png", "--img-size", 32, cwd=tmp_path)
-    assert "has gelu; use `neocog see saliency`" in words
+    assert "has gelu on the way to head; use `neocog see saliency`" in words
     words = refused("see", "saliency", "lenet5", "it.png", "--method", "guided", cwd=tmp_path)
     assert "guided needs rectifiers (ReLU, ReLU6)" in words and "use gradient" in words
     assert "no.png" in refused("see", "occlusion", "lenet_caffe", "no.png", cwd=tmp_path)

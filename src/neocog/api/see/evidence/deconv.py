@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -38,8 +38,8 @@ ROWS = (
     "99.5th percentile of what is not 0."
 )
 NO_SWITCHES = (
-    "{} has no max pooling, whose switches are all that a deconvnet knows of the picture, so the guided rule is used "
-    "(Springenberg et al. 2015, section 3.4); --rule deconvnet shows the other."
+    "Before {} there is no max pooling, whose switches are all that a deconvnet knows of the picture, so the guided "
+    "rule is used (Springenberg et al. 2015, section 3.4); --rule deconvnet shows the other."
 )
 
 
@@ -49,7 +49,6 @@ class _Asked:
     at: tuple[int, int] | None
     most: int
     """units of a layer"""
-    rule: Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +89,8 @@ def deconv(
     """The units of `model` that answer a picture most, and what in the picture they answer to.
 
     Of several layers from first to last with maps, or of one `layer`, or one `channel` of it, where that is strongest
-    or at row and column `at`. `rule` is deconvnet, or guided as it is by default where a network has no max pooling.
-    UserError where a non-linearity on the way is no rectifier.
+    or at row and column `at`. `rule` is deconvnet, or guided, as it is by default where no max pooling lies before a
+    layer. UserError where a non-linearity on the way is no rectifier.
     """
     demand_known("see deconv", options, OpenOptions.__annotations__)
     if channel is not None and layer is None:
@@ -101,28 +100,39 @@ def deconv(
     told = progress or Silent()
     network = opened(model, told, options)
     layers = _spread(network.maps()) if layer is None else (network.layer(layer),)
-    used, said = _rule(network, rule, layer)
-    asked = _Asked(channel, at, OF_EACH if layer is None else OF_ONE, used)
+    rules = _rules(network, rule, layers, network.layers[-1:] if layer is None else ())
+    asked = _Asked(channel, at, OF_EACH if layer is None else OF_ONE)
     view, rooms, units = picture(network, image), [], list[Unit]()
     with told.step("layers", len(layers)) as advance:
         for one in layers:
-            found = _units(network, view, one, asked)
+            found = _units(network, view, one, asked, rules[one.name])
             rooms.append(_room(view, one, found))
             units += found
             advance(1)
-    facts = (("picture", view.name), ("rule", used))
+    used = tuple(dict.fromkeys(rules.values()))
+    guided = [name for name in rules if rules[name] == "guided" and rule is None]
+    said = (NO_SWITCHES.format(", ".join(guided)),) if guided else ()
+    facts = (("picture", view.name), ("rule", _words_of(rules)))
     return Deconv(
         gallery=gallery(
             "units back to the pixels",
             network,
             tuple(rooms),
             facts=facts,
-            notes=tuple(filter(None, (said, BACK[used], ROWS))),
+            notes=(*said, *(BACK[one] for one in used), ROWS),
         ),
-        figures={"picture": view.name, "rule": used, "units": [_figures(unit) for unit in units]},
+        figures={"picture": view.name, "rules": rules, "units": [_figures(unit) for unit in units]},
         lines=tuple((one.name, _words(one, units)) for one in layers),
         units=tuple(units),
     )
+
+
+def _words_of(rules: Mapping[str, Rule]) -> str:
+    """The rule, and where there are two which layers have which."""
+    by: dict[str, list[str]] = {}
+    for name, rule in rules.items():
+        by.setdefault(rule, []).append(name)
+    return next(iter(by)) if len(by) == 1 else "; ".join(f"{rule} for {', '.join(by[rule])}" for rule in by)
 
 
 def _spread(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -131,39 +141,40 @@ def _spread(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(layers[i] for i in picked)
 
 
-def _rule(network: Opened, given: Rule | None, layer: str | None) -> tuple[Rule, str]:
-    """The rule, and what is to be said about it."""
+def _rules(
+    network: Opened, given: Rule | None, layers: Sequence[Layer], others: Sequence[Layer]
+) -> dict[str, Rule]:
+    """Layer -> the rule: the one that is given, or the one that suits what lies before the layer.
+
+    UserError where neither has a meaning for one of the layers or the `others`.
+    """
     from neocog.analysis.trace import trace
-    from neocog.inside.back.rectifiers import NO_MEANING
-    from neocog.inside.back.rules import suited, unfit
+    from neocog.inside.back.behind import kinds_before, rule_for
+    from neocog.inside.back.rules import unfit
 
     if given not in (None, "deconvnet", "guided"):
         raise unknown("rule", given, ("deconvnet", "guided"))
-    end = (
-        network.layers[-1].op if network.layers else None
-    )  # a softmax behind the last one is in nobody's way
-    kinds = {op.kind for op in trace(network.net, network.size).ops[:end]}
-    odd = unfit(kinds, "guided")
-    if odd and layer is None:
-        raise UserError(
-            f"a deconvnet needs rectifiers (ReLU, ReLU6), {network.title} has {odd}; "
-            "use `neocog see saliency`, or name a layer before the first"
-        )
-    if given is not None:
-        return given, ""
-    rule = suited(kinds.difference(NO_MEANING))  # what of it lies before the layer will be seen
-    return rule, "" if rule == "deconvnet" else NO_SWITCHES.format(network.title)
+    plain = trace(network.net, network.size)
+    for layer in (*layers, *others):
+        odd = unfit(kinds_before(plain, layer), "guided")
+        if odd:
+            raise UserError(
+                f"a deconvnet needs rectifiers (ReLU, ReLU6), {network.title} has {odd} on the way to {layer.name}; "
+                "use `neocog see saliency`, or name a layer before it"
+            )
+    return {layer.name: given or rule_for(plain, layer) for layer in layers}
 
 
-def _units(network: Opened, view: View, layer: Layer, asked: _Asked) -> list[Unit]:
+def _units(network: Opened, view: View, layer: Layer, asked: _Asked, rule: Rule) -> list[Unit]:
     channel, at = asked.channel, asked.at
     if channel is not None and not 0 <= channel < layer.channels:
         raise UserError(f"{layer.name} has channels 0 to {layer.channels - 1}, got {channel}")
     if at is not None and (layer.kind != "maps" or not _inside(at, layer.shape[1:])):
         places = "x".join(map(str, layer.shape[1:])) if layer.kind == "maps" else "no"
         raise UserError(f"{layer.name} has {places} places, got {at[0]},{at[1]}")
-    wanted = _strongest(network, view, layer, asked.most) if channel is None else [(channel, at)]
-    return [_unit(network, view, layer, (one, place), asked.rule) for one, place in wanted]
+    answers = _answers(network, view, layer)
+    wanted = _strongest(layer, answers, asked.most) if channel is None else [(channel, at)]
+    return [_unit(network, view, layer, answers[one], (one, place), rule) for one, place in wanted]
 
 
 def _inside(at: tuple[int, int], sides: Sequence[int]) -> bool:
@@ -171,10 +182,10 @@ def _inside(at: tuple[int, int], sides: Sequence[int]) -> bool:
 
 
 def _strongest(
-    network: Opened, view: View, layer: Layer, most: int
+    layer: Layer, answers: NDArray[np.float32], most: int
 ) -> list[tuple[int, tuple[int, int] | None]]:
     """The channels with the largest activations, the largest first; only those above 0."""
-    peaks = _answers(network, view, layer).reshape(layer.channels, -1).max(axis=1)
+    peaks = answers.reshape(layer.channels, -1).max(axis=1)
     order = np.argsort(-peaks, kind="stable")[:most]
     return [(int(channel), None) for channel in order if peaks[channel] > 0]
 
@@ -188,12 +199,17 @@ def _answers(network: Opened, view: View, layer: Layer) -> NDArray[np.float32]:
 
 
 def _unit(
-    network: Opened, view: View, layer: Layer, wanted: tuple[int, tuple[int, int] | None], rule: Rule
+    network: Opened,
+    view: View,
+    layer: Layer,
+    values: NDArray[np.float32],
+    wanted: tuple[int, tuple[int, int] | None],
+    rule: Rule,
 ) -> Unit:
+    """The unit that is `wanted`, or its channel's strongest; `values` are what the channel answers."""
     from neocog.inside.back.rules import reconstruct
 
     channel, at = wanted
-    values = np.asarray(_answers(network, view, layer)[channel])
     place = at or tuple(int(i) for i in np.unravel_index(values.argmax(), values.shape))
     back = reconstruct(network.net, view.x, layer.place, channel, [place], rule)
     unit = (0, *place, channel) if layer.kind == "tokens" else (0, channel, *place)
