@@ -221,3 +221,56 @@ def test_calls_are_counted_as_a_forward_makes_them() -> None:
         "": 1, "conv": 1, "norm": 1, "act": 2, "inner": 1, "inner.0": 1, "inner.1": 1, "last": 1,
     }  # fmt: skip
     assert net.training
+
+
+class Writing(nn.Module):
+    """Writes into what a layer gave, and relies on a view of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.same = nn.Conv2d(3, 4, 3), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        view: Tensor = self.same(y)
+        y.add_(1)
+        return view
+
+
+def test_what_is_written_later_changes_neither_what_is_kept_nor_the_output() -> None:
+    net, x = Writing().eval(), torch.randn(1, 3, 6, 6)
+    with torch.no_grad():
+        conv = net.conv(x)
+        with capture(net, ["conv", "same"]) as seen:
+            out = net(x)
+    torch.testing.assert_close(out, conv + 1, rtol=0, atol=0)
+    for name in ("conv", "same"):
+        torch.testing.assert_close(seen[name], conv, rtol=0, atol=0)
+
+
+def test_only_the_latest_forward_is_kept() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 1, 1))
+    first, second = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 3.0)
+    with capture(net, [Place("0", 0)]) as seen, torch.no_grad():
+        net(first)
+        out = net(second)
+        torch.testing.assert_close(seen[Place("0", 0)], out, rtol=0, atol=0)
+    assert len(seen.calls["0"]) == 1
+
+
+class Merging(nn.Linear):
+    """Has a train() of its own that changes the weight, as some adapters have."""
+
+    def train(self, mode: bool = True) -> Merging:
+        super().train(mode)
+        if not mode:
+            self.weight.data.mul_(2)
+        return self
+
+
+def test_a_modules_own_train_is_not_called() -> None:
+    net = Merging(2, 2).train()
+    before = net.weight.detach().clone()
+    with capture(net, [""]) as seen:
+        seen.run(torch.zeros(1, 2))
+    assert net.training and torch.equal(net.weight, before)

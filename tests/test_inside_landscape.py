@@ -137,3 +137,11 @@ def test_network_modes_and_random_numbers_stay_as_they_were() -> None:
     assert modes == [module.training for module in net.modules()]
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(p.grad is None for p in net.parameters())
+
+
+def test_beyond_the_ends_no_variance_is_negative() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2)).eval()
+    narrow, wide = ({k: v.clone() for k, v in net.state_dict().items()} for _ in range(2))
+    narrow["1.running_var"], wide["1.running_var"] = torch.full((2,), 0.1), torch.full((2,), 2.0)
+    given = Task(torch.randn(4, 1, 2, 2), torch.tensor([0, 1, 0, 1]))
+    assert np.isfinite(losses_between(net, given, (narrow, wide), (-0.25, 0.0, 1.0, 1.25))).all()

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -71,7 +72,6 @@ class Captured:
 
     def run(self, x: Tensor) -> None:
         """One forward of the network on `x`, which ends as soon as every place has been seen."""
-        self.calls.clear()
         self._stops = all(place.call != LAST for place in self.places)
         try:
             self.net(x)
@@ -81,15 +81,19 @@ class Captured:
             self._stops = False
 
     def note(self, module: str, out: Any) -> Any:
-        """Keep what a module gives. The network goes on with a copy, since it may write into it."""
+        """Keep what a module gives, as it is now: the network may write into it later.
+
+        Where gradients flow the network goes on with a copy, since they are to flow through what is kept.
+        """
         if not isinstance(out, Tensor):
             raise UserError(
                 f"the layer {module or 'itself'} must give one tensor, it gave {type(out).__name__}"
             )
-        self.calls[module].append(out)
+        through = torch.is_grad_enabled() and out.requires_grad
+        self.calls[module].append(out if through else out.clone())
         if self._stops and all(len(self.calls[p.module]) > p.call for p in self.places):
             raise _Reached
-        return out.clone()
+        return out.clone() if through else out
 
 
 @contextmanager
@@ -110,6 +114,8 @@ def capture(
     captured = Captured(net, wanted)
     with ExitStack() as stack:
         stack.enter_context(evaluated(net))
+        new = net.register_forward_pre_hook(lambda *_: captured.calls.clear(), prepend=True)
+        stack.callback(new.remove)
         for name in {place.module for place in wanted}:
             hook = modules[name].register_forward_hook(lambda _, __, out, n=name: captured.note(n, out))
             stack.callback(hook.remove)
@@ -145,7 +151,8 @@ class _Watching(TorchFunctionMode):
 def evaluated(net: nn.Module) -> Iterator[None]:
     """The network in evaluation; every module is put back into its own mode."""
     modes = [(module, module.training) for module in net.modules()]
-    net.eval()
+    for module, _ in modes:
+        module.training = False  # as eval() does, but for what a module's own train() would do besides
     try:
         yield
     finally:

@@ -35,8 +35,10 @@ class Attended:
     """the module that computes it"""
     weights: Floats
     """(pictures, heads, queries, keys): how much of each key's value a query takes; each row adds up to one"""
-    off: float
-    """the largest difference between what the network computed and the weights times the values"""
+    off: float | None
+    """the largest difference between what the network computed and the weights times the values; None where the
+    weights are a softmax that the network multiplies with the values itself
+    """
     windows: int = 1
     """pieces of each picture that attend by themselves, as in Swin; `weights` then begins with pictures * windows"""
 
@@ -113,7 +115,7 @@ class _Watch:
 
     def note(self, layer: str, weights: Tensor, off: Tensor | None) -> None:
         by_head, windows = _by_head(weights, self.pictures, layer)
-        largest = 0.0 if off is None or not off.numel() else float(off.abs().max())
+        largest = None if off is None else float(off.abs().max()) if off.numel() else 0.0
         self.found.append(Attended(layer, by_head.float().cpu().numpy().copy(), largest, windows))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neocog.analysis.kinds import IDENTITIES
-from neocog.analysis.op import Trace
+from neocog.analysis.op import Op, Trace
 from neocog.inside.back.rules import Rule, suited
 from neocog.inside.units import Layer
 
@@ -27,18 +27,29 @@ def rule_for(plain: Trace, layer: Layer) -> Rule:
 
 
 def ceiling(plain: Trace, layer: Layer) -> float | None:
-    """The most that a rectifier lets through to the layer, infinity of a ReLU, 6 of a ReLU6; None without one.
+    """The most that the layer's rectifier lets through, infinity of a ReLU, 6 of a ReLU6; None without one.
 
-    Behind a rectifier a channel that is never above zero says nothing at all.
+    It is the one that the layer ends in, or, where it is called as a function, the one by which alone the layer's
+    numbers go on in their places. Behind a rectifier a channel that is never above zero says nothing at all.
     """
     op = plain.ops[layer.op]
     while op.kind in IDENTITIES and op.inputs:
         op = plain.ops[op.inputs[0]]
+    own = _lets_through(op)
+    if own is not None:
+        return own
+    readers = [one for one in plain.ops if layer.op in one.inputs and one.shape == plain.ops[layer.op].shape]
+    found = {_lets_through(one) for one in readers}
+    return found.pop() if len(found) == 1 else None
+
+
+def _lets_through(op: Op) -> float | None:
+    """The most that a rectifier lets through; None of what is none."""
     if op.kind in CEILING:
         return CEILING[op.kind]
     if op.kind == "threshold":
         return INFINITE if op.arg(1, "threshold") == 0 == op.arg(2, "value") else None
-    if op.kind not in ("hardtanh", "clamp", "clamp_min"):
+    if op.kind not in ("hardtanh", "clamp", "clip", "clamp_min"):
         return None
     low: object = op.arg(1, "min_val" if op.kind == "hardtanh" else "min")
     high: object = (

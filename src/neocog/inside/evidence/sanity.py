@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,11 +104,11 @@ def randomised(net: nn.Module, seed: int = 0) -> nn.Module:
     """
     twin = copy.deepcopy(net)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # that of the processor alone
         fresh: set[int] = set()
         for module in twin.modules():
             reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
+            if callable(reset) and not _needs(reset):
                 reset()
                 fresh |= {id(parameter) for parameter in module.parameters(recurse=False)}
         for parameter in twin.parameters():
@@ -124,6 +127,12 @@ def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
         warnings.simplefilter("ignore", ConstantInputWarning)
         found = float(spearmanr(np.abs(one).ravel(), np.abs(other).ravel()).statistic)
     return None if np.isnan(found) else found
+
+
+def _needs(method: Callable[..., Any]) -> bool:
+    """Whether it cannot be called without arguments."""
+    parameters = inspect.signature(method).parameters.values()
+    return any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
 
 
 def _shuffled(parameter: Tensor) -> Tensor:

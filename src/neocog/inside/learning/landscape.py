@@ -78,10 +78,12 @@ def losses_between(
 
 
 def _mixed(first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    return {
+    mixed = {
         name: torch.lerp(tensor, second[name], share) if tensor.is_floating_point() else second[name]
         for name, tensor in first.items()
     }
+    # beyond the ends a batch norm's variance may come out below zero, which no data have
+    return {name: t.clamp(min=0) if name.endswith("running_var") else t for name, t in mixed.items()}
 
 
 def moved(net: nn.Module, ways: Sequence[tuple[float, Direction]]) -> Callable[[], dict[str, Tensor]]:

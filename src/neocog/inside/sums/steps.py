@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from neocog.inside.sums.calls import Made
 
@@ -79,6 +79,11 @@ def _factor(made: Made, channel: int) -> float | None:
     one, other = made.args
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         less = one if one.numel() < other.numel() else other
+        if one.numel() == other.numel():  # maps of one position: which is not of the picture, its type tells
+            learned = [tensor for tensor in (one, other) if isinstance(tensor, nn.Parameter)]
+            if len(learned) != 1:
+                return None
+            less = learned[0]
         count = less.numel()
         alone = count == 1 or (less.dim() >= 3 and less.shape[-3] == count)
         return float(less.reshape(-1)[channel if count > 1 else 0]) if alone else None

@@ -50,7 +50,7 @@ def _facts(network: Opened, looked: Looked) -> Facts:
         ("layers", f"{len(looked.layers)}, heads: {', '.join(map(str, kinds))}"),
         ("mean distance", f"{first:.1f} pixels in the first layer, {last:.1f} in the last, over {over}"),
         ("of even attention", f"{reach.even:.1f} pixels"),
-        ("check", f"weights times values are the layers' own output to {_off(looked.layers):.0e}"),
+        ("check", _checked(looked.layers)),
         *((("skipped", f"{len(reach.skipped):,} that cannot be read"),) if reach.skipped else ()),
     )
 
@@ -62,8 +62,12 @@ def _tokens(patches: Patches) -> str:
     return f"{rows} x {columns} patches of {height} x {width} pixels, {more}"
 
 
-def _off(layers: Sequence[Attended]) -> float:
-    return max(layer.off for layer in layers)
+def _checked(layers: Sequence[Attended]) -> str:
+    """How far the weights are from those that the network used."""
+    off = [layer.off for layer in layers if layer.off is not None]
+    if not off:
+        return "the weights are the network's own softmax, multiplied with the values by itself"
+    return f"weights times values are the layers' own output to {max(off):.0e}"
 
 
 def _answer(network: Opened, output: Any) -> Facts:
