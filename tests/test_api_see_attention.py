@@ -195,7 +195,9 @@ def test_wrong_commands(place: Path) -> None:
     assert refused(*words, "--query", "4,0", cwd=place) == (
         "query must be a row from 0 to 3 and a column from 0 to 3 of the patches, got 4,0"
     )
-    assert "such as 3,5, got '1,2,3'" in refused(*words, "--query", "1,2,3", cwd=place)
+    assert "--query is a row and a column from 0 on, such as 12,30; got 1,2,3" in refused(
+        *words, "--query", "1,2,3", cwd=place
+    )
     assert "c.png" in refused("see", "attention", "net.py:small", "data/c.png", cwd=place)
     with pytest.raises(UserError, match="n must be at least one picture, got 0"):
         see.attention(small_vit(), noise(32, 48), data=noise(32, 48)[None], n=0, preprocess=PREPROCESS)

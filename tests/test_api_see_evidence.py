@@ -264,7 +264,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     words = refused(
         "see", "deconv", "lenet_caffe", "--layer", "conv1", "--channel", 0, "--at", "1;2", cwd=tmp_path
     )
-    assert words == "a place is row and column with a comma between, such as 12,30; got '1;2'"
+    assert words == "--at is a row and a column from 0 on, such as 12,30; got 1;2"
     assert "unknown method 'grad'; did you mean" in refused(
         "see", "saliency", "lenet_caffe", "--method", "grad", cwd=tmp_path
     )

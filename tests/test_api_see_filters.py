@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from torch import nn
 
 import neocog
 from door import neocog as command
@@ -128,3 +129,14 @@ def test_what_is_wrong_is_said_in_one_line(world: Path, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"see filters\(\) has no argument 'imgsize'; did you mean img_size"):
         filters(f"{net}:small", imgsize=32)  # type: ignore[call-arg]
     assert not list(tmp_path.iterdir())
+
+
+def test_of_a_later_layer_nothing_is_said_that_is_true_of_the_first_alone() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Conv2d(6, 4, 3, groups=2))
+    first, later = (filters(net, layer=name, img_size=32) for name in ("0", "3"))
+    assert "half of their energy or more in colour" in str(first) and "colour" not in str(later)
+    assert later.kernels.shape[1] == 3 and later.figures["colour"] is None
+    (room,) = (room for room in later.gallery.rooms if room.title == "Filters")
+    assert "the picture" not in room.words and "3" in room.words
+    assert "Each reads 3 channels" in room.plates[0].caption
+    assert not any("colour" in note or "picture" in note for note in later.gallery.notes)

@@ -8,9 +8,7 @@ from typer import Option
 
 from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
-from neocog.cli.reading import whole_numbers
 from neocog.cli.see import shared
-from neocog.errors import UserError
 
 
 @with_groups
@@ -45,16 +43,9 @@ def attention(
         image,
         data=data,
         n=n,
-        query=None if query is None else _place(query),
+        query=shared.place(query, "--query"),  # type: ignore[arg-type]  # two of them
         renormalise=renormalise,
         progress=Console(),
         **network.options(),
     )
     shared.show(seen, "attention", output, as_json)
-
-
-def _place(text: str) -> tuple[int, int]:
-    numbers = whole_numbers(text, "--query")
-    if len(numbers) != 2:
-        raise UserError(f"--query must be the row and the column of a patch, such as 3,5, got {text!r}")
-    return numbers[0], numbers[1]

@@ -8,8 +8,7 @@ from typer import Option
 
 from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, show
-from neocog.errors import UserError
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, place, show
 
 LayerName = Annotated[
     str | None,
@@ -62,17 +61,9 @@ def deconv(
         image,
         layer=layer,
         channel=channel,
-        at=None if at is None else place(at),
+        at=place(at, "--at"),  # type: ignore[arg-type]  # two of them
         rule=rule,  # type: ignore[arg-type]  # the view checks the name
         progress=Console(),
         **network.options(),
     )
     show(seen, "deconv", output, as_json)
-
-
-def place(text: str) -> tuple[int, int]:
-    """`Y,X`. UserError for anything else."""
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise UserError(f"a place is row and column with a comma between, such as 12,30; got {text!r}")
-    return int(parts[0]), int(parts[1])

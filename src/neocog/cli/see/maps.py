@@ -7,6 +7,7 @@ from typing import Annotated
 from typer import Option
 
 from neocog.cli.console import Console
+from neocog.cli.features import names
 from neocog.cli.groups import with_groups
 from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, show
 
@@ -17,7 +18,10 @@ def maps(
     image: Picture = None,
     layer: Annotated[
         list[str] | None,
-        Option(help="by name, may be repeated; the last of each size if not given", show_default=False),
+        Option(
+            help="by name; repeatable, or joined by commas; the last of each size if not given",
+            show_default=False,
+        ),
     ] = None,
     top: Annotated[int, Option(help="maps of a layer that are drawn, at most")] = 36,
     order: Annotated[str, Option(help="strongest first, or by number")] = "strongest",
@@ -31,7 +35,7 @@ def maps(
     seen = see_maps(
         source,
         image,
-        layers=layer or (),
+        layers=names(layer),
         top=top,
         order=order,
         progress=Console(),

@@ -8,17 +8,8 @@ from typer import Option
 
 from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, show
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, Target, show
 
-Target = Annotated[
-    str | None,
-    Option(
-        "--class",
-        help="a class by name or number, in place of the predicted one",
-        metavar="NAME|INDEX",
-        show_default=False,
-    ),
-]
 Square = Annotated[
     int | None,
     Option(help="side of the square in pixels; a seventh of the picture if not given", show_default=False),

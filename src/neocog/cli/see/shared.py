@@ -10,6 +10,7 @@ from typer import Argument, Option
 
 from neocog.cli.console import Console, out, out_json
 from neocog.cli.loading import Download
+from neocog.errors import UserError
 
 if TYPE_CHECKING:
     from neocog.api.see.seen import Seen
@@ -41,6 +42,15 @@ RunModel = Annotated[
         hidden=True,
     ),
 ]
+Target = Annotated[
+    str | None,
+    Option(
+        "--class",
+        help="a class by name or number, in place of the likeliest",
+        metavar="NAME|INDEX",
+        show_default=False,
+    ),
+]
 ImgSize = Annotated[int | None, Option(help="side of the network's input in pixels")]
 AsJson = Annotated[
     bool, Option("--json", help="print the figures as JSON; pictures are written only with --output")
@@ -67,6 +77,17 @@ class Network:
 
 
 NETWORK = Network()
+
+
+def place(text: str | None, flag: str, alone: bool = False) -> tuple[int, ...] | None:
+    """`12,30` as (12, 30), and `5` as (5,) where a number `alone` may name a token. UserError in the name of `flag`."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts) or len(parts) not in ((1, 2) if alone else (2,)):
+        other = ", or a token's number" if alone else ""
+        raise UserError(f"{flag} is a row and a column from 0 on, such as 12,30{other}; got {text}")
+    return tuple(map(int, parts))
 
 
 def show(seen: Seen, view: str, output: Path | None, as_json: bool) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from typer import Option
 
 from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, show
-from neocog.errors import UserError
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, place, show
 
 
 @with_groups
@@ -45,19 +43,8 @@ def unit(
         image,
         layer=layer,
         channel=channel,
-        at=place_of(at),
+        at=place(at, "--at", alone=True),
         progress=Console(),
         **network.options(),
     )
     show(seen, "unit", output, as_json)
-
-
-def place_of(text: str | None) -> tuple[int, ...] | None:
-    """`12,30` as (12, 30); `5` as (5,)."""
-    if text is None:
-        return None
-    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)?", text):
-        raise UserError(
-            f"--at is a row and a column from 0 on, such as 12,30, or a token's number; got {text}"
-        )
-    return tuple(int(part) for part in text.split(","))

@@ -38,6 +38,17 @@ class Bank:
     padding: tuple[int, int]
     dilation: tuple[int, int]
     groups: int
+    first: bool
+    """whether it reads the picture, not what another convolution made of it"""
+
+    @property
+    def pictorial(self) -> bool:
+        """Whether a filter is a small picture itself: of red, green and blue, or grey."""
+        return self.first and self.kernels.shape[1] in (1, 3)
+
+    @property
+    def coloured(self) -> bool:
+        return self.pictorial and self.kernels.shape[1] == 3
 
     @property
     def embeds_patches(self) -> bool:
@@ -77,6 +88,7 @@ def bank_of(net: nn.Module, size: Sequence[int], layer: str | None = None) -> Ba
         (down.padding, across.padding),
         (down.dilation, across.dilation),
         groups_of(op),
+        i in _firsts(plain),
     )
 
 
@@ -85,14 +97,20 @@ def _convolutions(plain: Trace) -> list[int]:
 
 
 def _first(plain: Trace) -> int:
-    found = _convolutions(plain)
+    found = _firsts(plain)
     if not found:
         raise UserError(f"filters are those of a convolution, {plain.name} has none; take another network")
+    return max(found, key=lambda i: plain.ops[i].shape[1])
+
+
+def _firsts(plain: Trace) -> list[int]:
+    """The convolutions that read no other."""
+    found = _convolutions(plain)
     behind: set[int] = set()  # operations that read a convolution, near or far
     for i, op in enumerate(plain.ops):
         if any(j in behind or j in found for j in op.inputs):
             behind.add(i)
-    return max((i for i in found if i not in behind), key=lambda i: plain.ops[i].shape[1])
+    return [i for i in found if i not in behind]
 
 
 def _of(plain: Trace, layer: str) -> int:

@@ -93,10 +93,7 @@ def deconv(
     layer. UserError where a non-linearity on the way is no rectifier.
     """
     demand_known("see deconv", options, OpenOptions.__annotations__)
-    if channel is not None and layer is None:
-        raise UserError(f"a channel needs the layer that it is of, got channel {channel}; add --layer NAME")
-    if at is not None and channel is None:
-        raise UserError(f"a place needs the channel that it is of, got {at[0]},{at[1]}; add --channel N")
+    _demand_named(layer, channel, at)
     told = progress or Silent()
     network = opened(model, told, options)
     layers = _spread(network.maps()) if layer is None else (network.layer(layer),)
@@ -125,6 +122,16 @@ def deconv(
         lines=tuple((one.name, _words(one, units)) for one in layers),
         units=tuple(units),
     )
+
+
+def _demand_named(layer: str | None, channel: int | None, at: tuple[int, int] | None) -> None:
+    """UserError for a channel without its layer, and a place without its channel."""
+    if channel is not None and layer is None:
+        raise UserError(f"a channel needs the layer that it is of, got channel {channel}; add --layer NAME")
+    if at is not None and channel is None:
+        raise UserError(
+            f"a place needs the channel that it is of, got {','.join(map(str, at))}; add --channel N"
+        )
 
 
 def _words_of(rules: Mapping[str, Rule]) -> str:
@@ -171,14 +178,14 @@ def _units(network: Opened, view: View, layer: Layer, asked: _Asked, rule: Rule)
         raise UserError(f"{layer.name} has channels 0 to {layer.channels - 1}, got {channel}")
     if at is not None and (layer.kind != "maps" or not _inside(at, layer.shape[1:])):
         places = "x".join(map(str, layer.shape[1:])) if layer.kind == "maps" else "no"
-        raise UserError(f"{layer.name} has {places} places, got {at[0]},{at[1]}")
+        raise UserError(f"{layer.name} has {places} places, got {','.join(map(str, at))}")
     answers = _answers(network, view, layer)
     wanted = _strongest(layer, answers, asked.most) if channel is None else [(channel, at)]
     return [_unit(network, view, layer, answers[one], (one, place), rule) for one, place in wanted]
 
 
 def _inside(at: tuple[int, int], sides: Sequence[int]) -> bool:
-    return all(0 <= place < side for place, side in zip(at, sides, strict=True))
+    return len(at) == len(sides) and all(0 <= place < side for place, side in zip(at, sides, strict=True))
 
 
 def _strongest(

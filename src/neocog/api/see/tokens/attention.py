@@ -170,12 +170,12 @@ def _asked(query: tuple[int, int] | None, patches: Patches) -> Asked:
         token = patches.class_token
         return Asked(token, "all tokens, on average" if token is None else "the class token", None)
     rows, columns = patches.grid
-    row, column = query
-    if not (0 <= row < rows and 0 <= column < columns):
+    if len(query) != 2 or not (0 <= query[0] < rows and 0 <= query[1] < columns):
         raise UserError(
             f"query must be a row from 0 to {rows - 1} and a column from 0 to {columns - 1} of the patches, "
-            f"got {row},{column}"
+            f"got {','.join(map(str, query))}"
         )
+    row, column = query
     return Asked(int(patches.tokens[row, column]), f"the patch in row {row}, column {column}", (row, column))
 
 

@@ -81,7 +81,7 @@ def filters(
         *_pairs_room(bank),
     )
     return Filters(
-        gallery=gallery("Filters", network, rooms, facts=_facts(bank, scale), notes=NOTES),
+        gallery=gallery("Filters", network, rooms, facts=_facts(bank, scale), notes=_notes(bank)),
         figures=_figures(network, bank, components, epochs),
         layer=bank.layer,
         kernels=bank.kernels,
@@ -90,12 +90,18 @@ def filters(
     )
 
 
-NOTES = (
+FIRST = (
     "Filters are drawn as they meet the network's input, which is the picture minus a mean, divided by a deviation.",
-    "A filter is dead here if its length is at most 2 % of the longest; two are alike from a cosine of 0.95 on, "
-    "opposite from -0.95 on.",
     "A filter's colour is the part of its energy that lies in differences between red, green and blue.",
 )
+NOTES = (
+    "A filter is dead here if its length is at most 2 % of the longest; two are alike from a cosine of 0.95 on, "
+    "opposite from -0.95 on.",
+)
+
+
+def _notes(bank: Bank) -> tuple[str, ...]:
+    return (*(FIRST if bank.first else ()), *NOTES)
 
 
 def _bank(network: Opened, layer: str | None) -> Bank:
@@ -118,29 +124,31 @@ def _sheet(bank: Bank, scale: str, top: int) -> Room:
     from neocog.inside.kernels.filters import dead
 
     read = bank.kernels.shape[1]
-    cut = bank.kernels if read in (1, 3) else bank.kernels[:, :READ]
+    cut = bank.kernels if bank.pictorial else bank.kernels[:, :READ]
     gone = dead(bank.kernels)
     shown = [
         Tile(pixels=tile, label=f"{i}{' dead' if gone[i] else ''}")
-        for i, tile in enumerate(kernel_tiles(cut, scale)[:top])
+        for i, tile in enumerate(kernel_tiles(cut, scale, bank.pictorial)[:top])
     ]
     columns = 16 if len(shown) > 96 else 12
-    if read not in (1, 3):
+    if not bank.pictorial:
         columns = max(1, 24 // cut.shape[1])
     plate = Plate(
         name="filters",
         title=f"{_all(len(shown), len(bank.kernels))} filters of {bank.layer}",
-        caption=f"{_seen(read)} Scaled {SCALED[scale]}.",
+        caption=f"{_seen(read, bank.pictorial)} Scaled {SCALED[scale]}.",
         svg=tiles(
             f"filters of {bank.layer}",
             shown,
             columns,
-            64.0 if read in (1, 3) and columns == 12 else 780 / columns,
+            64.0 if bank.pictorial and columns == 12 else 780 / columns,
         ),
     )
+    what = "the first layer" if bank.first else bank.layer
+    read_from = "the picture" if bank.first else "what it reads"
     words = (
-        "What each unit of the first layer looks for: the picture under its window is multiplied with one of these "
-        "tiles, number by number, and added up. The number under a tile is its channel."
+        f"What each unit of {what} looks for: {read_from} under its window is multiplied with one of these tiles, "
+        "number by number, and added up. The number under a tile is its channel."
     )
     return Room(title="Filters", words=words, plates=(plate,))
 
@@ -149,12 +157,14 @@ def _all(shown: int, there: int) -> str:
     return f"All {there}" if shown == there else f"The first {shown} of {there}"
 
 
-def _seen(read: int) -> str:
-    if read == 3:
+def _seen(read: int, pictorial: bool) -> str:
+    if read == 3 and pictorial:
         return "Red, green and blue of a tile are the weights for these three channels."
-    if read == 1:
+    if read == 1 and pictorial:
         return "Each reads one channel; light is above 0, dark below."
     shown = f"the first {READ} of {read}" if read > READ else f"{read}"
+    if read == 1:
+        return "Each reads one channel; red is above 0, blue below."
     return f"Each reads {read} channels; {shown} stand side by side, red above 0, blue below."
 
 
@@ -211,7 +221,7 @@ def _facts(bank: Bank, scale: str) -> Facts:
     found = pairs(bank.kernels)
     alike = sum(1 for pair in found if pair[2] > 0)
     facts.append(("alike, opposite", f"{alike}, {len(found) - alike} pairs"))
-    if read == 3:
+    if bank.coloured:
         coloured = int((colour_share(bank.kernels) >= 0.5).sum())
         facts.append(("colour", f"{coloured} of {count} have half of their energy or more in colour"))
     return tuple(facts)
@@ -237,7 +247,7 @@ def _figures(
         "norms": [float(f"{n:.6g}") for n in norms(kernels)],
         "dead": [int(i) for i in np.nonzero(dead(kernels))[0]],
         "pairs": [[i, j, float(f"{c:.6g}")] for i, j, c in pairs(kernels)],
-        "colour": [float(f"{c:.6g}") for c in colour_share(kernels)] if kernels.shape[1] == 3 else None,
+        "colour": [float(f"{c:.6g}") for c in colour_share(kernels)] if bank.coloured else None,
         "component_shares": None if components is None else [float(f"{s:.6g}") for s in components.shares],
         "epochs": list(epochs),
     }

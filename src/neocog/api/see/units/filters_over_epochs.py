@@ -58,11 +58,11 @@ def epochs_room(bank: Bank, epochs: dict[int, NDArray[np.float32]]) -> Room:
 
     chosen = np.sort(np.argsort(-norms(bank.kernels), kind="stable")[:FOLLOWED])
     history = list(epochs.values())
-    cut = history if bank.kernels.shape[1] in (1, 3) else [kernels[:, :READ] for kernels in history]
+    cut = history if bank.pictorial else [kernels[:, :READ] for kernels in history]
     shown = [
         Tile(pixels=tile, label=f"{i}" if n == 0 else f"epoch {epoch}" if row == 0 else "")
         for row, i in enumerate(chosen)
-        for n, (tile, epoch) in enumerate(zip(strip(cut, int(i)), epochs, strict=True))
+        for n, (tile, epoch) in enumerate(zip(strip(cut, int(i), bank.pictorial), epochs, strict=True))
     ]
     plate = Plate(
         name="epochs",

@@ -157,9 +157,10 @@ def _kernel_plate(network: Opened, layer: Layer, chosen: Unit, kept: list[int]) 
 
     if not layer.weights or network.layers[0].op != layer.op:
         return ()
-    kernels = bank_of(network.net, network.size, layer.weights).kernels
-    if kernels.shape[1] not in (1, 3):
+    bank = bank_of(network.net, network.size, layer.weights)
+    if not bank.pictorial:
         return ()
+    kernels = bank.kernels
     shown = [
         Tile(pixels=tile, label=str(i), marked=i == chosen.channel)
         for i, tile in zip(kept, kernel_tiles(kernels[kept]), strict=True)
