@@ -146,7 +146,7 @@ def speed(record: Record, peers: Peers, size: tuple[int, int], folder: Path, rou
         for name, done in passes.items():
             figure = line(name, interpolation, size, done, passes[PLAIN], len(paths))
             facts = {**figure.facts, **difference(pixels[name], plain)}
-            record.write(replace(figure, facts=facts, versions=peers.versions if name in others else {}))
+            record.write(replace(figure, facts=facts, versions=peers.versions if name in others else None))
 
 
 def line(

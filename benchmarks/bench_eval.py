@@ -53,7 +53,7 @@ class Evaluated:
     loop_seconds: float
     right1: int
     right5: int
-    versions: dict[str, str]
+    versions: dict[str, str] | None
 
 
 def labelled(bench: Bench, count: int, size: tuple[int, int]) -> Path:
@@ -73,7 +73,7 @@ def ours(bench: Bench, cache: Path, data: Path, *options: str) -> Evaluated:
     done = bench.neocog(cache, "eval", MODEL, data, "--json", "--decoding", "exact", *options)
     found = json.loads(done.out)
     right = (round(found[name] * found["n"]) for name in ("top1", "top5"))
-    return Evaluated(done.seconds, done.seconds, *right, versions={})
+    return Evaluated(done.seconds, done.seconds, *right, versions=None)
 
 
 def theirs(bench: Bench, data: Path, options: Sequence[str]) -> Evaluated:

@@ -41,7 +41,7 @@ class Found:
     """What a side knew when, in one round."""
 
     points: list[Point]
-    versions: dict[str, str]
+    versions: dict[str, str] | None
 
 
 def transfer_fashion(bench: Bench, peers: Sequence[Peer], budgets: Sequence[float]) -> None:
@@ -102,7 +102,7 @@ def ours(bench: Bench, data: Path, budgets: Sequence[float], seed: int, second: 
     for budget in budgets:
         say(f"{OURS} --time {budget:g}s")
         points.append(trained(bench, bench.fresh("cache-transfer"), data, seed, "--time", f"{budget:g}s"))
-    return Found(points, {})
+    return Found(points, None)
 
 
 def trained(bench: Bench, cache: Path, data: Path, seed: int, *options: str) -> Point:

@@ -38,8 +38,12 @@ class Figure:
     goal: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     """what else was seen, as further fields of the JSON line"""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """of the side that was measured; empty for this Python's"""
+    versions: Mapping[str, str] | None = None
+    """of the side that was measured, empty where it did not tell; None for this Python's"""
+
+    @property
+    def measured(self) -> dict[str, str]:
+        return versions() if self.versions is None else dict(self.versions)
 
 
 class Record:
@@ -62,7 +66,7 @@ class Record:
         about: dict[str, object] = {
             "load": self._load,
             "machine": machine(),
-            "versions": dict(figure.versions) or versions(),
+            "versions": figure.measured,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         sys.stdout.write(json.dumps(line | dict(figure.facts) | about) + "\n")
@@ -73,9 +77,8 @@ class Record:
         def joined(pairs: Mapping[str, object]) -> str:
             return "; ".join(f"{name} {value}" for name, value in pairs.items())
 
-        own = dict(figure.versions) or versions()
         cells = {**line, "unit": figure.unit, "value": line[figure.unit]}
-        cells |= {"facts": joined(figure.facts), "versions": joined(own)}
+        cells |= {"facts": joined(figure.facts), "versions": joined(figure.measured)}
         self.place.parent.mkdir(parents=True, exist_ok=True)
         new = not self.place.exists()
         with self.place.open("a", newline="") as file:
