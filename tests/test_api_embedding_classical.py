@@ -85,6 +85,19 @@ def test_words_of_other_pictures_are_other_features(place: Path) -> None:
     assert other.origin.key() != same.origin.key()
 
 
+def test_several_methods_are_a_layer_each(place: Path) -> None:
+    alone = got(place, "dense-sift-bow", part="test")
+    found = got(place, "lbp+dense-sift-bow", part="test")
+    assert list(found.features) == ["lbp", "dense-sift-bow"]
+    for name, rows in found.features.items():
+        np.testing.assert_allclose(rows, by_hand(place, name, "test"), atol=1e-6)
+    assert found.origin.digests["dense-sift-bow"] == alone.origin.digests["features"]
+    assert got(place, "lbp", part="test").cached == 12  # each is kept by itself
+    again = got(place, "lbp+dense-sift-bow", part="test")
+    assert again.cached == 12
+    assert all((again.features[name] == rows).all() for name, rows in found.features.items())
+
+
 def test_large_pictures_are_shrunk_to_what_a_method_looks_at(tmp_path: Path) -> None:
     (tmp_path / "d" / "a").mkdir(parents=True)
     ramp = np.tile(np.linspace(0, 255, 1200).astype(np.uint8), (400, 1))
@@ -108,7 +121,10 @@ def test_a_picture_that_a_method_cannot_look_at_is_skipped_and_named(tmp_path: P
     ("name", "options", "message"),
     [
         ("hogg", {}, "unknown classical method 'classical:hogg'; did you mean classical:hog"),
+        ("hog+tinyy", {}, "unknown classical method 'classical:tinyy'; did you mean classical:tiny"),
+        ("hog+hog", {}, r"may be named once, got classical:hog\+hog; leave the second one out"),
         ("hog", {"layers": ["fc6"]}, "classical:hog is no network, got layers"),
+        ("hog+tiny", {"layers": ["features"]}, r"classical:hog\+tiny is no network, got layers"),
         ("hog", {"views": "flip"}, "classical:hog is no network, got views 'flip'"),
         ("hog", {"engine": "torch"}, "classical:hog is no network, got engine 'torch'"),
     ],

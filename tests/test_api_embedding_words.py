@@ -18,7 +18,9 @@ from neocog.api.embedding.words import find, keep
 from neocog.classical.dense_sift import DenseSift
 from neocog.classical.fisher import FisherVector
 from neocog.classical.gist import Gist
+from neocog.classical.jarrett.features import JarrettFeatures, Stage
 from neocog.classical.kernels.balanced import Balanced
+from neocog.classical.parts.cells import AlignedCells
 from neocog.classical.words import BagOfWords
 
 PICTURES = [
@@ -30,6 +32,8 @@ WORDS = BagOfWords(SIFT, words=5)
 METHODS = {
     "words": WORDS,
     "fisher": FisherVector(SIFT, gaussians=3, components=4),
+    "filters": JarrettFeatures((Stage(6, 5, 4, 2), Stage(8, 3, 2, 1, 2)), filters="k-means", side=40),
+    "colours": AlignedCells("colours", 16),
     "several": FeatureUnion([("gist", Balanced(Gist())), ("words", Balanced(WORDS))]),
 }
 
@@ -58,6 +62,11 @@ def test_what_was_learned_is_found_to_the_last_bit(name: str, cache: Path) -> No
         assert find("k", clone(METHODS[name])) is None
     kept.write_bytes(whole[:-9])
     assert find("k", clone(METHODS[name])) is None
+
+
+def test_what_nobody_knows_how_to_keep_is_learned_again(cache: Path) -> None:
+    keep("k", Gist(), 6)
+    assert find("k", Gist()) is None
 
 
 def test_pictures_are_looked_at_and_learned_from_once(tmp_path: Path, cache: Path) -> None:

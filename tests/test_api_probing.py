@@ -16,15 +16,24 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 import neocog
 import trees
 from door import neocog as command
 from door import refused
 from neocog.api.probing.boxes import Cut
+from neocog.api.probing.candidates import Candidate
+from neocog.api.probing.divisions import Divided
+from neocog.api.probing.measured import at_once, measure
+from neocog.api.probing.options import asked_for
 from neocog.data.dataset import Dataset
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
+from neocog.probing.combined import OnKernels
+from neocog.probing.kinds import KINDS, Kind
+from neocog.probing.splits import Division
+from neocog.progress import Silent
 from pages import Page, rows, section
 
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -298,6 +307,87 @@ def test_shots_are_draws_of_each_other(place: Path, tmp_path: Path) -> None:
     assert len(section(page, "Curves").all("svg")) == 1
     axis = [e.text() for e in section(page, "Curves").all("text")]
     assert {"1", "5", "20", "pictures per class"} <= set(axis)
+
+
+def test_kernels_of_layers_are_summed(place: Path, tmp_path: Path) -> None:
+    """One picture of each class trains, so C is the usual 10; the sum and its machines are scikit-learn's."""
+    options: dict[str, Any] = {"kinds": ["ncm"], "layers": ["sums", "pixels"], "scale": "none", "seed": 3}
+    found = neocog.probe(
+        place / "whole.npz", combine=["uniform"], kernel="linear", per_class=1, splits=1, **options
+    )
+    assert [(one.kind, one.layer) for one in found.measured] == [
+        ("ncm", "sums"),
+        ("ncm", "pixels"),
+        ("sum-uniform", "sums + pixels"),
+    ]
+    assert [row[:2] for row in found.table().rows] == [(one.kind, one.layer) for one in found.measured]
+    (division,) = found.divided.divisions
+    parts = [rows.astype(float) for rows in (small(DIGITS[:600]), DIGITS[:600])]
+    lengths = [np.square(rows[division.train]).sum(axis=1).mean() for rows in parts]
+    scaled = np.hstack([rows / np.sqrt(2 * length) for rows, length in zip(parts, lengths, strict=True)])
+    margins = [
+        SVC(kernel="linear", C=10, tol=1e-6)
+        .fit(scaled[division.train], LABELS[division.train] == label)
+        .decision_function(scaled[division.judge])
+        for label in range(10)
+    ]
+    said = np.argmax(margins, axis=0)
+    assert (found.measured[2].right[0] == (said == LABELS[division.judge])).mean() > 0.995
+    assert found.measured[2].counts == pytest.approx({"sums": 0.5, "pixels": 0.5})
+    assert "sum-uniform on sums + pixels counts sums 0.50, pixels 0.50." in found.how
+
+
+def test_a_kernel_may_be_of_one_layer_alone(place: Path) -> None:
+    options: dict[str, Any] = {"kinds": ["ncm"], "layers": ["sums", "pixels"], "per_class": 2, "splits": 1}
+    found = neocog.probe(place / "whole.npz", combine="uniform", kernel=["linear", "pixels=rbf"], **options)
+    behind = found.measured[-1].first.fitted.behind
+    assert isinstance(behind, OnKernels)
+    assert [(part.name, part.kernel) for part in behind.kernels.parts] == [
+        ("sums", "linear"),
+        ("pixels", "rbf"),
+    ]
+
+
+def test_a_sum_has_its_curve_and_no_place_among_the_layers(place: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"kinds": ["ncm"], "layers": ["sums", "pixels"], "combine": "alignment"}
+    found = neocog.probe(place / "whole.npz", shots=[1, 4], splits=2, output=tmp_path / "o", **options)
+    table = found.table()
+    assert table.header == ("classifier", "layer", "1 per class", "4 per class")
+    assert [row[:2] for row in table.rows] == [
+        ("ncm", "sums"),
+        ("ncm", "pixels"),
+        ("sum-alignment", "sums + pixels"),
+    ]
+    curve, layers = Page((tmp_path / "o" / "probe.html").read_text("utf-8")).root.all("svg")
+    assert "sum-alignment on sums + pixels" in curve.text()
+    assert "sum-alignment" not in layers.text()
+
+
+def test_sums_too_large_are_refused_before_any_classifier_is_fitted() -> None:
+    """12,000 pictures train, in 5 folds of 9,600 at first: 2 kernels of 9,600 would fit into 2 GiB, of 12,000 not."""
+    rows, fitted = np.zeros((12_001, 2), np.float32), []
+
+    def path(x: Any, *_: Any) -> list[Any]:
+        fitted.append(len(x))
+        return []
+
+    plain = Kind("plain", "", "", (1.0,), 1.0, path)
+    todo = [Candidate("a", plain, rows), Candidate("a + b", plain, rows, kernels=2)]
+    division = Division(np.arange(12_000), np.arange(12_000, 12_001))
+    divided = Divided((division,), "", 5, np.arange(12_001))
+    with pytest.raises(UserError, match=r"2 of 12,000 pictures take 2\.1; take fewer"):
+        list(measure(todo, np.arange(12_001) % 2, 2, divided, asked_for({}), Silent()))
+    assert not fitted
+
+
+def test_fewer_are_fitted_at_once_where_their_features_are_large() -> None:
+    """Ten copies of 100,000 x 1,280 numbers are 5.1 GB, more than 4 GiB; of a tenth of them eight fit."""
+    wide = np.broadcast_to(np.float32(0), (100_001, 1280))
+    candidate = Candidate("features", KINDS["ncm"], wide)
+    for pictures, threads, fitted in ((100_000, 8, 1), (10_000, 4, 4), (10_000, 16, 8), (10**6, 2, 1)):
+        division = Division(np.arange(pictures), np.arange(1))
+        divided = Divided((division,), "", 5, np.arange(pictures))
+        assert at_once([candidate], divided, threads) == fitted
 
 
 def test_no_axis_goes_above_all_pictures(tmp_path: Path) -> None:
@@ -604,6 +694,18 @@ def test_saved_it_predicts_what_it_was_judged_by(tmp_path: Path) -> None:
             **{key: again["leakage"][key] for key in again["leakage"] if key != "same"},
         }
         assert command("verify", f"saved-{kind}", cwd=tmp_path).returncode == 0
+
+
+def test_where_nothing_bounds_a_temperature_there_is_none(tmp_path: Path) -> None:
+    """Zeros and ones are told apart without a fault in each fold, so that colder would always be better."""
+    from judged import DIGITS as PICTURES
+    from judged import make_run, save_digits
+
+    make_run(tmp_path / "run", 0, taught=range(30))
+    save_digits(tmp_path / "data", [i for i in range(100, 400) if PICTURES.target[i] < 2])
+    neocog.probe(tmp_path / "run", tmp_path / "data", kinds="ridge", engine="torch", save=tmp_path / "saved")
+    recipe = json.loads((tmp_path / "saved" / "model.json").read_text())["recipe"]
+    assert recipe["temperature"] == 1
 
 
 def test_a_saved_run_says_how_its_pictures_were_divided_and_its_kind_chosen(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_gamma_is_one_over_the_mean_distance_of_different_rows() -> None:
     X, y = views(2, 12)
     made = KernelCombination((Part("all", 12, "rbf"),)).fit(X, y)
     apart = [((X[i] - X[j]) ** 2).sum() for i, j in itertools.combinations(range(12), 2)]
-    assert made.gammas_ == [pytest.approx(1 / np.mean(apart))]
+    assert made.kernels_.gammas == (pytest.approx(1 / np.mean(apart)),)
 
 
 def test_scaled_kernels_do_not_depend_on_units() -> None:

@@ -83,7 +83,7 @@ def test_without_labels_in_the_target_and_beside_a_classical_method(domains: Pat
             "--labels-per-class",
             0,
             "--beside",
-            "classical:lbp",
+            "classical:lbp+tiny",
             "--methods",
             "coral,adabn",
             "--no-cache",
@@ -92,11 +92,11 @@ def test_without_labels_in_the_target_and_beside_a_classical_method(domains: Pat
         cwd=domains,
     )
     found = json.loads(done.stdout)
-    assert found["layers"] == ["features", "classical:lbp"]
+    assert found["layers"] == ["features", "classical:lbp+tiny"]
     assert [(row["row"], row["layer"]) for row in found["rows"]] == [
         ("Sun et al. (2016)", "features"),
         ("Li et al. (2017)", "features"),
-        ("Sun et al. (2016)", "classical:lbp"),  # which has no batch norm
+        ("Sun et al. (2016)", "classical:lbp+tiny"),  # which has no batch norm
     ]
     assert found["judged"] == [24, 24]
     assert "No picture of the target is labelled; 24 pictures judge." in found["notes"]

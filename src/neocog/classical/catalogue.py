@@ -103,6 +103,12 @@ def all_kinds() -> Any:
     return FeatureUnion([(name, Balanced(CLASSICAL[name].build())) for name in kinds])
 
 
+def cells(base: str, cell: int) -> Any:
+    from neocog.classical.parts.cells import AlignedCells
+
+    return AlignedCells(base, cell)
+
+
 CLASSICAL: dict[str, Entry] = {
     "tiny": Entry("32x32 pixels in colour", "Torralba et al. 2008", tiny, None, grey=False),
     "hog": Entry("histograms of oriented gradients", "Dalal and Triggs 2005", hog, None, grey=False),
@@ -158,6 +164,34 @@ CLASSICAL: dict[str, Entry] = {
         partial(pixels, deslanted=True),
         None,
         grey=True,
+    ),
+    "cells": Entry(
+        "64x128 pixels in cells of 8x8, 8 directions",
+        "Berg and Belhumeur 2013",
+        partial(cells, "gradients", 8),
+        None,
+        grey=False,
+    ),
+    "cells-16": Entry(
+        "the same in cells of 16x16",
+        "Berg and Belhumeur 2013",
+        partial(cells, "gradients", 16),
+        None,
+        grey=False,
+    ),
+    "colour-cells": Entry(
+        "64x128 pixels in cells of 8x8, 32 learned colours",
+        "Berg and Belhumeur 2013",
+        partial(cells, "colours", 8),
+        None,
+        grey=False,
+    ),
+    "colour-cells-16": Entry(
+        "the same in cells of 16x16",
+        "Berg and Belhumeur 2013",
+        partial(cells, "colours", 16),
+        None,
+        grey=False,
     ),
     "all": Entry(
         "gist, hog, lbp, spatial-pyramid and tiny side by side",

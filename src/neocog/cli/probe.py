@@ -38,6 +38,32 @@ def probe(
             help="logreg, svm, rbf-svm, ridge, knn, ncm, .. or usual, decaf, all; repeatable",
         ),
     ] = None,
+    combine: Annotated[
+        list[str] | None,
+        Option(
+            help="an SVM on the sum of the kernels of all layers or parts: uniform, accuracy, alignment or margin; "
+            "repeatable",
+            metavar="WEIGHTS",
+            hidden=True,
+        ),
+    ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        Option(
+            help="for --combine: rbf, linear, chi2 or intersection; NAME=KERNEL for one of them; repeatable",
+            metavar="KERNEL",
+            hidden=True,
+        ),
+    ] = None,
+    boxes: Annotated[
+        str | None,
+        Option(
+            help="features of parts of the pictures: a table of path, part, x, y, width, height, or of places without "
+            "the last two; head-body for birds of CUB-200-2011",
+            metavar="TABLE",
+            hidden=True,
+        ),
+    ] = None,
     wanted: features.Features = features.PLAIN,
     protocol: Annotated[
         str | None,
@@ -89,6 +115,9 @@ def probe(
         data,
         output=output,
         kinds=kinds or (),
+        combine=features.names(combine),
+        kernel=features.names(kernel),
+        boxes=boxes,
         **wanted.options(),
         protocol=protocol,
         per_class=per_class,

@@ -119,7 +119,7 @@ def with_column(pair: Pair, layer: str, source: Embedded, target: Embedded) -> P
             )
         kept_domain = domain.select(kept)
         order = [rows[content.tobytes()] for content in kept_domain.hashes]
-        (features,) = found.features.values()
+        features = np.hstack(list(found.features.values()))
         domains.append(replace(kept_domain, features=kept_domain.features | {layer: features[order]}))
     return replace(pair, source=domains[0], target=domains[1], notes=tuple(notes))
 

@@ -1,4 +1,7 @@
-"""Features from before the networks, `classical:NAME`; words and the like are learned from pictures without labels."""
+"""Features from before the networks, `classical:NAME` or, of several kinds, `classical:NAME+NAME`.
+
+Words and the like are learned from pictures without labels.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -41,40 +45,81 @@ def is_classical(source: str | Path) -> bool:
 
 
 def classical_ready(source: str, dataset: Dataset, told: Progress, options: EmbedOptions) -> Ready:
-    """The method called `source`, which learns from the training part of `dataset`, or of `learn_from`."""
-    name = source.removeprefix(PREFIX)
-    if name not in CLASSICAL:
-        raise unknown("classical method", source, [f"{PREFIX}{known}" for known in CLASSICAL])
-    _demand_no_network(source, options)
+    """The methods named in `source`, which learn from the training part of `dataset`, or of `learn_from`.
+
+    What several of them say is called by their names.
+    """
+    entries = _entries(source)
+    _demand_no_network(source, options, () if len(entries) > 1 else (LAST,))
     if (elsewhere := options.get("learn_from")) is not None:
         dataset = open_dataset(elsewhere)
-    entry = CLASSICAL[name]
-    preprocess = {"longest": entry.size or LONGEST, "grey": entry.grey, "decoding": DECODING}
-    teachers = _teachers(dataset, entry)
+    learning = [name for name, entry in entries.items() if _learns(entry)]
+    teachers = _teachers(dataset) if learning else None
     contents = _contents(teachers, told)
-    about = {"method": name, "code": _code(), "learned": contents, "preprocess": preprocess}
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    key = digest[:24] if options.get("cache", True) else ""
-    method = _method(entry, teachers, key, told, dataset.name)
-    learned = "nothing is learned"
-    if teachers is not None:
-        learned = f"learned from {method.pictures:,} pictures of {dataset.name}, without their labels"
-    told.say(f"engine: numpy; {learned}")
-    if teachers is not None and elsewhere is None and not (dataset.parts == "train").any():
-        told.say(
-            f"words learned, without labels, from all {method.pictures:,} pictures, those that judge too"
-        )
-    way = Way((LAST,), method.features, lambda rows: rows, (f"{digest[:24]}-classical",), tuple)
-    origin = Origin(
-        source, _code(), {LAST: digest}, MEAN, CENTER, preprocess, options.get("dtype", "float32"), learned
+    digests = {
+        name: _digest(name, _seen(entry), contents if name in learning else "")
+        for name, entry in entries.items()
+    }
+    kept = options.get("cache", True)
+    methods = Methods(
+        [
+            _method(
+                entry,
+                teachers if name in learning else None,
+                digests[name][:24] if kept else "",
+                told,
+                dataset.name,
+            )
+            for name, entry in entries.items()
+        ]
     )
-    return Ready(way, origin, "numpy")
+    learned = _in_words(methods.pictures, dataset, own=elsewhere is None, told=told)
+    if len(entries) == 1:
+        digests = {LAST: digests[min(entries)]}
+    seen = [_seen(entry) for entry in entries.values()]
+    preprocess = seen[0] if len(seen) == 1 else dict(zip(entries, seen, strict=True))
+    keys = tuple(f"{digest[:24]}-classical" for digest in digests.values())
+    way = Way(tuple(digests), methods.features, lambda rows: rows, keys, methods.widths)
+    dtype = options.get("dtype", "float32")
+    return Ready(way, Origin(source, _code(), digests, MEAN, CENTER, preprocess, dtype, learned), "numpy")
 
 
-def _demand_no_network(source: str, options: EmbedOptions) -> None:
-    """UserError for what is said of a network."""
+def _in_words(pictures: int, dataset: Dataset, own: bool, told: Progress) -> str:
+    """From what was learned, which is said; with a warning where it was from all of the data's `own` pictures."""
+    learned = "nothing is learned"
+    if pictures:
+        learned = f"learned from {pictures:,} pictures of {dataset.name}, without their labels"
+    told.say(f"engine: numpy; {learned}")
+    if pictures and own and not (dataset.parts == "train").any():
+        told.say(f"words learned, without labels, from all {pictures:,} pictures, those that judge too")
+    return learned
+
+
+def _entries(source: str) -> dict[str, Entry]:
+    """The methods that a source names, in its order."""
+    names = source.removeprefix(PREFIX).split("+")
+    for name in names:
+        if name not in CLASSICAL:
+            raise unknown("classical method", f"{PREFIX}{name}", [f"{PREFIX}{known}" for known in CLASSICAL])
+    if len(set(names)) < len(names):
+        raise UserError(f"each classical method may be named once, got {source}; leave the second one out")
+    return {name: CLASSICAL[name] for name in names}
+
+
+def _seen(entry: Entry) -> dict[str, Any]:
+    """How pictures are seen."""
+    return {"longest": entry.size or LONGEST, "grey": entry.grey, "decoding": DECODING}
+
+
+def _digest(name: str, preprocess: dict[str, Any], learned: str) -> str:
+    about = {"method": name, "code": _code(), "learned": learned, "preprocess": preprocess}
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+
+def _demand_no_network(source: str, options: EmbedOptions, layers: tuple[str, ...]) -> None:
+    """UserError for what is said of a network; the `layers` alone may be named."""
     demand_left_out(options, OF_NETWORKS, f"{source} is no network")
-    if tuple(options.get("layers", ())) not in ((), (LAST,)):
+    if tuple(options.get("layers", ())) not in ((), layers):
         demand_left_out(options, ("layers",), f"{source} is no network")
     for option, plain in (
         ("pooling", "mean"),
@@ -121,6 +166,29 @@ class Method:
         return self.transformer
 
 
+class Methods:
+    """Several methods on the same pictures, what they say side by side."""
+
+    def __init__(self, methods: Sequence[Method]):
+        self._methods = tuple(methods)
+        self._widths: tuple[int, ...] = ()
+
+    @property
+    def pictures(self) -> int:
+        """That any of them learns from."""
+        return max(method.pictures for method in self._methods)
+
+    def features(self, picture: Picture) -> Floats:
+        """(d,); Unreadable where one of the methods can make nothing of the picture."""
+        rows = [method.features(picture) for method in self._methods]
+        self._widths = tuple(map(len, rows))
+        return np.concatenate(rows)
+
+    def widths(self) -> tuple[int, ...]:
+        """Of each method, once a picture has been looked at."""
+        return self._widths
+
+
 class Shown(Sequence[NDArray[np.uint8]]):
     """Pictures as arrays, each decoded when it is looked at: their number takes no memory."""
 
@@ -154,12 +222,14 @@ def shown(picture: Picture, entry: Entry) -> NDArray[np.uint8]:
     return pixels[..., 0] if entry.grey else pixels
 
 
-def _teachers(dataset: Dataset, entry: Entry) -> Samples | None:
-    """The pictures of the training part, of all where there is none; None where nothing has to be learned."""
+def _learns(entry: Entry) -> bool:
     from sklearn.utils import get_tags
 
-    if not get_tags(entry.build()).requires_fit:
-        return None
+    return bool(get_tags(entry.build()).requires_fit)
+
+
+def _teachers(dataset: Dataset) -> Samples:
+    """The pictures of the training part, of all where there is none."""
     training = np.flatnonzero(dataset.parts == "train")
     return Subset(dataset.samples, training if len(training) else np.arange(len(dataset)))
 
@@ -202,6 +272,7 @@ def _readable(samples: Samples, index: int, entry: Entry, advance: Advance) -> b
     return True
 
 
+@cache
 def _code() -> str:
     """SHA-256 over the files of `classical/`: other code, other features."""
     folder = Path(classical.__file__).parent

@@ -71,7 +71,7 @@ def from_file(path: Path, data: Dataset | None, told: Progress, options: EmbedOp
         marked = replace(kept.dataset, columns={"row": np.arange(len(kept.dataset))})
         chosen = judged_part(marked, part)
         return _rows(kept, replace(chosen, columns={}), chosen.columns["row"], kept.skipped)
-    indices, hashes, skipped = _hashed(data, told)
+    indices, hashes, skipped = hashed(data, told)
     places = {content.tobytes(): row for row, content in enumerate(kept.hashes)}
     rows = [places.get(content.tobytes(), -1) for content in hashes]
     lacking = [data.short_name(int(i)) for i, row in zip(indices, rows, strict=True) if row < 0]
@@ -112,7 +112,7 @@ def _layers(kept: Embedded, path: Path, options: EmbedOptions) -> Embedded:
     return replace(kept, features=features, origin=kept.origin.of(chosen))
 
 
-def _hashed(
+def hashed(
     data: Dataset, told: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8], list[tuple[int, str]]]:
     """Places and hashes of the pictures that can be opened, and which cannot; none is decoded."""

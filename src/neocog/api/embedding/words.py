@@ -22,11 +22,14 @@ COUNT, SUM = "pictures", "sha256"
 def find(key: str, transformer: Any) -> int | None:
     """Give `transformer` what was learned under `key`; from how many pictures, None where that is not there whole."""
     try:
+        learners = list(_learners(transformer))
+        if not learners:
+            return None
         kept = load_tensors(_place(key).read_bytes())
         total = kept.pop(SUM)
         if _sum(kept) != total.tobytes():
             return None
-        for name, learner in _learners(transformer):
+        for name, learner in learners:
             _restore(learner, {k.removeprefix(name): v for k, v in kept.items() if k.startswith(name)})
     except Exception:  # whatever is wrong with a cached file, it is learned again
         return None
@@ -74,28 +77,40 @@ def _learners(transformer: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _fields(learner: Any) -> tuple[str, ...]:
     """Names of the arrays that a method learns."""
     from neocog.classical.fisher import FisherVector
+    from neocog.classical.jarrett.features import JarrettFeatures
     from neocog.classical.kernels.balanced import Balanced
+    from neocog.classical.parts.cells import AlignedCells
     from neocog.classical.words import BagOfWords
 
+    if isinstance(learner, JarrettFeatures):
+        return tuple(f"{what}{i}" for i in range(len(learner.stages)) for what in ("kernels", "gains"))
     known: dict[type, tuple[str, ...]] = {
         BagOfWords: ("words",),
         Balanced: ("length",),
+        AlignedCells: ("palette",),
         FisherVector: ("mean", "components", "weights", "means", "variances"),
     }
     return known.get(type(learner), ())
 
 
 def _state(learner: Any) -> State:
-    if "mean" not in _fields(learner):
-        return {name: np.asarray(getattr(learner, f"{name}_")) for name in _fields(learner)}
-    projection, mixture = learner.projection_, learner.mixture_
-    values = projection.mean_, projection.components_, mixture.weights, mixture.means, mixture.variances
-    return {name: np.ascontiguousarray(value) for name, value in zip(_fields(learner), values, strict=True)}
+    if hasattr(learner, "banks_"):
+        values = tuple(array for bank in learner.banks_ for array in bank)
+    elif hasattr(learner, "mixture_"):
+        projection, mixture = learner.projection_, learner.mixture_
+        values = projection.mean_, projection.components_, mixture.weights, mixture.means, mixture.variances
+    else:
+        values = tuple(getattr(learner, f"{name}_") for name in _fields(learner))
+    pairs = zip(_fields(learner), map(np.asarray, values), strict=True)
+    return {name: np.array(value, order="C") for name, value in pairs}
 
 
 def _restore(learner: Any, state: State) -> None:
     """Set what `_state` gave; raises where that is something else."""
     values = [np.array(state[name]) for name in _fields(learner)]
+    if "kernels0" in _fields(learner):
+        learner.banks_ = list(zip(values[::2], values[1::2], strict=True))
+        return
     if "mean" not in _fields(learner):
         for name, value in zip(_fields(learner), values, strict=True):
             setattr(learner, f"{name}_", value if value.ndim else value.item())

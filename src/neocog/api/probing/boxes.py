@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from neocog.classical.parts.boxes import window
 from neocog.data.decode import decode
@@ -26,8 +27,13 @@ class Cut:
 
     def read(self, index: int) -> Picture:
         image = decode(self._samples.read(index), 3).image
-        found = window(self._boxes[index], (image.height, image.width), self._times)
-        if found is None:
-            return image
-        top, bottom, left, right = found
-        return image.crop((left, top, right, bottom))
+        return cropped(image, self._boxes[index], self._times) or image
+
+
+def cropped(image: Image.Image, box: NDArray[np.float64], times: float = 1.0) -> Image.Image | None:
+    """The pixels of `window`; None where nothing of the box is in the picture."""
+    found = window(box, (image.height, image.width), times)
+    if found is None:
+        return None
+    top, bottom, left, right = found
+    return image.crop((left, top, right, bottom))

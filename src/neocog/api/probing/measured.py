@@ -11,19 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog import runtime
+from neocog.api.probing.candidates import Candidate
 from neocog.api.probing.divisions import Divided
 from neocog.api.probing.options import Asked
 from neocog.evaluation.intervals import Interval, wilson
 from neocog.evaluation.metrics import by_class, confusion_matrix
 from neocog.evaluation.paired import Right
 from neocog.inference.layer_features import LAST
-from neocog.inference.network import Floats
 from neocog.probing.choose import Chosen, fit_best
-from neocog.probing.kinds import KINDS
+from neocog.probing.combined import OnKernels, demand_room
 from neocog.probing.splits import first_of_each
 from neocog.progress import Progress
 
 Labels = NDArray[np.int64]
+TOGETHER = 4 << 30
+"""bytes that classifiers which are fitted at once may take; one is always fitted"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class Measured:
     layer: str
     shots: int | None
     """pictures of each class that trained, where a curve was asked for"""
+    parameter: str
+    """what was chosen about it: C, alpha or k; empty where nothing is to choose"""
     balanced: tuple[float, ...]
     """mean per-class accuracy"""
     top1: tuple[float, ...]
@@ -49,6 +53,12 @@ class Measured:
     def name(self) -> str:
         where = "" if self.layer == LAST else f" on {self.layer}"
         return self.kind + where + (f", {self.shots:,} per class" if self.shots else "")
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """Of a sum of kernels what each counts in the first split; else nothing."""
+        behind = self.first.fitted.behind
+        return behind.counts() if isinstance(behind, OnKernels) else {}
 
     def figures(self, name: str) -> tuple[float, ...]:
         return self.balanced if name == "balanced" else self.top1
@@ -68,36 +78,55 @@ class Measured:
 
 
 def measure(
-    features: dict[str, Floats], labels: Labels, classes: int, divided: Divided, asked: Asked, told: Progress
+    candidates: Sequence[Candidate],
+    labels: Labels,
+    classes: int,
+    divided: Divided,
+    asked: Asked,
+    told: Progress,
 ) -> Iterator[Measured]:
-    """Every kind on every layer with every number of pictures per class, in the order of layers, kinds, numbers.
+    """Every candidate with every number of pictures per class, in order.
 
-    Each processor core fits classifiers of its own, so that none waits for another's.
+    Each processor core fits classifiers of its own, so that none waits for another's; fewer do where the features of
+    all would not fit into memory. UserError before any is fitted where the kernels of a sum would be too large.
     """
-    todo = list(product(features, asked.kinds, asked.shots or (None,)))
+    most = max(len(division.train) for division in divided.divisions)
+    for candidate in candidates:
+        demand_room(most, candidate.kernels)
+    todo = list(product(candidates, asked.shots or (None,)))
     splits = range(len(divided.divisions))
 
-    def run(job: tuple[str, str, int | None], split: int) -> _Run:
-        layer, kind, shots = job
-        return _run(kind, features[layer], labels, classes, (divided, shots, split), asked)
+    def run(job: tuple[Candidate, int | None], split: int) -> _Run:
+        candidate, shots = job
+        return _run(candidate, labels, classes, (divided, shots, split), asked)
 
-    pool = ThreadPoolExecutor(runtime.threads())
+    pool = ThreadPoolExecutor(at_once(candidates, divided, runtime.threads()))
     with runtime.single_thread(), told.step("classifiers", len(todo) * len(splits)) as advance:
         try:
             runs = pool.map(lambda pair: run(*pair), product(todo, splits))
-            for layer, kind, shots in todo:
+            for candidate, shots in todo:
                 those = []
                 for one in islice(runs, len(splits)):
                     those.append(one)
                     advance(1)
-                yield _measured((kind, layer, shots), those)
+                yield _measured(candidate, shots, those)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _measured(what: tuple[str, str, int | None], runs: Sequence[_Run]) -> Measured:
+def at_once(candidates: Sequence[Candidate], divided: Divided, threads: int) -> int:
+    """How many classifiers are fitted at a time: one for each thread, as long as there is room for all."""
+    rows = max(len(division.train) for division in divided.divisions)
+    largest = max(candidate.room(rows) for candidate in candidates)
+    return max(1, min(threads, TOGETHER // max(1, largest)))
+
+
+def _measured(candidate: Candidate, shots: int | None, runs: Sequence[_Run]) -> Measured:
     return Measured(
-        *what,
+        candidate.kind.name,
+        candidate.layer,
+        shots,
+        candidate.kind.parameter,
         balanced=tuple(run.balanced for run in runs),
         top1=tuple(float(run.right.mean()) for run in runs),
         strengths=tuple(run.chosen.strength for run in runs),
@@ -116,18 +145,17 @@ class _Run:
 
 
 def _run(
-    kind: str,
-    features: Floats,
+    candidate: Candidate,
     labels: Labels,
     classes: int,
     where: tuple[Divided, int | None, int],
     asked: Asked,
 ) -> _Run:
     divided, shots, split = where
-    division = divided.divisions[split]
+    division, features = divided.divisions[split], candidate.features
     train = division.train if shots is None else first_of_each(division.train, labels, shots)
     chosen = fit_best(
-        KINDS[kind],
+        candidate.kind,
         features[train],
         labels[train],
         classes,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from neocog.api.embedding.options import FeatureOptions
 from neocog.data.views.protocols import PROTOCOLS as VIEWS
 from neocog.errors import UserError, unknown
 from neocog.probing.choose import FOLDS
+from neocog.probing.combined import KERNELS, OF_COUNTS, WEIGHTINGS
 from neocog.probing.kinds import GROUPS, KINDS
+from neocog.probing.part_features import PART_FEATURES
 from neocog.probing.protocols import PROTOCOLS, Protocol
 from neocog.probing.scale import SCALES
 from neocog.probing.splits import Draw
@@ -22,7 +24,13 @@ class ProbeOptions(FeatureOptions, total=False):
     """What may be asked of a probe."""
 
     kinds: str | Sequence[str]
-    """of `probing.kinds.KINDS`, or of its `GROUPS`: usual if not given, decaf, all"""
+    """of `probing.kinds.KINDS`, or of its `GROUPS`: usual if not given, decaf, all; `one-vs-one` of cells of parts"""
+    combine: str | Sequence[str]
+    """of `probing.combined.WEIGHTINGS`: how kernels of all layers or parts are weighed in a sum; none if not given"""
+    kernel: str | Sequence[str]
+    """of `probing.combined.KERNELS`, of all that are summed, or `NAME=KERNEL` of one; rbf if not given"""
+    boxes: str | Path | None
+    """a table of boxes of parts of the pictures, or of places; or head-body, of data with CUB-200-2011's 15 places"""
     protocol: str | None
     """of `probing.protocols.PROTOCOLS`: what a paper does; nothing else about splits may be asked then, but the seed"""
     per_class: int | None
@@ -63,6 +71,12 @@ class Asked:
     scale: str
     seed: int
     save: Path | None
+    combine: tuple[str, ...] = ()
+    """how the kernels in a sum are weighed, a classifier each"""
+    kernels: Mapping[str, str] = field(default_factory=dict)
+    """name of features -> kernel; that of "" is of all others"""
+    boxes: str = ""
+    """where parts of the pictures lie: a file, or the data's own"""
 
     @property
     def figure(self) -> str:
@@ -85,9 +99,22 @@ def asked_for(options: ProbeOptions) -> Asked:
     _demand_heeded(share, draw, options.get("fewer", False))
     if folds is not None and folds < 2:
         raise UserError(f"folds must be 2 or more, got {folds}")
-    save = options.get("save")
+    save, boxes = options.get("save"), options.get("boxes")
+    kinds = _kinds(listed(options.get("kinds") or (protocol.kinds if protocol else "usual")))
+    if PART_FEATURES in kinds and scale != "none":
+        raise UserError(f"{PART_FEATURES} reads cells as they are, got scale {scale}; ask for --scale none")
+    if boxes is not None and protocol and protocol.box:
+        raise UserError(
+            f"the protocol {protocol.name} cuts pictures to their boxes, got boxes {boxes}; leave one out"
+        )
+    if PART_FEATURES in kinds and boxes is None:
+        raise UserError(
+            f"{PART_FEATURES} learns from cells of aligned parts, got no places of parts; take classical:cells with "
+            "--boxes FILE, whose columns are path, part, x and y"
+        )
+    combine = _combine(listed(options.get("combine") or ()), scale)
     return Asked(
-        kinds=_kinds(listed(options.get("kinds") or (protocol.kinds if protocol else "usual"))),
+        kinds=kinds,
         protocol=protocol,
         draw=draw,
         splits=draw.splits if draw else (options.get("splits") or 1),
@@ -97,6 +124,9 @@ def asked_for(options: ProbeOptions) -> Asked:
         scale=scale,
         seed=options.get("seed", 0),
         save=None if save is None else Path(save).expanduser(),
+        combine=combine,
+        kernels=_kernels(listed(options.get("kernel") or ()), combine, scale),
+        boxes="" if boxes is None else str(boxes),
     )
 
 
@@ -167,7 +197,42 @@ def _kinds(given: Sequence[str]) -> tuple[str, ...]:
     """The kinds named, groups spelled out, each once."""
     found: dict[str, None] = {}
     for name in given:
-        if name not in KINDS and name not in GROUPS:
-            raise unknown("kind of classifier", name, [*KINDS, *GROUPS])
+        if name not in (*KINDS, *GROUPS, PART_FEATURES):
+            raise unknown("kind of classifier", name, [*KINDS, *GROUPS, PART_FEATURES])
         found |= dict.fromkeys(GROUPS.get(name, (name,)))
     return tuple(found)
+
+
+def _combine(given: Sequence[str], scale: str) -> tuple[str, ...]:
+    for name in given:
+        if name not in WEIGHTINGS:
+            raise unknown("way to weigh kernels", name, WEIGHTINGS)
+    if given and scale == "l2":
+        raise UserError(
+            "a sum of kernels takes each kind of features at a length of its own, got scale l2, which brings all of "
+            "them together to one; take --scale standard or none"
+        )
+    return tuple(dict.fromkeys(given))
+
+
+def _kernels(given: Sequence[str], combine: Sequence[str], scale: str) -> dict[str, str]:
+    """Name of features -> kernel, of `KERNEL` and `NAME=KERNEL`."""
+    if given and not combine:
+        raise UserError(f"kernel is for kernels that are summed, got {given[0]}; ask for --combine, too")
+    found: dict[str, str] = {}
+    for one in given:
+        name, _, kernel = one.rpartition("=")
+        if kernel not in KERNELS:
+            raise unknown("kernel", kernel, KERNELS)
+        if name in found:
+            of = name or "all that are not named"
+            raise UserError(
+                f"there is one kernel of {of}, got {found[name]} and {kernel}; leave one of them out"
+            )
+        if kernel in OF_COUNTS and scale == "standard":
+            raise UserError(
+                f"{kernel} compares histograms, whose numbers are 0 or more, got scale standard, which makes some "
+                "negative; take --scale none"
+            )
+        found[name] = kernel
+    return found

@@ -71,17 +71,16 @@ def _curve(result: Probe) -> str:
     shots = result.asked.shots
     if len(shots) < 2:
         return ""
-    several = len(result.layers) > 1
+    pairs = dict.fromkeys((one.kind, one.layer) for one in result.measured)
+    several = len({layer for _, layer in pairs}) > 1
     lines = []
-    for layer in result.layers:
-        for kind in result.asked.kinds:
-            those = [one for one in result.measured if (one.kind, one.layer) == (kind, layer)]
-            points = tuple(
-                _point(log2(one.shots), one.mean(result.figure), one.deviation(result.figure))
-                for one in those
-                if one.shots
-            )
-            lines.append(Trend(f"{kind} on {layer}" if several else kind, points))
+    for kind, layer in pairs:
+        points = tuple(
+            _point(log2(one.shots), one.mean(result.figure), one.deviation(result.figure))
+            for one in result.measured
+            if (one.kind, one.layer) == (kind, layer) and one.shots
+        )
+        lines.append(Trend(f"{kind} on {layer}" if several else kind, points))
     marks = [(log2(n), f"{n:,}") for n in shots]
     return trends(
         f"{WORDS[result.figure]} in %".capitalize(), "pictures per class", lines, marks=marks, most=100
@@ -93,12 +92,13 @@ def _by_layer(result: Probe) -> str:
     if len(result.layers) < 2:
         return ""
     place = {layer: i for i, layer in enumerate(result.layers, 1)}
+    there = [one for one in result.ranked if one.layer in place]
     lines = [
         Trend(
             kind,
             tuple(
                 _point(place[one.layer], one.mean(result.figure), one.deviation(result.figure))
-                for one in sorted(result.ranked, key=lambda one: place[one.layer])
+                for one in sorted(there, key=lambda one: place[one.layer])
                 if one.kind == kind
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -17,11 +18,13 @@ from neocog.api.embedding.features import Embedded, EmbedOptions, embedded
 from neocog.api.embedding.options import FeatureOptions
 from neocog.api.keywords import demand_known
 from neocog.api.probing.boxes import Cut
+from neocog.api.probing.candidates import Candidate, candidates
 from neocog.api.probing.divisions import Divided, divided, with_published_splits
 from neocog.api.probing.layers import ALL, stages_of
 from neocog.api.probing.measured import measure
 from neocog.api.probing.options import Asked, ProbeOptions, asked_for, listed
 from neocog.api.probing.page import page_of
+from neocog.api.probing.parted import cells_of, parted
 from neocog.api.probing.result import Probe
 from neocog.api.probing.saving import demand_savable, save_run
 from neocog.api.probing.taught import taught
@@ -56,8 +59,8 @@ def probe(
     demand_savable(source, asked, options)
     folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
     start = perf_counter()
-    found = _labelled(_features(source, data, asked, told, options))
-    result = _probed(found, asked, told, round(perf_counter() - start, 3), taught(source))
+    found, todo = _features(source, data, asked, told, options)
+    result = _probed(found, todo, asked, told, round(perf_counter() - start, 3), taught(source))
     if asked.save is not None:
         saved = save_run(asked.save, source, found, result, options)
         told.say(f"saved {saved.name} in {asked.save}")
@@ -68,7 +71,14 @@ def probe(
     return result
 
 
-def _probed(found: Embedded, asked: Asked, told: Progress, took: float, known: frozenset[str]) -> Probe:
+def _probed(
+    found: Embedded,
+    todo: Sequence[Candidate],
+    asked: Asked,
+    told: Progress,
+    took: float,
+    known: frozenset[str],
+) -> Probe:
     """All classifiers on all layers; `took` seconds brought the features of a network that saw the `known` contents."""
     labels, classes = found.dataset.labels, found.dataset.classes
     parts = divided(found.dataset, found.hashes, asked)
@@ -78,7 +88,7 @@ def _probed(found: Embedded, asked: Asked, told: Progress, took: float, known: f
             f"warning: {leaked:,} pictures judge that train, too: figures count what was learned by heart"
         )
     start = perf_counter()
-    measured = tuple(measure(found.features, labels, len(classes), parts, asked, told))
+    measured = tuple(measure(todo, labels, len(classes), parts, asked, told))
     result = Probe(
         model=found.origin.model,
         source=found.origin.source,
@@ -91,6 +101,7 @@ def _probed(found: Embedded, asked: Asked, told: Progress, took: float, known: f
         divided=parts,
         measured=measured,
         skipped=found.skipped,
+        parts=todo[0].parts,
         leaked=leaked,
         trained_on=_trained_on(parts, found.hashes, known),
         seconds={"features": took, "classifiers": round(perf_counter() - start, 3)},
@@ -102,7 +113,8 @@ def _probed(found: Embedded, asked: Asked, told: Progress, took: float, known: f
 
 def _features(
     source: str | Path, data: object, asked: Asked, told: Progress, options: ProbeOptions
-) -> Embedded:
+) -> tuple[Embedded, tuple[Candidate, ...]]:
+    """The features of the labelled pictures, and what is to be fitted to them."""
     wanted: EmbedOptions = {key: options[key] for key in FeatureOptions.__annotations__ if key in options}  # type: ignore[literal-required, assignment]
     wanted["layers"] = listed(options.get("layers", ()))
     if tuple(wanted["layers"]) == (ALL,):
@@ -112,7 +124,13 @@ def _features(
     if prepared is not None:
         for key in ReadingOptions.__annotations__:
             wanted.pop(key, None)  # type: ignore[misc]
-    return embedded(source, data if prepared is None else prepared, told, **wanted)
+    pictures = data if prepared is None else prepared
+    if not asked.boxes:
+        found = _labelled(embedded(source, pictures, told, **wanted))
+        return found, candidates(found.features, asked)
+    whole, regions = parted(source, pictures, asked.boxes, told, wanted)
+    found = _labelled(whole)
+    return found, candidates(found.features, asked, regions.parts, cells_of(source, regions))
 
 
 def _prepared(data: object, asked: Asked, told: Progress, options: ProbeOptions) -> Dataset | None:

@@ -16,7 +16,6 @@ from neocog.api.probing.options import Asked
 from neocog.api.probing.tables import table_of
 from neocog.api.probing.two_best import TwoBest, two_best
 from neocog.draw.table import Table
-from neocog.probing.kinds import KINDS
 from neocog.probing.scale import SCALES
 
 WORDS = {"balanced": "mean per-class accuracy", "top1": "accuracy (top-1)"}
@@ -39,6 +38,8 @@ class Probe:
     divided: Divided
     measured: tuple[Measured, ...]
     skipped: tuple[tuple[str, str], ...]
+    parts: tuple[str, ...]
+    """of the pictures, whose features lie side by side; empty where whole pictures are described"""
     leaked: int
     """judging pictures that train, too, byte for byte; over all splits"""
     trained_on: int
@@ -95,6 +96,12 @@ class Probe:
             f"{said[0].upper()}{said[1:]}: {train} train, {judge} judge.",
             *self.divided.notes,
             *([chosen] if self.choosing else []),
+            *(
+                [f"Features of {len(self.parts)} parts side by side: {', '.join(self.parts)}."]
+                if self.parts
+                else []
+            ),
+            *(f"{one.name} counts {_shares(counts)}." for one in self.measured if (counts := one.counts)),
             f"Features of {views}; scale {self.asked.scale}: {SCALES[self.asked.scale]}.",
             *([f"{self.warning}."] if self.warning else []),
         )
@@ -131,6 +138,7 @@ class Probe:
             "classes": list(self.classes),
             "layers": list(self.layers),
             "views": self.views,
+            "parts": list(self.parts),
             "scale": self.asked.scale,
             "protocol": asdict(protocol) if protocol else None,
             "figure": self.figure,
@@ -150,15 +158,19 @@ class Probe:
         }
 
 
+def _shares(counts: dict[str, float]) -> str:
+    return ", ".join(f"{name} {share:.2f}" for name, share in counts.items())
+
+
 def _row(one: Measured) -> dict[str, Any]:
-    kind = KINDS[one.kind]
     return {
         "kind": one.kind,
         "layer": one.layer,
         "shots": one.shots,
         "n_train": list(one.trained),
-        "parameter": kind.parameter or None,
-        "strengths": list(one.strengths) if kind.parameter else None,
+        "parameter": one.parameter or None,
+        "strengths": list(one.strengths) if one.parameter else None,
+        "counts": one.counts or None,
         **{
             key: value
             for name in ("balanced", "top1")

@@ -21,7 +21,7 @@ from neocog.data.builtin import whole_photographs
 from neocog.data.manifest import Row, to_csv
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
-from neocog.evaluation.calibration import fit_temperature
+from neocog.evaluation.calibration import stored_temperature
 from neocog.evaluation.metrics import score
 from neocog.inference.engines import choose
 from neocog.inference.network import Head, Network, softmax
@@ -45,7 +45,9 @@ def demand_savable(source: str | Path, asked: Asked, options: ProbeOptions) -> N
         "a scale that a linear layer can take over, standard or none": asked.scale == "l2",
         "a model or a run, not features alone": Path(source).is_file()
         or str(source).startswith("classical:"),
-        "pictures as they are, not cut to boxes": bool(asked.protocol and asked.protocol.box),
+        "pictures as they are, not cut to boxes": bool(
+            asked.boxes or (asked.protocol and asked.protocol.box)
+        ),
     }
     if missing := [reason for reason, failed in reasons.items() if failed]:
         raise UserError(f"a run is saved of {missing[0]}; leave --save out, or ask for that")
@@ -70,7 +72,8 @@ def save_run(
     """Write the best linear classifier with its network into `folder`; which it was.
 
     Scores that are no logarithms of probabilities are divided by the temperature that makes them least surprised, in
-    cross-validation on the pictures that train (Guo and others 2017).
+    cross-validation on the pictures that train (Guo and others 2017); by none where nothing bounds it, as where every
+    picture is right.
     """
     linear = [(one, layer) for one in result.ranked if (layer := one.first.fitted.linear())]
     if not linear:
@@ -126,7 +129,7 @@ def _temperature(found: Embedded, best: Measured, result: Probe) -> float:
         )
         said.append(softmax(rest.fitted.scores(features[held])))
         truth.append(labels[held])
-    return fit_temperature(np.concatenate(said), np.concatenate(truth)) if said else 1.0
+    return stored_temperature(np.concatenate(said), np.concatenate(truth))[0] if said else 1.0
 
 
 def _frozen(source: str | Path, found: Embedded, options: ProbeOptions) -> _Frozen:

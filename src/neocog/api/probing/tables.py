@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from neocog.api.probing.measured import Measured
 from neocog.draw.table import Table
-from neocog.probing.kinds import KINDS
 
 WIDE = 6  # layers that stand beside each other; more stand below each other
 
@@ -31,19 +30,20 @@ class Grid:
 
 def grid_of(measured: Sequence[Measured]) -> Grid:
     """Kinds below each other and layers beside each other, or the other way round where there are many; numbers of
-    pictures per class, where a curve was asked for, stand beside each other for each kind and layer."""
+    pictures per class, where a curve was asked for, stand beside each other for each kind and layer. Where not each
+    kind is on each layer, all stand below each other."""
     kinds = list(dict.fromkeys(one.kind for one in measured))
     layers = list(dict.fromkeys(one.layer for one in measured))
     shots = list(dict.fromkeys(one.shots for one in measured))
     cells = {(one.kind, one.layer, one.shots): one for one in measured}
     if len(shots) > 1:
         columns = tuple(f"{n:,} per class" for n in shots if n)
-        rows = [
-            Row((kind, layer), tuple(cells[kind, layer, n] for n in shots))
-            for layer in layers
-            for kind in kinds
-        ]
+        pairs = dict.fromkeys((one.kind, one.layer) for one in measured)
+        rows = [Row(pair, tuple(cells[*pair, n] for n in shots)) for pair in pairs]
         return Grid(("classifier", "layer"), columns, tuple(rows))
+    if len(cells) < len(kinds) * len(layers):
+        rows = [Row((one.kind, one.layer), (one,)) for one in measured]
+        return Grid(("classifier", "layer"), ("figure",), tuple(rows))
     (n,) = shots
     if len(layers) <= WIDE:
         rows = [Row((kind,), tuple(cells[kind, layer, n] for layer in layers)) for kind in kinds]
@@ -79,6 +79,5 @@ def in_percent(one: Measured, figure: str) -> str:
 
 def strengths_in_words(one: Measured) -> str:
     """`C 0.003`, or all that were chosen over the splits; a dash where there is nothing to choose."""
-    kind = KINDS[one.kind]
     chosen = sorted(set(one.strengths))
-    return f"{kind.parameter} {', '.join(f'{value:g}' for value in chosen)}" if kind.parameter else "-"
+    return f"{one.parameter} {', '.join(f'{value:g}' for value in chosen)}" if one.parameter else "-"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,7 @@ def gradients(patch: Floats) -> Floats:
     return out
 
 
-def palette(patches: list[Floats], seed: int) -> Floats:
+def palette(patches: Iterable[Floats], seed: int) -> Floats:
     """32 colours (colours, 3), the centres of those of the training patches; fewer where there are fewer."""
     pixels = np.concatenate([patch[4::8, 4::8].reshape(-1, 3) for patch in patches])
     count = min(COLOURS, len(np.unique(np.round(pixels), axis=0)))

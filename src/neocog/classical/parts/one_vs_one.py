@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from neocog.classical.parts.aligned import (
     FIRST,
+    HEIGHT,
     Landmarked,
     aligned,
     both_seen,
@@ -25,11 +26,10 @@ from neocog.classical.parts.aligned import (
     nearest_colour,
     palette,
 )
-from neocog.errors import UserError, unknown
+from neocog.classical.parts.cells import demand_cells
+from neocog.errors import UserError
 
 Floats = NDArray[np.float64]
-BASES = ("gradients", "colours")
-SIZES = (8, 16)  # pixels of a cell: the two grids that the paper is quoted for; its text was not at hand
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     part_pairs: (part, part that aligns) pairs; None is every ordered pair
     base: what a cell is described by, `gradients` (8 directions) or `colours` (32 learned ones)
-    cell: pixels of a cell on the aligned 64 x 128 picture, one of `SIZES`
+    cell: pixels of a cell on the aligned 64 x 128 picture, one of `parts.cells.SIZES`
     class_pairs: how many pairs of classes, drawn at random; None is all
     strength: C of the machines
     """
@@ -97,7 +97,8 @@ class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 rows = [i for i in described if labels[i] in pair]
                 if len({labels[i] for i in rows}) == 2:
                     values = np.stack([described[i] for i in rows])
-                    self.features_.append(self._learn(values, labels[rows] == pair[1], pair, parts))
+                    second = labels[rows] == pair[1]
+                    self.features_.append(learned(values, second, pair, parts, self.strength))
         if not self.features_:
             raise UserError("no two classes show the same two parts: more pictures, or other pairs of parts")
         return self
@@ -113,22 +114,6 @@ class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                     read = described[feature.parts][feature.read].ravel()
                     out[i, j] = read @ feature.weights + feature.offset
         return out
-
-    def _learn(
-        self, values: Floats, second: NDArray[np.bool_], pair: tuple[int, int], parts: tuple[int, int]
-    ) -> Feature:
-        whole = self._machine(values.reshape(len(values), -1), second)
-        strong = np.linalg.norm(whole.coef_.reshape(values.shape[1:]), axis=2)
-        read = connected(strong >= np.median(strong), self._home())
-        machine = self._machine(values[:, read].reshape(len(values), -1), second)
-        return Feature(pair, parts, read, machine.coef_[0], float(machine.intercept_[0]))
-
-    def _machine(self, rows: Floats, second: NDArray[np.bool_]) -> Any:
-        # squared hinge in the primal: one solution, whatever order the rows come in
-        return LinearSVC(C=self.strength, dual=False, max_iter=10_000).fit(rows, second)
-
-    def _home(self) -> tuple[int, int]:
-        return int(FIRST[0]) // self.cell, int(FIRST[1]) // self.cell
 
     def _learn_colours(self, seen: list[Landmarked], parts: tuple[int, int]) -> None:
         if self.base == "colours" and seen:
@@ -153,13 +138,32 @@ class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _check(self, X: Sequence[Landmarked]) -> None:
         if not len(X):
             raise UserError("part features need a picture to learn from, got none")
-        if self.base not in BASES:
-            raise unknown("base", self.base, BASES)
-        if self.cell not in SIZES:
-            raise UserError(f"cell must be {' or '.join(map(str, SIZES))} pixels, got {self.cell}")
+        demand_cells(self.base, self.cell)
         counts = {len(x.points) for x in X}
         if len(counts) > 1:
             raise UserError(f"all pictures must have as many parts, got {sorted(counts)}")
+
+
+def learned(
+    values: Floats,
+    second: NDArray[np.bool_],
+    classes: tuple[int, int],
+    parts: tuple[int, int],
+    strength: float,
+) -> Feature:
+    """The feature of two `classes` at `parts`, from cells (n, rows, columns, numbers) of pictures of these classes and
+    whether each (n,) is of the second."""
+    whole = _machine(values.reshape(len(values), -1), second, strength)
+    strong = np.linalg.norm(whole.coef_.reshape(values.shape[1:]), axis=2)
+    cell = HEIGHT // values.shape[1]
+    read = connected(strong >= np.median(strong), (int(FIRST[0]) // cell, int(FIRST[1]) // cell))
+    machine = _machine(values[:, read].reshape(len(values), -1), second, strength)
+    return Feature(classes, parts, read, machine.coef_[0], float(machine.intercept_[0]))
+
+
+def _machine(rows: Floats, second: NDArray[np.bool_], strength: float) -> Any:
+    # squared hinge in the primal: one solution, whatever order the rows come in
+    return LinearSVC(C=strength, dual=False, max_iter=10_000).fit(rows, second)
 
 
 def connected(strong: NDArray[np.bool_], home: tuple[int, int]) -> NDArray[np.bool_]:
