@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.analysis.capture import Call, Place, calls_in_a_forward, capture, evaluated
+from neocog.analysis.capture import Call, Place, capture, evaluated
+from neocog.analysis.trace import trace
 from neocog.errors import UserError
 from test_models_contract import alive
 
@@ -90,9 +91,8 @@ def test_the_output_is_bit_equal_and_nothing_is_left_behind(name: str) -> None:
     names = [module for module, child in net.named_modules() if module and not list(child.children())]
     outs: list[Tensor] = []
     handle = net.register_forward_hook(lambda _, __, out: outs.append(out.clone()))
-    calls = calls_in_a_forward(net, x)
-    outs.clear()
-    called = [one for one in names if calls[one]]
+    calls = {module for module, _ in trace(net, tuple(x.shape[1:])).returned}
+    called = [one for one in names if one in calls]
     with capture(net, called, {"conv2d": Call.run, "relu": Call.run}) as seen, torch.no_grad():
         seen.run(x)
     handle.remove()
@@ -215,12 +215,19 @@ def test_errors_name_the_layer_and_the_way_out() -> None:
         seen.run(x)
 
 
-def test_calls_are_counted_as_a_forward_makes_them() -> None:
+def test_a_trace_tells_what_each_call_of_a_module_gave() -> None:
     net, x = net_and_x(10)
-    assert calls_in_a_forward(net, x) == {
-        "": 1, "conv": 1, "norm": 1, "act": 2, "inner": 1, "inner.0": 1, "inner.1": 1, "last": 1,
-    }  # fmt: skip
-    assert net.training
+    shapes: list[tuple[str, tuple[int, ...]]] = []
+    for name, module in net.named_modules():
+        module.register_forward_hook(lambda _, __, out, n=name: shapes.append((n, tuple(out.shape))))
+    with evaluated(net), torch.no_grad():
+        net(x)
+    plain = trace(net, (3, 9, 8), batch=2)
+    found = [(module, () if op is None else plain.ops[op].shape) for module, op in plain.returned]
+    assert found == shapes
+    assert Counter(name for name, _ in found)["act"] == 2 and net.training
+    pair = trace(nn.Sequential(Pair()), (3, 9, 8))
+    assert [(module, op) for module, op in pair.returned] == [("0", None), ("", None)]
 
 
 class Writing(nn.Module):
@@ -274,3 +281,70 @@ def test_a_modules_own_train_is_not_called() -> None:
     with capture(net, [""]) as seen:
         seen.run(torch.zeros(1, 2))
     assert net.training and torch.equal(net.weight, before)
+
+
+def fast_and_slow(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What torch's attention gives by its fast path, and without it."""
+    with torch.no_grad():
+        fast = net(x)
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            return fast, net(x)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(True)
+
+
+def encoder(seed: int = 0) -> tuple[nn.Sequential, Tensor]:
+    torch.manual_seed(seed)
+    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    return nn.Sequential(nn.Linear(8, 64), layer, nn.Linear(64, 3)).eval(), torch.randn(3, 20, 8)
+
+
+def test_torchs_fast_path_is_kept_where_one_looks_inside_it() -> None:
+    net, x = encoder()
+    fast, slow = fast_and_slow(net, x)
+    assert not torch.equal(fast, slow)
+    ways: list[tuple[list[str], dict[str, Any]]] = [
+        (["1.linear1"], {}), (["1", "0"], {}), ([], {"linear": Call.run}), (["1.norm1"], {"layer_norm": Call.run}),
+    ]  # fmt: skip
+    for places, handlers in ways:
+        with capture(net, places, handlers), torch.no_grad():
+            assert torch.equal(net(x), fast), (places, handlers)
+    with capture(net[1], [""]) as seen, torch.no_grad():
+        assert torch.equal(net[2](net[1](net[0](x))), fast)
+    assert seen[""].shape == (3, 20, 64)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_gradients_reach_what_is_read_inside_torchs_attention() -> None:
+    net, x = encoder()
+    with torch.enable_grad(), capture(net, ["1.linear1", "2"]) as seen:
+        seen.run(x.requires_grad_())
+        (found,) = torch.autograd.grad(seen["2"].sum(), seen["1.linear1"])
+    layer: Any = net[1]
+    with torch.no_grad():
+        norm = layer.norm1(net[0](x) + layer.self_attn(*[net[0](x)] * 3)[0])
+        hidden = layer.linear1(norm)
+    hidden.requires_grad_()
+    out = net[2](layer.norm2(norm + layer.linear2(torch.relu(hidden))))
+    (wanted,) = torch.autograd.grad(out.sum(), hidden)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("inside", ["", "linear1", "self_attn"])
+def test_hooks_of_the_users_run_once(inside: str) -> None:
+    net, x = encoder()
+    ran: list[str] = []
+
+    def doubled(_: nn.Module, __: Any, out: Any) -> Any:
+        ran.append(inside)
+        return out * 2 if isinstance(out, Tensor) else (out[0] * 2, *out[1:])
+
+    net[1].get_submodule(inside).register_forward_hook(doubled)
+    with torch.no_grad():
+        before = net(x)
+        ran.clear()
+        with capture(net, [], {"linear": Call.run}):
+            out = net(x)
+    assert torch.equal(out, before)
+    assert ran == [inside]

@@ -119,3 +119,11 @@ def test_bad_requests_name_the_way_out(layer: str, given: torch.Tensor, says: st
     net = nn.Sequential(nn.Conv2d(2, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
     with pytest.raises(UserError, match=says):
         effective_field(net, given, layer)
+
+
+def test_of_a_layer_that_is_called_again_the_last_call_counts() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(2, 2, 3, padding=1)
+    found = effective_field(nn.Sequential(conv, nn.Tanh(), conv), pictures(1, (2, 11, 11)), "0")
+    rows = np.flatnonzero(found.influence.any(axis=1))
+    assert (rows[0], rows[-1]) == (3, 7) and found.theoretical == ((3, 7), (3, 7))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from neocog import see
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
 from neocog.models.vit import ViT, vit
+from neocog.progress import Advance, Silent
 from networks import Net
 from reference import attention as reference
 
@@ -88,7 +91,7 @@ def by_hand(net: ViT, picture: np.ndarray) -> list[np.ndarray]:
 def test_what_a_picture_is_looked_at_by(pool: str, query: tuple[int, int] | None) -> None:
     net, picture = small_vit(pool), noise(40, 50)
     first = 1 if pool == "token" else 0
-    seen = see.attention(net, picture, query=query, preprocess=PREPROCESS)
+    seen = see.attention(net, picture, at=query, preprocess=PREPROCESS)
     maps = by_hand(net, picture)
     assert seen.layers == tuple(f"blocks.{i}.attn" for i in range(12))
     for weights, expected in zip(seen.weights, maps, strict=True):
@@ -112,7 +115,7 @@ def test_the_mean_over_pictures_is_that_of_each() -> None:
     each = [see.attention(net, one, preprocess=PREPROCESS, renormalise=True) for one in pictures]
     first, middle, last = pictures
     data = ([first, middle, b"no picture", middle, last], ["a", "b", "a", "b", "a"])
-    seen = see.attention(net, first, data=data, n=3, preprocess=PREPROCESS, renormalise=True)
+    seen = see.attention(net, first, data=data, pictures=3, preprocess=PREPROCESS, renormalise=True)
     assert seen.reach.pictures == 2  # the first and the last
     assert [name for name, _ in seen.reach.skipped] == ["[2]"]
     for layer in range(12):
@@ -123,7 +126,7 @@ def test_the_mean_over_pictures_is_that_of_each() -> None:
 
 def test_the_page_shows_the_picture_and_marks_the_patch() -> None:
     picture = noise(32, 48)
-    seen = see.attention(small_vit(), picture, query=(2, 1), preprocess=PREPROCESS)
+    seen = see.attention(small_vit(), picture, at=(2, 1), preprocess=PREPROCESS)
     plates = {plate.name: plate for plate in seen.gallery.plates()}
     assert set(plates) == {"picture", "rollout", "last_layer", "distance"} | {
         f"layer_{i:02}" for i in range(1, 13)
@@ -147,6 +150,7 @@ def test_rollout_is_bright_where_the_numbers_are() -> None:
         likeness = torch.full((len(x), 1, 16, 16), -60.0)
         likeness[..., 6] = 60
         likeness[..., 11, :] = torch.tensor([60.0] + [-60.0] * 15)
+        likeness = likeness + 0 * tokens[:, None] @ tokens[:, None].mT
         return likeness.softmax(-1) @ tokens[:, None]
 
     net = Net(run, a=nn.Conv2d(3, 4, 8, stride=8))
@@ -158,7 +162,7 @@ def test_rollout_is_bright_where_the_numbers_are() -> None:
         light = plates[name].sum(-1)
         side = len(light) // 32
         assert light[12 * side, 20 * side] == light.max() > light[28 * side, 4 * side]
-    seen = see.attention(net, black, query=(2, 3), preprocess=Preprocess(size=(32, 32)))
+    seen = see.attention(net, black, at=(2, 3), preprocess=Preprocess(size=(32, 32)))
     assert np.argwhere(seen.rollout).tolist() == [[0, 0], [2, 3]]
     light = next(p.pixels for p in seen.gallery.plates() if p.name == "last_layer").sum(-1)
     assert light[: 8 * side, : 8 * side].max() == light.max() > light[12 * side, 20 * side]
@@ -168,15 +172,16 @@ def test_from_the_command_line(place: Path) -> None:
     done = neocog("see", "attention", "net.py:small", "data/a.png", "--data", "data", cwd=place)
     lines = dict(line.split("  ", 1) for line in done.stdout.splitlines() if "  " in line)
     facts = {name: value.strip() for name, value in lines.items()}
-    assert facts["tokens"] == "4 x 4 patches of 56 x 56 pixels, and a class token"
+    assert facts["tokens"] == "4 × 4 patches of 56 × 56 pixels, and a class token"
     assert facts["layers"] == "2, heads: 4"
     assert facts["skipped"] == "1 that cannot be read"
+    assert "skipped c.png: " in done.stderr
     assert facts["mean distance"].endswith("over 2 pictures of data")
     folder = place / "seen" / "attention"
     assert facts["page"] == "seen/attention/index.html"
     assert {path.name for path in folder.iterdir()} == {
         *("picture.png", "rollout.png", "last_layer.png", "distance.svg", "index.html", "seen.json"),
-        *("layer_01.png", "layer_02.png"),
+        *("layer_01.svg", "layer_02.svg"),
     }
     assert "layers.layers.1.self_attn" in (folder / "index.html").read_text()
     printed = json.loads(neocog("see", "attention", "net.py:small", "data/a.png", "--json", cwd=place).stdout)
@@ -192,15 +197,49 @@ def test_from_the_command_line(place: Path) -> None:
 
 def test_wrong_commands(place: Path) -> None:
     words = ("see", "attention", "net.py:small", "data/a.png")
-    assert refused(*words, "--query", "4,0", cwd=place) == (
-        "query must be a row from 0 to 3 and a column from 0 to 3 of the patches, got 4,0"
+    assert refused(*words, "--at", "4,0", cwd=place) == (
+        "a patch is a row from 0 to 3 and a column from 0 to 3, got 4,0"
     )
-    assert "--query is a row and a column from 0 on, such as 12,30; got 1,2,3" in refused(
-        *words, "--query", "1,2,3", cwd=place
+    assert "--at is a row and a column from 0 on, such as 12,30; got 1,2,3" in refused(
+        *words, "--at", "1,2,3", cwd=place
     )
     assert "c.png" in refused("see", "attention", "net.py:small", "data/c.png", cwd=place)
-    with pytest.raises(UserError, match="n must be at least one picture, got 0"):
-        see.attention(small_vit(), noise(32, 48), data=noise(32, 48)[None], n=0, preprocess=PREPROCESS)
+    assert refused(*words, "--part", "val", cwd=place) == (
+        "part says how DATA are read, none are given; name them or leave it out"
+    )
+    said = refused(*words, "--data", "data", "--strict", cwd=place)
+    assert said.startswith("every picture must be readable with --strict, 1 of 3 are not (")
+    with pytest.raises(UserError, match="pictures must be at least 1, got 0"):
+        see.attention(small_vit(), noise(32, 48), data=noise(32, 48)[None], pictures=0, preprocess=PREPROCESS)
+
+
+def test_attention_is_averaged_over_one_part_of_the_data(tmp_path: Path) -> None:
+    for part, seed in (("train", 1), ("val", 2)):
+        (tmp_path / part / "any").mkdir(parents=True)
+        Image.fromarray(noise(32, 48, seed)).save(tmp_path / part / "any" / "it.png")
+    net = small_vit()
+    seen = see.attention(net, noise(32, 48), data=tmp_path, part="val", preprocess=PREPROCESS)
+    alone = see.attention(net, noise(32, 48, 2), preprocess=PREPROCESS)
+    assert seen.reach.pictures == 1
+    over = f"over 1 picture of {seen.reach.source}"
+    assert dict(seen.gallery.facts)["mean distance"].endswith(over)
+    assert any(room.words.startswith(f"Mean {over}. ") for room in seen.gallery.rooms)
+    assert dict(alone.gallery.facts)["mean distance"].endswith(", over this picture")
+    np.testing.assert_array_equal(seen.reach.layers[3].distance, alone.reach.layers[3].distance)
+
+
+def test_progress_reaches_its_end_beside_unreadable_pictures() -> None:
+    counted: list[int] = []
+
+    class Told(Silent):
+        @contextmanager
+        def step(self, name: str, total: int) -> Iterator[Advance]:
+            yield lambda count, note="": counted.append(count)
+            assert sum(counted) == total == 3
+
+    data = ([noise(32, 48), b"no picture", noise(32, 48, 1)], ["a", "a", "a"])
+    see.attention(small_vit(), noise(32, 48), data=data, preprocess=PREPROCESS, progress=Told())
+    assert counted
 
 
 def test_networks_without_attention_over_the_picture() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 import neocog
 from door import neocog as command
 from door import refused
-from neocog.api.see.plane.sampled import balanced
+from neocog.data.balanced import balanced
 from neocog.errors import UserError
 from pages import Page
 
@@ -62,7 +62,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def seen(place: Path) -> dict[str, Any]:
     done = command("see", "embedding", MODEL, "data", *PLAIN, "-o", "out", "--json", cwd=place)
-    assert "skipped data/train/ant/04b.png" in done.stderr
+    assert "skipped train/ant/04b.png" in done.stderr
     assert "page  out/index.html" in done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -70,28 +70,28 @@ def seen(place: Path) -> dict[str, Any]:
 
 def test_each_row_is_of_the_picture_that_it_names(place: Path, seen: dict[str, Any]) -> None:
     """Also behind the one that cannot be read."""
-    names = [row["path"] for row in seen["pictures"]]
+    names = [row["picture"] for row in seen["shown"]]
     assert len(names) == len(set(names)) == 18
-    assert seen["skipped"] == [{"path": "data/train/ant/04b.png", "reason": seen["skipped"][0]["reason"]}]
+    assert seen["skipped"] == [{"picture": "train/ant/04b.png", "reason": seen["skipped"][0]["reason"]}]
     assert seen["of"] == 19
-    for row in seen["pictures"]:
-        part, label, file = row["path"].split("/")
+    for row in seen["shown"]:
+        part, label, file = row["picture"].split("/")
         assert (row["part"], row["label"]) == (part, label)
     svg = ElementTree.parse(place / "out" / "features-thumbnails.svg").getroot()
     groups = [g for g in svg.iter(f"{NS}g") if g.get("class") != "v"]
-    for row, group in zip(seen["pictures"], groups, strict=True):
-        assert group[0].text == f"{row['label']}: {row['path']}"
+    for row, group in zip(seen["shown"], groups, strict=True):
+        assert group[0].text == f"{row['label']}: {row['picture']}"
         (image,) = group.iter(f"{NS}image")
         shown = Image.open(io.BytesIO(base64.b64decode(image.get("href", "").partition("base64,")[2])))
-        number = int(Path(row["path"]).stem)
+        number = int(Path(row["picture"]).stem)
         assert shown.getpixel((3, 3)) == colour(number)
 
 
 def test_points_and_purity_follow_from_the_features(place: Path, seen: dict[str, Any]) -> None:
     features = neocog.embed(f"{place / MODEL}", place / "data", engine="torch", img_size=12).read()
     order = [features.dataset.short_name(i) for i in range(18)]
-    rows = features.features["features"][[order.index(row["path"]) for row in seen["pictures"]]].astype(float)
-    labels = [row["label"] for row in seen["pictures"]]
+    rows = features.features["features"][[order.index(row["picture"]) for row in seen["shown"]]].astype(float)
+    labels = [row["label"] for row in seen["shown"]]
     shares = []
     for i in range(18):
         near = sorted((j for j in range(18) if j != i), key=lambda j: ((rows[i] - rows[j]) ** 2).sum())[:10]
@@ -115,7 +115,7 @@ def test_people_read_the_figures_and_the_page_needs_nothing_else(place: Path) ->
     assert re.search(r"pictures +18 of 19\n", done.stdout)
     assert re.search(r"cannot be read +1 picture\n", done.stdout)
     assert re.search(
-        r"10-NN purity, class, 3 +\d+\.\d% among the features, \d+\.\d% in the plane", done.stdout
+        r"10-NN purity, class, 3 +\d+\.\d % among the features, \d+\.\d % in the plane", done.stdout
     )
     assert done.stdout.endswith("page  seen/embedding/index.html\n")
     folder = place / "seen" / "embedding"
@@ -132,7 +132,7 @@ def test_people_read_the_figures_and_the_page_needs_nothing_else(place: Path) ->
 def test_a_file_of_features_gives_the_same_points_without_data(place: Path, seen: dict[str, Any]) -> None:
     command("embed", MODEL, "data", *PLAIN, "-o", "f.npz", cwd=place)
     found = json.loads(command("see", "embedding", "f.npz", "--json", cwd=place).stdout)
-    assert [row["path"] for row in found["pictures"]] == [row["path"] for row in seen["pictures"]]
+    assert [row["picture"] for row in found["shown"]] == [row["picture"] for row in seen["shown"]]
     own, given = (one["layers"]["features"]["points"] for one in (seen, found))
     np.testing.assert_allclose(own, given, atol=1e-3)
 
@@ -141,9 +141,9 @@ def test_several_data_are_domains(place: Path) -> None:
     words = ("see", "embedding", MODEL, "data", "other", *PLAIN, "-o", "domains", "--json")
     found = json.loads(command(*words, cwd=place).stdout)
     assert found["data"] == ["data", "other"]
-    assert [row["domain"] for row in found["pictures"]].count("other") == 12
-    for row in found["pictures"]:
-        assert (place / row["domain"] / row["path"]).is_file()
+    assert [row["domain"] for row in found["shown"]].count("other") == 12
+    for row in found["shown"]:
+        assert (place / row["domain"] / row["picture"]).is_file()
     assert set(found["layers"]["features"]["purity"]) == {"label", "domain"}
     assert (place / "domains" / "features-domain.svg").is_file()
     only = neocog.see.embedding(
@@ -191,9 +191,9 @@ def test_balanced_takes_all_of_the_rare_and_equally_many_of_the_others() -> None
         ),
         (
             ("other", "--color", "domain"),
-            "color domain needs pictures with a domain, other says none; name several",
+            "color domain needs several DATA, each of which is one, got 1; name several",
         ),
-        (("other", "--color", "hue"), "unknown colour 'hue'"),
+        (("other", "--color", "hue"), "unknown color 'hue'"),
         (("other", "--method", "tsen"), "unknown method 'tsen'; did you mean tsne"),
         (("other", "--layer", "conv9"), "conv9"),
         ((), "pictures are needed, net.py:small is no file of features; give DATA"),
@@ -211,6 +211,19 @@ def test_a_file_of_features_that_is_not_there_is_said_to_be(place: Path) -> None
 def test_features_that_are_all_alike_are_no_picture(place: Path) -> None:
     message = "features is the same for all 12 pictures, so there is nothing to draw"
     assert message in refused("see", "embedding", "net.py:constant", "other", *PLAIN, cwd=place)
+
+
+def test_a_colour_is_refused_before_anything_is_computed(place: Path) -> None:
+    for color in ("hue", "domain"):
+        words = ("see", "embedding", "net.py:nothing", "other", "--color", color)
+        assert "color" in refused(*words, cwd=place).split(";")[0]
+
+
+def test_the_short_help_has_the_size_and_hides_the_machine(place: Path) -> None:
+    short, whole = (command("see", "embedding", flag, cwd=place).stdout for flag in ("--help", "--help-all"))
+    assert "--img-size" in short
+    for flag in ("--engine", "--device", "--model"):
+        assert flag not in short and flag in whole
 
 
 def test_a_keyword_that_the_view_does_not_have_is_named(place: Path) -> None:

@@ -46,11 +46,14 @@ def test_without_a_model_the_filters_of_the_one_that_comes_along(tmp_path: Path)
     lengths = np.sqrt((weight**2).sum(axis=(1, 2, 3)))
     for i, (tile, label) in enumerate(shown):
         assert np.abs(tile - around_grey(weight[i], np.abs(weight[i]).max())).max() <= 0.51
-        assert label == f"{i}{' dead' if lengths[i] <= 0.02 * lengths.max() else ''}"
+        assert label == f"{i}{' faint' if lengths[i] <= 0.02 * lengths.max() else ''}"
     root = Page((folder / "index.html").read_text("utf-8")).root
-    assert definitions(root)["filters"] == "64 of 3x11x11, stride 4, padding 0"
+    assert definitions(root)["filters"] == "64 of 3 × 11 × 11, stride 4, padding 0"
     assert "each filter on its own" in section(root, "Filters").text()
     assert done.stdout.splitlines()[-1] == f"page  {Path('seen') / 'filters' / 'index.html'}"
+    assert "weights                  weights that come with neocog" in done.stdout
+    (title,) = (heading.text() for heading in root.all("h1"))
+    assert title == "edge_net" and str(SHIPPED["edge_net"]) not in (folder / "index.html").read_text("utf-8")
 
 
 def test_figures_are_json_and_no_file_is_written(world: Path, tmp_path: Path) -> None:
@@ -70,20 +73,20 @@ def test_one_scale_for_all_and_a_layer_of_many_channels(world: Path) -> None:
     joint = filters(model, scale="joint", top=4, img_size=32)
     most = np.abs(joint.kernels).max()
     (plate,) = joint.gallery.plates()
-    shown = tiles_of(plate.svg)
+    shown = tiles_of(plate.drawing)
     assert len(shown) == 4
     for i, (tile, _) in enumerate(shown):
         assert np.abs(tile - around_grey(joint.kernels[i], most)).max() <= 0.51
     other = filters(model, layer="4", img_size=32)
     assert other.kernels.shape == (8, 3, 3, 3)  # two groups of three channels each
-    assert other.gallery.facts[3] == ("filters", "8 of 3x3x3, stride 1, padding 1")
+    assert other.gallery.facts[3] == ("filters", "8 of 3 × 3 × 3, stride 1, padding 1")
 
 
 def test_a_vits_filters_come_with_their_components() -> None:
     seen = filters("vit_tiny_patch16_224", top=8)
     assert seen.components is not None and seen.components.shape == (28, 3, 16, 16)
     assert [room.title for room in seen.gallery.rooms] == ["Principal components", "Filters"]
-    shown = tiles_of(next(seen.gallery.plates()).svg)
+    shown = tiles_of(next(seen.gallery.plates()).drawing)
     for (tile, label), component in zip(shown, seen.components, strict=True):
         assert np.abs(tile - around_grey(component, np.abs(component).max())).max() <= 0.51
         assert label.endswith(" %")
@@ -109,8 +112,18 @@ def test_a_runs_filters_are_shown_over_its_epochs(run: Path, tmp_path: Path) -> 
 def test_one_epochs_filters_are_those_of_its_snapshot(run: Path) -> None:
     (path,) = (run / "snapshots").glob("epoch-0002-*")
     seen = filters(f"{run}@2")
+    assert seen.to_json()["weights"] == f"the run {run}@2" and f"{run}@2" in seen.gallery.title
     assert np.array_equal(seen.kernels, load_file(path)["conv1.weight"])
     assert not seen.epochs
+
+
+def test_what_load_gives_is_looked_into_like_the_run(run: Path) -> None:
+    weight = load_file(run / "model.safetensors")["conv1.weight"]
+    assert np.array_equal(filters(neocog.load(run)).kernels, weight)
+    with pytest.raises(UserError, match="weights is not for a classifier, which brings its own weights"):
+        filters(neocog.load(run), weights="other.pth")
+    with pytest.raises(UserError, match=r"or a torch\.nn\.Module, got int"):
+        filters(3)
 
 
 def test_what_is_wrong_is_said_in_one_line(world: Path, tmp_path: Path) -> None:
@@ -134,7 +147,7 @@ def test_what_is_wrong_is_said_in_one_line(world: Path, tmp_path: Path) -> None:
 def test_of_a_later_layer_nothing_is_said_that_is_true_of_the_first_alone() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Conv2d(6, 4, 3, groups=2))
     first, later = (filters(net, layer=name, img_size=32) for name in ("0", "3"))
-    assert "half of their energy or more in colour" in str(first) and "colour" not in str(later)
+    assert "coloured, oriented" in str(first) and "colour" not in str(later)
     assert later.kernels.shape[1] == 3 and later.figures["colour"] is None
     (room,) = (room for room in later.gallery.rooms if room.title == "Filters")
     assert "the picture" not in room.words and "3" in room.words

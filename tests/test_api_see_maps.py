@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Xml
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from torch import Tensor
 import neocog
 from door import neocog as command
 from door import refused
-from glimpses import make_world, tiles_of
+from glimpses import SVG, make_world, tiles_of
 from neocog.api.see.opened import opened, picture
 from neocog.api.see.units.maps import maps
 from neocog.errors import UserError
@@ -49,10 +51,10 @@ def test_maps_and_peaks_are_those_of_a_forward(world: Path, truth: dict[str, Ten
     assert "layers                   0, 4" in done.stdout
     folder = tmp_path / "seen" / "maps"
     root = Page((folder / "index.html").read_text("utf-8")).root
-    for number, (name, values) in enumerate(truth.items()):
+    for name, values in truth.items():
         peaks = values.amax(dim=(1, 2))
         order = sorted(range(len(values)), key=lambda i: (-float(peaks[i]), -float(values[i].mean())))
-        shown = tiles_of(folder / f"maps_{number:02}.svg")
+        shown = tiles_of(folder / f"maps-{name}.svg")
         assert [label for _, label in shown] == [f"{i}: {float(peaks[i]):.3g}" for i in order]
         for (tile, _), i in zip(shown, order, strict=True):
             brightness = tile.astype(float) @ [0.3, 0.59, 0.11]
@@ -66,7 +68,11 @@ def test_maps_and_peaks_are_those_of_a_forward(world: Path, truth: dict[str, Ten
             own = values[int(row[0])]
             at = tuple(int(n) for n in row[2].split(", "))
             assert own[at].item() == own.max().item()
-            assert row[3] == f"{100 * (own > 0).float().mean().item():.0f} %"
+            share, sign = row[3].split()
+            assert (
+                float(share) == pytest.approx(100 * (own > 0).float().mean().item(), abs=0.051)
+                and sign == "%"
+            )
 
 
 def test_the_arrays_are_all_channels_in_their_own_order(world: Path, truth: dict[str, Tensor]) -> None:
@@ -90,6 +96,42 @@ def test_the_strongest_unit_and_its_window(world: Path, truth: dict[str, Tensor]
     assert found["silent"] == int((values.amax(dim=(1, 2)) <= 0).sum())
 
 
+# kernel, stride and padding of the whole way to each layer: 3x3 over a pool of 3 by 2 over 5x5 by 2, all by hand
+FIELDS = {"0": (5, 2, 1), "4": (17, 4, 5)}
+
+
+def test_every_map_has_the_field_of_its_own_peak_on_the_picture(
+    world: Path, truth: dict[str, Tensor], tmp_path: Path
+) -> None:
+    command("see", "maps", model(world), world / "cat.png", "--img-size", 32, cwd=tmp_path)
+    folder = tmp_path / "seen" / "maps"
+    root = Page((folder / "index.html").read_text("utf-8")).root
+    for name, values in truth.items():
+        size, stride, padding = FIELDS[name]
+        wanted = []
+        shown = tiles_of(folder / f"maps-{name}.svg")
+        for _, label in shown:
+            own = values[int(label.split(":")[0])]
+            middle = (torch.tensor(own.shape) - 1) / 2
+            equal = (own == own.max()).nonzero()
+            at = equal[(equal - middle).square().sum(dim=1).argmin()].tolist()
+            low = [max(place * stride - padding, 0) for place in at]
+            high = [min(place * stride - padding + size, 32) for place in at]
+            wanted.append(f"M{low[1]} {low[0]}H{high[1]}V{high[0]}H{low[1]}z")
+        insets = [
+            inset for inset in Xml.parse(folder / f"maps-{name}.svg").getroot() if inset.tag == f"{SVG}svg"
+        ]
+        drawn = [inset.findall(f"{SVG}path") for inset in insets]
+        assert [paths[-1].attrib["d"].partition("zM")[0].rstrip("z") + "z" for paths in drawn] == wanted
+        pieces = section(root, name).all("svg", " nctile ")
+        assert [piece.all("path")[-1].attributes["d"] for piece in pieces] == [
+            paths[-1].attrib["d"] for paths in drawn
+        ]
+        for row, frame in zip(rows(section(root, name).all("table")[0]), wanted, strict=False):
+            left, top, right, bottom = map(int, re.findall(r"\d+", frame)[:4])
+            assert row[4:] == [f"{top} to {bottom - 1}", f"{left} to {right - 1}"]
+
+
 def test_tokens_lie_where_their_patches_do() -> None:
     network = opened("vit_tiny_patch16_224", Silent(), {})
     x = picture(network).x
@@ -105,6 +147,10 @@ def test_tokens_lie_where_their_patches_do() -> None:
     assert found.shape == (768, 14, 14)
     for row, column in ((0, 0), (3, 11), (13, 13)):
         assert np.allclose(found[:, row, column], outs[0][0, 1 + 14 * row + column], atol=1e-5)
+    (layer,) = seen.figures["layers"]
+    for channel, box in zip(layer["channels"], layer["framed"], strict=True):
+        row, column = divmod(int(outs[0][0, 1:, channel].argmax()), 14)
+        assert box == [16 * row, 16 * column, 16 * row + 16, 16 * column + 16]
 
 
 def test_layers_stand_for_the_whole_network_where_none_is_named() -> None:
@@ -133,6 +179,7 @@ def test_what_is_wrong_is_said_in_one_line(world: Path, tmp_path: Path) -> None:
 
 def test_a_view_is_its_function_also_where_its_file_was_imported() -> None:
     assert neocog.see.maps is maps
+    assert dir(neocog.see) == sorted(neocog.see.__all__)
     assert set(neocog.see.__all__) >= {"filters", "unit", "maps", "receptive_field"}
     assert all(callable(getattr(neocog.see, name)) for name in neocog.see.__all__)
     with pytest.raises(AttributeError, match="has no view 'mops'"):

@@ -49,8 +49,33 @@ def test_the_tables_and_how_alike_they_make_positions() -> None:
         alike = seen.similarity[name].reshape(15, 15)
         np.testing.assert_allclose(alike, cosine_similarity(table), rtol=0, atol=1e-9)
     facts = dict(seen.gallery.facts)
-    assert facts["positions"] == "from pos_embed (1 x 17 x 192)"
-    assert facts["grid"] == "3 x 5 patches, interpolated by the network"
+    assert facts["positions"] == "from pos_embed (1 × 17 × 192)"
+    assert facts["grid"] == "3 × 5 patches, interpolated by the network"
+
+
+class Summed(nn.Module):
+    """A table of rows and one of columns, or one of patches behind that of a class token."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 8, 8)
+        shapes = {"axes": ((4, 1, 16), (1, 4, 16)), "token": ((1, 1, 16), (1, 16, 16))}[of]
+        self.first, self.second = (nn.Parameter(torch.randn(shape)) for shape in shapes)
+        self.of = of
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        if self.of == "axes":
+            return torch.as_tensor(tokens + (self.first + self.second).flatten(0, 1))
+        tokens = torch.cat([torch.zeros_like(tokens[:, :1]), tokens], 1)
+        return tokens + torch.cat([self.first, self.second], 1)
+
+
+@pytest.mark.parametrize("of", ["axes", "token"])
+def test_tables_that_are_added_or_joined_are_not_called_interpolated(of: str) -> None:
+    seen = see.positions(Summed(of).eval(), preprocess=Preprocess(size=(32, 32)))
+    assert list(seen.figures["parameters"]) == ["first", "second"]
+    assert dict(seen.gallery.facts)["grid"] == "4 × 4 patches"
 
 
 def test_each_map_is_brightest_at_its_own_patch() -> None:
@@ -68,7 +93,7 @@ def test_each_map_is_brightest_at_its_own_patch() -> None:
 
 def test_positions_from_the_command_line(place: Path) -> None:
     done = neocog("see", "positions", "net.py:small", "--img-size", 336, cwd=place)
-    assert "grid                     6 x 6 patches, interpolated by the network" in done.stdout
+    assert "grid                     6 × 6 patches, interpolated by the network" in done.stdout
     assert {path.name for path in (place / "seen" / "positions").iterdir()} == {"index.html", "seen.json"} | {
         f"{kind}_{name}.png" for kind in ("similarity", "table") for name in ("own", "sincos_2d", "sincos_1d")
     }
@@ -97,9 +122,9 @@ def test_activations_from_the_command_line(tmp_path: Path) -> None:
     files = {path.name for path in (tmp_path / "seen" / "activations").iterdir()}
     assert {"index.html", "relu.svg", "gelu.svg", "scaled_tanh.svg", "hardswish.svg", "softplus.svg"} <= files
     printed = json.loads(neocog("see", "activations", "sigmoid", "relu", "--json", cwd=tmp_path).stdout)
-    assert set(printed) == {"sigmoid", "relu"}
-    assert printed["sigmoid"]["steepest"] == pytest.approx(0.25)
-    assert printed["relu"]["range"] == [0, None]
+    assert set(printed["functions"]) == {"sigmoid", "relu"}
+    assert printed["functions"]["sigmoid"]["steepest"] == pytest.approx(0.25)
+    assert printed["functions"]["relu"]["range"] == [0, None]
     assert "did you mean relu" in refused("see", "activations", "rellu", cwd=tmp_path)
     assert "reach must be above 0 and finite, got 0" in refused(
         "see", "activations", "--reach", 0, cwd=tmp_path
@@ -107,7 +132,7 @@ def test_activations_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_curves_are_given_as_arrays() -> None:
-    seen = see.activations(("tanh",), reach=2)
+    seen = see.activations("tanh", reach=2)
     curve = seen.curves["tanh"]
     assert (curve.x[0], curve.x[-1]) == (-2, 2)
     np.testing.assert_allclose(curve.value, np.tanh(curve.x))

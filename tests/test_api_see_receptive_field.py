@@ -28,7 +28,7 @@ LENET = {"C1": (5, 1, 0), "C3": (14, 2, 0)}
 def test_lenets_fields_are_the_papers(tmp_path: Path) -> None:
     done = command("see", "receptive-field", "lenet5_modern", "--json", "-o", "out", cwd=tmp_path)
     found = json.loads(done.stdout)
-    assert len(found["pictures"]) == 5
+    assert found["pictures"] == len(found["shown"]) == 5 and found["picture"] is None
     for layer in found["layers"]:
         size, stride, padding = LENET[layer["layer"]]
         assert layer["receptive_field"] == [size] * 2
@@ -40,11 +40,11 @@ def test_lenets_fields_are_the_papers(tmp_path: Path) -> None:
         assert 1 <= layer["effective_side"] <= size
     table = rows(section(Page((tmp_path / "out" / "index.html").read_text("utf-8")).root, "Layer by layer"))
     assert [row[:7] for row in table] == [
-        ["C1", "28x28", "5", "1", "0", "14 to 18", "14 to 18"],
-        ["C3", "10x10", "14", "2", "0", "10 to 23", "10 to 23"],
+        ["C1", "28 × 28", "5", "1", "0", "14 to 18", "14 to 18"],
+        ["C3", "10 × 10", "14", "2", "0", "10 to 23", "10 to 23"],
     ]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "index.html", "seen.json", "field_00.png", "field_01.png", "growth.svg",
+        "index.html", "seen.json", "field-C1.png", "field-C3.png", "growth.svg",
     }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_the_effective_field_is_of_the_picture_given(world: Path) -> None:
     model, cat = f"{world / 'net.py'}:small", world / "cat.png"
     seen = receptive_field(model, cat, layers="4", img_size=32)
     (field,) = seen.fields
-    assert seen.figures["pictures"] == [str(cat)]
+    assert seen.figures["shown"] == [{"picture": str(cat)}] and seen.figures["picture"] == str(cat)
     assert field.effective is not None and field.effective.influence.shape == (32, 32)
     inside = field.inside
     outside = field.effective.influence.copy()

@@ -18,7 +18,6 @@ from PIL import Image
 import neocog
 from door import neocog as command
 from door import refused
-from neocog.api.see.learning.landscape import some
 from neocog.bundle import read_bundle
 from neocog.errors import UserError
 from neocog.inside.learning.task import Task
@@ -82,13 +81,13 @@ def test_the_line_begins_at_the_earliest_epoch_and_ends_at_the_run(run: Path, se
 def test_the_loss_around_the_weights_takes_fewer_large_pictures() -> None:
     truth = torch.arange(200) % 5
     large = Task(truth.float().view(-1, 1, 1, 1).expand(-1, 1, 224, 224), truth)
-    few = some(large)
+    few = large.some(24)
     assert few.truth.bincount().tolist() == [4, 5, 5, 5, 5]
     assert torch.equal(few.x[:, 0, 0, 0].long(), few.truth)
     small = Task(large.x[..., :8, :8], truth)
-    assert torch.equal(some(small).x, small.x)
+    assert torch.equal(small.some(200).x, small.x)
     several = replace(large, truth=torch.nn.functional.one_hot(truth).float())
-    assert torch.equal(some(several).truth.argmax(1), few.truth)
+    assert torch.equal(several.some(24).truth.argmax(1), few.truth)
 
 
 def test_curves_are_those_of_the_runs_files(run: Path, seen: dict[str, Any]) -> None:
@@ -171,7 +170,7 @@ def test_dead_relus_of_a_real_run_are_told_in_words(folder: Path) -> None:
     done = command("see", "training", "run", "-m", "net.py:dead", *ALL, cwd=folder)
     assert re.search(r"pictures +32 of data/held out\n", done.stdout)
     assert re.search(
-        r"^Dead ReLUs: of 4 more than 50% of the channels are 0 for each of the 32 pictures", done.stdout
+        r"^Dead ReLUs: of 4 more than 50 % of the channels are 0 for each of the 32 pictures", done.stdout
     )
     assert "No gradient reaches the weights of 0, 4" in done.stdout
     assert re.search(r"suspicious +\d things\n", done.stdout)
@@ -186,7 +185,7 @@ def test_held_out_pictures_are_found_by_their_files_with_their_content(folder: P
     done = command("see", "training", "run", "-m", "net.py:dead", *ALL, "--json", cwd=place)
     found = json.loads(done.stdout)
     assert (found["pictures"], found["of"]) == (31, 32)
-    assert [row["path"] for row in found["skipped"]] == [first]
+    assert [row["picture"] for row in found["skipped"]] == [first]
     assert "changed since" in found["skipped"][0]["reason"]
     shutil.rmtree(place / "data")
     said = refused("see", "training", "run", "-m", "net.py:dead", *ALL, cwd=place)
@@ -222,6 +221,8 @@ def test_data_may_be_others_of_which_unknown_classes_are_left_out(folder: Path, 
             ("efficientnet_lite0",),
             "efficientnet_lite0 is a published model, of whose training nothing is here",
         ),
+        (("edge_net",), "edge_net is a model that comes with neocog, of whose training nothing is here"),
+        (("edge_net", "few"), "edge_net is a model that comes with neocog"),
         (("run", "builtin/digits"), "model and data must share a class; the model has dark, light"),
         (
             ("run", "few"),
@@ -248,7 +249,7 @@ def test_what_cannot_be_is_one_line(folder: Path, words: tuple[object, ...], mes
 
 def test_a_keyword_that_the_view_does_not_have_is_named(run: Path) -> None:
     with pytest.raises(TypeError, match=r"see training\(\) has no argument 'splits'; did you mean split"):
-        neocog.see.training(str(run), splits=3)
+        neocog.see.training(run, splits=3)
 
 
 def test_a_run_on_several_classes_a_picture_has_its_own_loss(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from neocog.draw.atlas import SIDE, TOP, Spot, cells, dots, placed, thumbnails
+from neocog.draw.atlas import SIDE, TOP, Spot, cells, dotted, placed, thumbnails
 from neocog.draw.clouds import hue
 
 NS = "{http://www.w3.org/2000/svg}"
@@ -29,7 +29,9 @@ def titles(svg: str) -> list[str]:
 
 def test_dots_are_at_their_places_in_the_colour_of_their_group() -> None:
     given = spots()
-    circles = [c for c in ElementTree.fromstring(dots("t", given, ("x", "y"))).iter(f"{NS}circle") if len(c)]
+    circles = [
+        c for c in ElementTree.fromstring(dotted("t", given, ("x", "y"))).iter(f"{NS}circle") if len(c)
+    ]
     assert [c.get("class") for c in circles] == [f"g{spot.group}" for spot in given]
     assert [c[0].text for c in circles] == [f"{spot.label}: {spot.name}" for spot in given]
     x, y = (np.array([float(c.get(name, "")) for c in circles]) for name in ("cx", "cy"))
@@ -42,7 +44,7 @@ def test_dots_are_at_their_places_in_the_colour_of_their_group() -> None:
 
 def test_names_stand_at_a_picture_of_their_group() -> None:
     given = spots(20)
-    drawn = ElementTree.fromstring(dots("t", given, ("first", "second")))
+    drawn = ElementTree.fromstring(dotted("t", given, ("first", "second")))
     texts = {t.text: t for t in drawn.iter(f"{NS}text") if t.get("class") == "name"}
     places = placed(given)
     for group, name in enumerate(("first", "second")):
@@ -50,7 +52,9 @@ def test_names_stand_at_a_picture_of_their_group() -> None:
         nearest = own[((own - np.median(own, axis=0)) ** 2).sum(axis=1).argmin()]
         assert abs(float(texts[name].get("y", "")) - 3 - nearest[1]) < 0.1
     many = tuple(f"group{i}" for i in range(60))
-    assert not [t for t in ElementTree.fromstring(dots("t", given, many)).iter() if t.get("class") == "name"]
+    assert not [
+        t for t in ElementTree.fromstring(dotted("t", given, many)).iter() if t.get("class") == "name"
+    ]
 
 
 def test_cells_are_each_their_own_with_the_least_moves() -> None:
@@ -106,7 +110,7 @@ def test_plots_of_other_groups_on_one_page_keep_their_own_colours() -> None:
     """A browser applies every style of a page to all of it."""
     colours = []
     for groups in (("x", "y"), ("x", "y", "z")):
-        svg = dots("t", spots(), groups)
+        svg = dotted("t", spots(), groups)
         css = ElementTree.fromstring(svg).get("class", "").split()[-1]
         colours.append({(css, k): hue(k, len(groups))[0] for k in range(len(groups))})
         for (_, k), colour in colours[-1].items():

@@ -6,14 +6,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from neocog.draw.by_layer import PLOT, Dots, Histogram, dots, histograms
+from neocog.draw.by_layer import PLOT, Figures, Histogram, figures, histograms
 
 NS = "{http://www.w3.org/2000/svg}"
 
 
 def test_dots_lie_on_a_logarithmic_axis_and_what_has_no_logarithm_is_left_out() -> None:
-    rows = [Dots("first", (1e-4, 2e-2)), Dots("second", (0.0, None)), Dots("<third>", (3e-3, 5.0))]
-    root = ElementTree.fromstring(dots("Gradients", ("plain", "relative"), rows))
+    rows = [Figures("first", (1e-4, 2e-2)), Figures("second", (0.0, None)), Figures("<third>", (3e-3, 5.0))]
+    root = ElementTree.fromstring(figures("Gradients", ("plain", "relative"), rows))
     found = [
         (c[0].text, float(c.get("cx", "")), float(c.get("cy", "")))
         for c in root.iter(f"{NS}circle")
@@ -45,4 +45,4 @@ def test_long_names_are_cut_in_the_middle_and_nothing_at_all_is_still_a_plot() -
     root = ElementTree.fromstring(histograms("Weights", [Histogram(name, (1,), 1.0, "1")]))
     (shown,) = (t.text or "" for t in root.iter(f"{NS}text") if t.get("class") == "who")
     assert "…" in shown and shown.endswith("conv") and shown.startswith("stages.")
-    ElementTree.fromstring(dots("Gradients", ("plain",), [Dots("first", (None,))]))
+    ElementTree.fromstring(figures("Gradients", ("plain",), [Figures("first", (None,))]))

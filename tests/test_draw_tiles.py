@@ -1,5 +1,6 @@
 """Arrays as pixels, against numpy written out."""
 
+import base64
 import io
 
 import numpy as np
@@ -16,18 +17,6 @@ seeds = st.integers(0, 2**32 - 1)
 
 def noise(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-@given(seeds, st.floats(1e-3, 1e3))
-def test_stretched_is_linear_between_its_ends(seed: int, scale: float) -> None:
-    values = np.random.default_rng(seed).standard_normal((5, 4)) * scale
-    found = tiles.stretched(values)
-    assert (found[values == values.min()] == 0).all() and (found[values == values.max()] == 255).all()
-    exact = 255 * (values - values.min()) / (values.max() - values.min())
-    assert (np.abs(found - exact) <= 0.5 + 1e-6).all()
-    given_ends = tiles.stretched(values, values.min() - scale, values.max() + scale)
-    assert given_ends.min() > 0 and given_ends.max() < 255
-    assert tiles.stretched(np.array([-5.0, 0.0, 9.0]), 0, 1).tolist() == [0, 0, 255]
 
 
 @given(seeds, st.floats(1e-3, 1e3))
@@ -145,6 +134,21 @@ def test_one_plane_becomes_three() -> None:
 def test_a_file_gives_back_the_pixels(shape: tuple[int, ...]) -> None:
     pixels = noise(4, *shape)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(tiles.png(pixels)))), pixels)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_address_holds_the_picture(exact: bool) -> None:
+    smooth = np.linspace(0, 255, 40 * 30 * 3).reshape(40, 30, 3).astype(np.uint8)
+    head, code = tiles.uri(smooth, exact).split(";base64,")
+    image = Image.open(io.BytesIO(base64.b64decode(code, validate=True)))
+    assert head == f"data:image/{'png' if exact else 'jpeg'}" and image.format == ("PNG" if exact else "JPEG")
+    assert np.abs(np.asarray(image).astype(int) - smooth).max() <= (0 if exact else 6)
+
+
+def test_what_is_cut_keeps_its_numbers() -> None:
+    values = np.random.default_rng(6).standard_normal((5, 6, 2)).astype(np.float32)
+    truth = np.pad(values, ((2, 0), (0, 3), (0, 0)))[:4, 2:9]
+    assert np.array_equal(tiles.cut(values, (-2, 2, 2, 9), 0), truth)
 
 
 def test_resized_has_the_size_and_keeps_a_constant() -> None:

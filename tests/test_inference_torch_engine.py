@@ -183,6 +183,22 @@ def test_features_are_those_of_normalised_pixels_in_double_precision(channels: i
     assert np.abs(given - expected).max() <= 1e-5 * np.abs(expected).max()  # float32 through one convolution
 
 
+@pytest.mark.parametrize(
+    "net",
+    [
+        Custom(lambda m, x: m.l(m.c(x).view(len(x), -1)), c=conv(), l=nn.Linear(4 * 8 * 12, 5)),
+        Custom(lambda m, x: m.l(x.view(len(x), -1)), l=nn.Linear(3 * 10 * 14, 5)),
+    ],
+)
+def test_a_forward_may_call_view_on_its_maps(net: nn.Module) -> None:
+    """Which torch refuses of maps with the channels last in memory."""
+    pixels = pictures(6, 3)
+    x = torch.from_numpy((pixels / 255 - preprocess(3).mean) / preprocess(3).std).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        expected = copy.deepcopy(net).double()(x.contiguous()).numpy()
+    assert np.abs(TorchEngine(net, preprocess(3), CPU)(pixels) - expected).max() <= 1e-5
+
+
 def test_features_do_not_depend_on_how_the_pictures_are_batched() -> None:
     engine, pixels = TorchEngine(small_net(3), preprocess(3), CPU), pictures(11, 3)
     whole = engine(pixels)

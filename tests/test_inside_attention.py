@@ -297,6 +297,78 @@ def test_einsum_in_any_order_of_its_sides() -> None:
         np.testing.assert_allclose(layer.weights[0, head], expected, rtol=0, atol=1e-6)
 
 
+HEADS = torch.tensor([1.0, 0.0, 0.25]).view(1, 3, 1, 1)
+BETWEEN: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], float]] = {
+    "another precision": (
+        lambda weights, value: (weights.to(torch.bfloat16) @ value.bfloat16()).float(),
+        4e-3,
+    ),
+    "half of it": (lambda weights, value: (weights.half() @ value.half()).float(), 1e-3),
+    "copied, in pieces": (
+        lambda weights, value: (
+            torch.cat([part.clone() for part in weights.chunk(2, 2)], 2).contiguous() @ value
+        ),
+        1e-6,
+    ),
+    "without nan": (lambda weights, value: torch.nan_to_num(weights) @ value, 1e-6),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_what_lies_between_the_softmax_and_the_values(name: str) -> None:
+    multiply, off = BETWEEN[name]
+    query, key, value = (random(2, 3, 5, 8, seed=seed) for seed in (1, 2, 3))
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        scores = torch.baddbmm(torch.ones(6, 5, 5), query.flatten(0, 1), key.flatten(0, 1).mT, alpha=0.4)
+        return multiply(scores.view(2, 3, 5, 5).clamp(max=1e4).softmax(-1), value)
+
+    (layer,) = attend(Net(run), random(2, 3, 8, 8)).layers
+    for picture, head in product(range(2), range(3)):
+        expected = reference.weights(
+            query[picture, head].double().numpy(), key[picture, head].double().numpy(), 0.4, np.ones((5, 5))
+        )
+        np.testing.assert_allclose(layer.weights[picture, head], expected, rtol=0, atol=off)
+
+
+def test_a_mask_of_heads_takes_its_share() -> None:
+    query, key, value = (random(1, 3, 5, 8, seed=seed) for seed in (1, 2, 3))
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        return ((query @ key.mT).softmax(-1) * HEADS) @ value
+
+    (layer,) = attend(Net(run), random(1, 3, 8, 8)).layers
+    for head, share in enumerate((1.0, 0.0, 0.25)):
+        expected = reference.weights(
+            query[0, head].double().numpy(), key[0, head].double().numpy(), 1, np.zeros((5, 5))
+        )
+        np.testing.assert_allclose(layer.weights[0, head], share * expected, rtol=0, atol=1e-6)
+
+
+def efficient(m: Any, x: Tensor) -> Tensor:
+    """Attention of linear complexity (Shen et al. 2021, section 3): no query looks at a key."""
+    tokens = x.flatten(2).mT
+    query, key = m.query(tokens).softmax(-1), m.key(tokens).softmax(1)
+    return query @ (key.mT @ m.value(tokens))
+
+
+def by_a_matrix(m: Any, x: Tensor) -> Tensor:
+    """The same with projections that are written as products."""
+    tokens = x.flatten(2).mT
+    query = tokens @ m.query.weight.mT
+    return query.softmax(-1) @ (m.key(tokens).softmax(1).mT @ tokens)
+
+
+@pytest.mark.parametrize("run", [efficient, by_a_matrix])
+@pytest.mark.parametrize("width", [16, 5])
+def test_a_softmax_over_numbers_of_a_query_is_no_attention(
+    run: Callable[[Any, Tensor], Tensor], width: int
+) -> None:
+    """Also where there are as many numbers as tokens."""
+    net = Net(run, query=nn.Linear(3, width), key=nn.Linear(3, width), value=nn.Linear(3, width))
+    seen_in(net, random(2, 3, 4, 4), layers=0)
+
+
 def classified(m: Any, x: Tensor) -> Tensor:
     return m.linear(x.flatten(1)).softmax(-1) @ torch.eye(4)
 
@@ -315,11 +387,18 @@ def over_queries(m: Any, x: Tensor) -> Tensor:
     return (x[:, 0] @ x[:, 1].mT).softmax(-1).mT @ x[:, 2]
 
 
+def over_few_queries(m: Any, x: Tensor) -> Tensor:
+    """The same where these rows add up to much less than one."""
+    return (0.1 * x[:, 0, :2] @ x[:, 1].mT).softmax(-1).mT @ x[:, 2, :2]
+
+
 def gated(m: Any, x: Tensor) -> Tensor:
     return x * torch.sigmoid(m.conv(x).mean((2, 3), keepdim=True))
 
 
-@pytest.mark.parametrize("run", [classified, along_channels, along_many_channels, over_queries, gated])
+@pytest.mark.parametrize(
+    "run", [classified, along_channels, along_many_channels, over_queries, over_few_queries, gated]
+)
 def test_what_is_no_attention(run: Callable[[Any, Tensor], Tensor]) -> None:
     net = Net(run, linear=nn.Linear(192, 4), conv=nn.Conv2d(3, 3, 1))
     seen_in(net, random(2, 3, 8, 8), layers=0)

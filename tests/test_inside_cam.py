@@ -1,5 +1,7 @@
 """Class activation maps: Zhou's on a network that pools globally, the formulas by hand, which layer is read."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cam_networks import SIZE, Tokens, flat
 from neocog.analysis.capture import Place
 from neocog.errors import UserError
-from neocog.inside.evidence.cam import class_activation, grad_cam, layer_cam
+from neocog.inside.evidence.cam import class_activation, grad_cam, layer_cam, stretched_over
 from neocog.inside.evidence.last_maps import Maps, last_maps, maps_of
 from neocog.inside.units import layer_of
 from neocog.models.catalogue import MODELS
 from networks import Net
+from own_networks import LAST, OWN
+
+GOLDEN = Path(__file__).parent / "golden" / "cams.npz"
 
 
 def pooled_globally() -> nn.Sequential:
@@ -60,6 +66,39 @@ def test_the_formulas_number_by_number() -> None:
         assert layer_cam(activation, gradient)[i, j] == pytest.approx(max(other, 0), abs=1e-12)
 
 
+def test_captum_agrees() -> None:
+    attr = pytest.importorskip("captum.attr")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(6)
+        net, x = flat(), torch.randn(1, *SIZE)
+    for target in range(5):
+        wanted = attr.LayerGradCam(net, net[3]).attribute(x, target=target, relu_attributions=True)
+        found = class_activation(net, x, Maps("3", Place("3", 0), (6, 8)), [target]).grad_cam(0)
+        np.testing.assert_allclose(found, wanted[0, 0].detach().numpy(), atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "maps"),
+    [
+        ("flat", flat, Maps("3", Place("3", 0), (6, 8))),
+        ("tokens", Tokens, Maps("mixed", Place("mixed", 0), (3, 4), np.arange(1, 13).reshape(3, 4))),
+    ],
+)
+def test_the_maps_are_those_of_pytorch_grad_cam(name: str, make: Callable[[], nn.Module], maps: Maps) -> None:
+    """Version 1.5.7, by scripts/make_cam_golden.py: as they are, and from 0 to 1 over the picture."""
+    with torch.random.fork_rng(devices=[]):
+        net, golden = make(), np.load(GOLDEN)
+    net.load_state_dict({key: torch.from_numpy(golden[f"{name} weights {key}"]) for key in net.state_dict()})
+    cams = class_activation(net, torch.from_numpy(golden["x"]), maps, [2])
+    for kind, found in (("Grad-CAM", cams.grad_cam(0)), ("LayerCAM", cams.layer_cam(0))):
+        wanted = golden[f"{name} {kind}"].clip(min=0)
+        assert wanted.max() > 0
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        over = stretched_over((found - found.min()) / (found - found.min()).max(), *SIZE[1:])
+        over = (over - over.min()) / (over - over.min()).max()
+        np.testing.assert_allclose(over, golden[f"{name} {kind} scaled"], atol=1e-5)
+
+
 def test_gradients_at_a_layer_that_is_used_twice_are_of_the_call_that_is_meant() -> None:
     def run(m: Any, x: Tensor) -> Tensor:
         y = m.act(m.conv(x))
@@ -98,6 +137,33 @@ def test_the_last_maps(name: str) -> None:
         net = MODELS[name].build()
     maps = last_maps(net, MODELS[name].input_size)
     assert (maps.name, maps.grid) == WANTED[name] and maps.tokens is None
+
+
+def test_the_last_maps_of_peoples_own_networks() -> None:
+    found = {}
+    for name, (make, side) in OWN.items():
+        maps = last_maps(make().eval(), (3, side, side))
+        assert not maps.channels_last
+        found[name] = (maps.name, maps.grid, maps.tokens is not None)
+    assert found == LAST
+
+
+def test_a_norm_over_whole_maps_that_attention_reads() -> None:
+    """Channels first: what is normed has its places where maps have them."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        x = m.block(m.stem(x))
+        tokens = m.norm(x).flatten(2).transpose(1, 2)
+        attended = F.scaled_dot_product_attention(tokens, tokens, tokens).transpose(1, 2)
+        out: Tensor = m.head((x + attended.view(x.shape)).mean((2, 3)))
+        return out
+
+    net = Net(
+        run, stem=nn.Conv2d(3, 6, 4, 4), block=nn.Tanh(), norm=nn.LayerNorm((6, 2, 3)), head=nn.Linear(6, 2)
+    )
+    maps = last_maps(net, (3, 8, 12))
+    assert (maps.name, maps.grid, maps.channels_last) == ("block", (2, 3), False)
+    assert class_activation(net, torch.randn(1, 3, 8, 12), maps, [1]).activation.shape == (6, 2, 3)
 
 
 @pytest.mark.parametrize("pool", ["token", "mean"])
@@ -163,6 +229,24 @@ def test_windows_of_tokens_that_lie_on_a_grid() -> None:
     assert (maps.name, maps.grid, maps.channels_last) == ("blocks.1", (2, 3), True)
     found = class_activation(net, torch.randn(1, 3, 8, 12), maps, [1])
     assert found.activation.shape == (8, 2, 3)
+
+
+def test_a_network_that_decides_on_values() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        out: Tensor = m.conv(x if x.sum() > 0 else -x).mean((2, 3))
+        return out
+
+    with pytest.raises(UserError, match="values"):
+        last_maps(Net(run, conv=nn.Conv2d(3, 2, 3)), (3, 6, 6))
+
+
+def test_without_a_gradient_there_is_no_map() -> None:
+    def run(m: Any, x: Tensor) -> Tensor:
+        return (m.conv(x) > 0).float().sum((2, 3))
+
+    net = Net(run, conv=nn.Conv2d(3, 2, 3))
+    with pytest.raises(UserError, match="have no gradient at the picture; use `neocog see occlusion`"):
+        class_activation(net, torch.randn(1, 3, 6, 6), Maps("conv", Place("conv", 0), (4, 4)), [1])
 
 
 def test_without_places_there_is_no_map() -> None:

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neocog.analysis.capture import Place
+from neocog.analysis.capture import Place, capture
 from neocog.draw.tiles import cut
 from neocog.inside.patches.crops import alike, window_of
-from neocog.inside.units import Layer, Window, layers_of
+from neocog.inside.units import Layer, Window, layer_of, layers_of
+from neocog.models import build
 
 SIZE = (3, 47, 53)
 
@@ -107,3 +108,33 @@ def test_tokens_are_seen_in_the_whole_picture() -> None:
 
 def test_windows_of_several_sizes_are_grown_to_one() -> None:
     assert alike([Window(0, 0, 3, 5), Window(2, -1, 6, 1)]) == ((0, 0, 4, 5), (2, -1, 6, 4))
+
+
+def test_the_crop_gives_the_activation_of_alexnets_conv5() -> None:
+    """163 pixels every 16 from -66 on (the lecture's table as corrected): on 227 pixels 4 x 4 units see no edge."""
+    torch.manual_seed(0)
+    net, size = build("alexnet").eval(), (3, 227, 227)
+    layer = layer_of(net, "alexnet", size, "conv5")
+    features = net.get_submodule("features")
+    assert isinstance(features, nn.Sequential) and layer.place.module == "features.11"
+    for module in features:
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    x = torch.randn(1, *size)
+    with capture(net, [layer.place]) as seen, torch.no_grad():
+        seen.run(x)
+        maps = seen[layer.place][0]
+    units = [(16 * i - 66, i) for i in range(layer.shape[1]) if 16 * i - 66 >= 0 and 16 * i - 66 + 163 <= 227]
+    assert len(units) == 4
+    crops, wanted = [], []
+    for top, row in units:
+        for left, column in units:
+            assert window_of(layer, (row, column)) == (top, left, top + 163, left + 163)
+            crops.append(x[0, :, top : top + 163, left : left + 163])
+            wanted.append(maps[:, row, column])
+    with torch.no_grad():
+        found = without_padding(features[:12])(torch.stack(crops))
+    assert found.shape == (16, 256, 1, 1)
+    largest = float(maps.max())
+    assert largest > 0
+    torch.testing.assert_close(found[:, :, 0, 0], torch.stack(wanted), rtol=0, atol=1e-5 * largest)

@@ -71,20 +71,23 @@ def test_components_are_those_of_the_singular_values_up_to_their_signs() -> None
     found, kept = components(rows, 4)
     np.testing.assert_allclose(np.abs(found), np.abs(left[:, :4] * sizes[:4]), atol=1e-4)
     assert kept == pytest.approx(float((sizes[:4] ** 2).sum() / (sizes**2).sum()), rel=1e-6)
-    np.testing.assert_allclose(np.abs(plane(rows, "pca")), np.abs(left[:, :2] * sizes[:2]), atol=1e-4)
+    points, share = plane(rows, "pca")
+    np.testing.assert_allclose(np.abs(points), np.abs(left[:, :2] * sizes[:2]), atol=1e-4)
+    assert share == pytest.approx(float((sizes[:2] ** 2).sum() / (sizes**2).sum()), rel=1e-6)
+    assert plane(rows)[1] == pytest.approx(1.0)  # of nine numbers there are nine components
 
 
 def test_one_number_a_picture_still_has_a_plane() -> None:
     rows, _ = rows_of(width=1)
-    found = plane(rows, "pca")
+    found, _ = plane(rows, "pca")
     assert found.shape == (60, 2)
     assert not found[:, 1].any()
-    assert np.isfinite(plane(rows)).all()
+    assert np.isfinite(plane(rows)[0]).all()
 
 
 def test_t_sne_is_the_same_for_a_seed_and_keeps_neighbours_together() -> None:
     rows, labels = rows_of()
-    first, again = plane(rows, seed=3), plane(rows, seed=3)
+    (first, _), (again, _) = plane(rows, seed=3), plane(rows, seed=3)
     assert np.array_equal(first, again)
     assert first.shape == (60, 2)
     assert purity(first, labels, 3).mean > purity(rows, labels, 3).chance + 0.3
@@ -109,6 +112,6 @@ def test_umap_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_umap_is_the_same_for_a_seed_and_keeps_neighbours_together() -> None:
     pytest.importorskip("umap", minversion="0.5")
     rows, labels = rows_of()
-    first = plane(rows, "umap", seed=3)
-    assert np.array_equal(first, plane(rows, "umap", seed=3))
+    first, _ = plane(rows, "umap", seed=3)
+    assert np.array_equal(first, plane(rows, "umap", seed=3)[0])
     assert purity(first, labels, 3).mean > purity(rows, labels, 3).chance + 0.3

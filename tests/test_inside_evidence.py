@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.inside.back.rectifiers import NoMeaning
 from neocog.inside.evidence.gradients import gradient, integrated_gradients, magnitude, smooth_grad, summed
+from networks import Net
 
 
 def seeded(make: Callable[[], Any], seed: int = 5) -> Any:
@@ -127,6 +128,22 @@ def test_a_gradient_that_is_not_finite_is_none() -> None:
     with pytest.raises(UserError, match="not finite at this picture.*use `neocog see occlusion`"):
         gradient(Root(), x, 0)
     np.testing.assert_allclose(gradient(Root(), x.abs() + 1, 0)[0, 1], [0.5, 0.5 / 10**0.5])
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        lambda x: (x > 0).float().sum((2, 3)),
+        lambda x: torch.ones(len(x), 2, requires_grad=True) * 2,
+    ],
+    ids=["steps", "constants"],
+)
+def test_where_no_gradient_leads_back_there_is_none(logits: Callable[[Tensor], Tensor]) -> None:
+    net, x = Net(lambda m, x: logits(x)), torch.randn(1, 2, 3, 3)
+    with pytest.raises(UserError, match="have no gradient at the picture; use `neocog see occlusion`"):
+        gradient(net, x, 0)
+    with pytest.raises(UserError, match="have no gradient at the picture; use `neocog see occlusion`"):
+        integrated_gradients(net, x, x * 0, 0)
 
 
 def test_captum_agrees() -> None:

@@ -118,3 +118,16 @@ def test_a_unit_that_nothing_moves_is_said() -> None:
     layer = layer_of(net, "mine", (1, 9, 9), "0")
     with pytest.raises(UserError, match="no pixel of these pictures moves the middle of 0"):
         in_effect(net, torch.randn(1, 1, 9, 9), sight(layer))
+
+
+def test_the_effective_field_of_a_vector_is_that_of_all_its_numbers() -> None:
+    torch.manual_seed(2)
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 5 * 4, 4))
+    layer = layers_of(net, "mine", (2, 7, 6))[-1]
+    assert layer.kind == "vector"
+    pictures = torch.randn(2, 2, 7, 6)
+    found = in_effect(net, pictures, sight(layer)).effective
+    x = pictures.clone().requires_grad_()
+    net(x).sum().backward()
+    assert x.grad is not None and found is not None
+    np.testing.assert_allclose(found.influence, x.grad.abs().mean(dim=(0, 1)).double().numpy(), rtol=1e-5)

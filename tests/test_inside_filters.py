@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from neocog.errors import UserError
 from neocog.inside.kernels.filters import (
     bank_of,
-    colour_share,
-    dead,
+    faint,
     norms,
     pairs,
     principal,
@@ -109,21 +108,13 @@ def test_cosines_and_lengths_are_numpys(kernels: np.ndarray) -> None:
     assert np.allclose(resemblance(kernels, later), np.diag(similarity(kernels)[:, ::-1]))
 
 
-def test_planted_copies_and_dead_filters_are_found() -> None:
+def test_planted_copies_and_faint_filters_are_found() -> None:
     kernels = np.random.default_rng(0).standard_normal((6, 3, 5, 5)).astype(np.float32)
     kernels[3] = -2 * kernels[1]
     kernels[4] = kernels[0] * 0.5
-    kernels[5] = kernels[2] * 1e-3  # alike, but dead
+    kernels[5] = kernels[2] * 1e-3  # alike, but faint
     found = pairs(kernels)
     assert {pair[:2] for pair in found} == {(0, 4), (1, 3)}
     assert {pair[:2]: round(pair[2], 5) for pair in found} == {(0, 4): 1.0, (1, 3): -1.0}
-    assert dead(kernels).tolist() == [False] * 5 + [True]
+    assert faint(kernels).tolist() == [False] * 5 + [True]
     assert not similarity(np.zeros((2, 1, 3, 3), np.float32)).any()
-
-
-def test_colour_is_what_differs_between_channels() -> None:
-    grey = np.random.default_rng(1).standard_normal((1, 1, 5, 5)).astype(np.float32).repeat(3, axis=1)
-    colour = grey * np.array([1, -0.5, -0.5], np.float32).reshape(1, 3, 1, 1)
-    half = grey + colour / np.sqrt(0.5)  # of equal energy: 1 + 1/4 + 1/4 is half of 3
-    shares = colour_share(np.concatenate([grey, colour, half]))
-    assert shares == pytest.approx([0, 1, 0.5], abs=1e-6)

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,7 +204,9 @@ def test_dead_relus_are_told_with_the_layer() -> None:
     with torch.no_grad():
         net[7].bias.fill_(-100)
     said = symptoms(examine(net, given), lambda name: {"7": "fc1"}.get(name, name))
-    assert any(line.startswith("Dead ReLUs: of fc1 more than 50%") and "100% of fc1" in line for line in said)
+    assert any(
+        line.startswith("Dead ReLUs: of fc1 more than 50 %") and "100.0 % of fc1" in line for line in said
+    )
     assert any(line.startswith("No gradient reaches the weights of") for line in said)
 
 
@@ -282,3 +285,91 @@ def test_weights_that_are_no_numbers_are_told() -> None:
 def test_curves_that_turn_are_told(losses: list[float], start: str | None) -> None:
     said = curve_symptoms([(i + 1, loss) for i, loss in enumerate(losses)])
     assert (said == ()) if start is None else said[0].startswith(start)
+
+
+ZERO = torch.zeros(())
+RECTIFYING: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "clamp": (lambda x: x.clamp(min=0), "relu"),
+    "clamp_min_": (lambda x: x.clamp_min_(0), "relu"),
+    "clip": (lambda x: x.clip(0, 6), "relu6"),
+    "to three": (lambda x: x.clamp(0, 3), "clamp"),
+    "maximum": (lambda x: torch.maximum(ZERO, x), "relu"),
+    "threshold": (lambda x: F.threshold(x, 0, 0), "relu"),
+    "Hardtanh": (nn.Hardtanh(0, 3), "hardtanh"),
+    "behind a ceiling": (lambda x: x.clamp_max(6).relu(), "relu"),
+    "before a ceiling": (lambda x: x.relu().clamp_max(6), "relu"),
+}
+
+
+@pytest.mark.parametrize("name", RECTIFYING)
+def test_every_way_to_call_a_relu_is_watched(name: str) -> None:
+    rectify, kind = RECTIFYING[name]
+    torch.manual_seed(0)
+    net = Net(lambda m, x: m.b(rectify(m.a(x)).mean((2, 3))), a=nn.Conv2d(1, 4, 3), b=nn.Linear(4, 3))
+    with torch.no_grad():
+        net.a.weight[1], net.a.bias[1] = 0.0, -1.0
+    given = task()
+    first, last = examine(net, given).layers
+    assert first.passed is not None and last.passed is None
+    assert (first.module, first.passed.kind, first.passed.dead, first.passed.saturated) == (
+        "a",
+        kind,
+        0.25,
+        None,
+    )
+    with torch.no_grad():
+        assert first.passed.zeros == pytest.approx(float((net.a(given.x) <= 0).float().mean()))
+
+
+def test_a_clamp_that_guards_is_no_non_linearity() -> None:
+    torch.manual_seed(0)
+    net = Net(
+        lambda m, x: m.b(m.a(x).clamp(-1e4, 1e4).tanh().mean((2, 3))), a=nn.Conv2d(1, 4, 3), b=nn.Linear(4, 3)
+    )
+    first = examine(net, task()).layers[0]
+    assert first.passed is not None and (first.module, first.passed.kind) == ("a", "tanh")
+
+
+def test_a_clamp_of_what_is_of_no_layer_is_no_non_linearity() -> None:
+    """As of a variance that is to have a root."""
+
+    def run(m: Any, x: Tensor) -> Tensor:
+        y = m.a(x)
+        spread = (y - y.mean((2, 3), keepdim=True)).square().mean((2, 3), keepdim=True).clamp(min=0)
+        out: Tensor = m.b(torch.relu(y / (spread + 1).sqrt()).mean((2, 3)))
+        return out
+
+    torch.manual_seed(0)
+    net = Net(run, a=nn.Conv2d(1, 4, 3), b=nn.Linear(4, 3))
+    found = [(one.module, one.passed and one.passed.kind) for one in examine(net, task()).layers]
+    assert found == [("a", None), ("the network", "relu"), ("b", None)]
+
+
+def test_hardtanh_saturates_at_both_ends() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Hardtanh(-0.5, 1.5), nn.Flatten(), nn.Linear(144, 3))
+    given = task()
+    with torch.no_grad():
+        net[0].weight.mul_(3)
+        read = net[0](given.x)
+    first = examine(net, given).layers[0]
+    assert first.passed is not None
+    beyond = float(((read <= -0.5) | (read >= 1.5)).float().mean())
+    assert 0.1 < beyond < 0.9 and first.passed.saturated == pytest.approx(beyond)
+    with torch.no_grad():
+        net[0].weight.mul_(1000)
+    assert any(
+        "Saturated units: of 0 " in line and "hardtanh" in line for line in symptoms(examine(net, given))
+    )
+
+
+def test_what_follows_a_non_linearity_in_place_is_of_no_layer() -> None:
+    torch.manual_seed(0)
+    net = Net(
+        lambda m, x: m.b((m.norm(m.a(x).relu_())).tanh().mean((2, 3))),
+        a=nn.Conv2d(1, 4, 3),
+        norm=nn.BatchNorm2d(4),
+        b=nn.Linear(4, 3),
+    )
+    found = [(one.module, one.passed and one.passed.kind) for one in examine(net, task()).layers]
+    assert found == [("a", "relu"), ("the network", "tanh"), ("b", None)]

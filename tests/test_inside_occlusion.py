@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.datasets import load_digits
@@ -14,12 +16,13 @@ from torch import nn
 
 from neocog.errors import UserError
 from neocog.inside.evidence.gradients import gradient, magnitude
-from neocog.inside.evidence.occlusion import Square, occlusion
+from neocog.inside.evidence.occlusion import Square, coarser, slid
 from neocog.inside.evidence.sanity import (
     cells,
     deletion,
     in_random_order,
     order_of,
+    partial_rank_correlation,
     randomised,
     rank_correlation,
 )
@@ -37,7 +40,7 @@ def answer(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize(("side", "stride"), [(3, 2), (5, 1), (4, 4), (11, 3)])
 def test_the_square_slides_as_in_a_literal_loop(side: int, stride: int) -> None:
-    found = occlusion(answer, PICTURE, 1, Square(side, stride, GREY))
+    found = slid(answer, PICTURE, Square(side, stride, GREY)).of(1)
     tops = sorted({*range(0, 11 - side + 1, stride), 11 - side})
     lefts = sorted({*range(0, 14 - side + 1, stride), 14 - side})
     assert (found.tops.tolist(), found.lefts.tolist()) == (tops, lefts)
@@ -66,7 +69,58 @@ def test_a_square_that_does_not_fit(side: int, stride: int) -> None:
     with pytest.raises(
         UserError, match=f"must fit into 11x14 pixels and move by at least 1, got {side} and {stride}"
     ):
-        occlusion(answer, PICTURE, 1, Square(side, stride, GREY))
+        slid(answer, PICTURE, Square(side, stride, GREY))
+
+
+def test_captum_slides_the_same_square() -> None:
+    """Captum lets the last square hang over the edge, so it is right where none does."""
+    attr = pytest.importorskip("captum.attr")
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(answer(x.permute(0, 2, 3, 1).numpy().astype(np.uint8)))
+
+    x = torch.from_numpy(PICTURE).permute(2, 0, 1)[None].float()
+    grey = torch.from_numpy(GREY).float().view(1, 3, 1, 1).expand_as(x)
+    wanted = attr.Occlusion(forward).attribute(x, (3, 5, 5), (3, 3, 3), baselines=grey, target=1)
+    found = slid(answer, PICTURE, Square(5, 3, GREY)).of(1).fall(11, 14)
+    np.testing.assert_allclose(found, wanted[0, 0].numpy(), atol=1e-6)
+
+
+def test_numbers_behind_the_classes_are_no_classes() -> None:
+    def more(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        blue = pixels[..., 2].mean((1, 2))[:, None]
+        return np.concatenate([answer(pixels), blue], axis=1).astype(np.float32)
+
+    square = Square(5, 3, GREY)
+    found, plain = slid(more, PICTURE, square), slid(answer, PICTURE, square).of(0)
+    assert np.array_equal(found.of(0, 3).winner, plain.winner) and found.of(0, 3).winner_of_the_whole < 3
+    assert np.array_equal(found.of(0, 3).probability, plain.probability)
+    means, whole = found.number(3)
+    assert whole == pytest.approx(PICTURE[..., 2].mean(), rel=1e-6)
+    for (i, top), (j, left) in product(enumerate(found.tops), enumerate(found.lefts)):
+        picture = PICTURE.copy()
+        picture[top : top + 5, left : left + 5] = GREY
+        assert means[i, j] == pytest.approx(picture[..., 2].mean(), rel=1e-6)
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(20, 90), st.integers(20, 90))
+@settings(max_examples=60, deadline=None)
+def test_longer_steps_lead_to_some_of_the_same_places(
+    side: int, stride: int, height: int, width: int
+) -> None:
+    side = min(side, height, width)
+
+    def number(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """By the place of the square alone: its first row and column."""
+        rows, columns = pixels[..., 0].any(axis=2).argmax(axis=1), pixels[..., 0].any(axis=1).argmax(axis=1)
+        return np.stack([rows * 1000 + columns], 1).astype(np.float32)
+
+    black, square = np.zeros((height, width, 1), np.uint8), Square(side, stride, np.array([9], np.uint8))
+    fine = slid(number, black, square).of(0)
+    fewer = slid(number, black, coarser(square, max(fine.probability.shape))).of(0)
+    assert min(max(fine.probability.shape), 5) <= max(fewer.probability.shape) <= 9
+    wanted = [[-(top * 1000 + left) for left in fewer.lefts] for top in fewer.tops]
+    assert fine.at(fewer.tops, fewer.lefts).tolist() == fewer.at(fewer.tops, fewer.lefts).tolist() == wanted
 
 
 def test_cells_cover_the_picture() -> None:
@@ -121,6 +175,21 @@ def test_rank_correlation_is_pearson_of_ranks() -> None:
     assert rank_correlation(one, other) == pytest.approx(np.corrcoef(*ranks)[0, 1])
     assert rank_correlation(one, -3 * one) == pytest.approx(1)
     assert rank_correlation(one, np.zeros((6, 5))) is None
+    assert rank_correlation(one[0, :2], other[0, :2]) is None
+
+
+def test_what_two_maps_share_with_a_third_is_taken_out() -> None:
+    """The correlation of what is left of the ranks after a straight line through the third's ranks."""
+    rng = np.random.default_rng(8)
+    shared = rng.normal(size=(9, 7))
+    one, other = (5 + shared.clip(-2, 2) + 0.7 * rng.normal(size=(9, 7)) for _ in range(2))
+    ranks = [rankdata(np.abs(values).ravel()) for values in (one, other, shared)]
+    design = np.stack([np.ones(63), ranks[2]], 1)
+    left = [values - design @ np.linalg.lstsq(design, values)[0] for values in ranks[:2]]
+    assert partial_rank_correlation(one, other, shared) == pytest.approx(np.corrcoef(*left)[0, 1])
+    assert partial_rank_correlation(one, other, np.ones((9, 7))) == rank_correlation(one, other)
+    assert partial_rank_correlation(one, shared, shared) is None
+    assert partial_rank_correlation(one, one * 0, shared) is None
 
 
 @pytest.fixture(scope="module")

@@ -78,3 +78,13 @@ def test_scale_and_offset_do_not_matter_to_the_direction(factor: float, offset: 
 def test_a_kernel_of_zeros_has_nothing() -> None:
     found = tuning(np.zeros((1, 3, 5, 5)))
     assert found.selectivity[0] == found.fine[0] == found.colour[0] == 0
+
+
+def test_a_small_kernel_has_no_room_to_be_told_from_noise() -> None:
+    """Of 3x3 weights even a plain edge lies half in fine patterns."""
+    edge = np.array([[1.0, 0, -1]] * 3)
+    kernel = np.stack([edge, -edge, 0 * edge])[None]
+    found = tuning(kernel)
+    assert found.fine[0] > 0.2 and found.coloured[0] and found.oriented[0]
+    large = np.random.default_rng(0).standard_normal((50, 3, 11, 11))
+    assert tuning(large).noise.mean() > 0.95

@@ -83,6 +83,13 @@ def test_distances_are_the_papers(
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+def test_a_patch_that_looks_at_the_class_token_alone_counts_as_no_distance() -> None:
+    weights = np.array([[[1.0, 0, 0], [1, 0, 0], [0.5, 0.5, 0]]])
+    with np.errstate(all="raise"):
+        found = attention_distance(weights, np.array([[1, 2]]), (8, 8), renormalise=True)
+    np.testing.assert_array_equal(found, [4])  # the other one looks 8 pixels far
+
+
 @given(GRIDS, STEPS)
 def test_even_attention_reaches_the_mean_distance_of_two_patches(
     grid: tuple[int, int], step: tuple[int, int]

@@ -17,7 +17,7 @@ from neocog.errors import UserError
 from neocog.inside.back.rectifiers import NoMeaning
 from neocog.inside.back.rules import Rule, reconstruct, suited, traced_back, unfit
 from neocog.inside.units import layers_of
-from neocog.layers.lrn import LocalResponseNorm
+from neocog.layers.lrn import LocalResponseNorm, local_response_norm
 from networks import Net
 from reference.deconvnet import back, reconstruction
 
@@ -160,9 +160,23 @@ def test_every_way_to_call_a_relu_is_one(way: Callable[[Tensor], Tensor], rule: 
     assert (plain - wanted).abs().max() > 0.05 * wanted.abs().max()
 
 
-@pytest.mark.parametrize(
-    "six", [nn.ReLU6(), nn.Hardtanh(0, 6), lambda x: x.clamp(0, 6)], ids=["ReLU6", "tanh", "clamp"]
-)
+SIX = torch.full((), 6.0)
+CEILINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "ReLU6": nn.ReLU6(),
+    "Hardtanh": nn.Hardtanh(0, 6),
+    "clamp": lambda x: x.clamp(0, 6),
+    "relu, clamp_max": lambda x: x.relu().clamp_max(6),
+    "relu, clamp_max_": lambda x: x.relu().clamp_max_(6),
+    "clamp_max, relu": lambda x: x.clamp_max(6).relu(),
+    "relu, clamp": lambda x: F.relu(x).clamp(max=6),
+    "relu, minimum": lambda x: torch.minimum(F.relu(x), SIX),
+    "minimum, relu": lambda x: torch.minimum(SIX, x).relu_(),
+    "relu, min": lambda x: torch.min(F.relu(x), other=SIX),
+    "relu, fmin": lambda x: torch.fmin(F.relu(x), SIX.expand(1, 16, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("six", CEILINGS.values(), ids=CEILINGS)
 def test_a_unit_at_its_ceiling_is_active(six: Callable[[Tensor], Tensor]) -> None:
     conv = seeded(lambda: nn.Conv2d(3, 16, 3))
     net, x = Net(lambda m, x: six(m.conv(x) * 40), conv=conv), seeded(lambda: torch.randn(1, 3, 3, 3))
@@ -170,8 +184,9 @@ def test_a_unit_at_its_ceiling_is_active(six: Callable[[Tensor], Tensor]) -> Non
         out = six(conv(x) * 40)
         assert (out == 6).any() and (out == 0).any()
         wanted = 40 * back(conv, x, out, guided=False)
-    found = traced_back(net, x, Place(""), lambda activation: activation, "guided").pixels
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
+    for rule in BRANCHED:
+        found = traced_back(net, x, Place(""), lambda activation: activation, rule).pixels
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
 
 
 @settings(max_examples=10)
@@ -354,8 +369,10 @@ def test_the_larger_of_a_number_and_zero_is_a_rectifier(form: Callable[[Tensor],
         lambda x: (x + x.abs()) / 2,
         unseen,
         Own.apply,
+        lambda x: -(-x).clamp_max(0),
+        lambda x: -torch.minimum(-x, ZERO),
     ],
-    ids=["where", "mask", "masked_fill", "abs", "unseen", "own function"],
+    ids=["where", "mask", "masked_fill", "abs", "unseen", "own function", "clamp_max", "minimum"],
 )
 def test_what_cannot_be_told_to_be_a_rectifier_is_refused(form: Callable[[Tensor], Tensor]) -> None:
     net = Net(lambda m, x: m.b(form(m.a(x))), a=nn.Conv2d(3, 8, 3), b=nn.Conv2d(8, 4, 3))
@@ -430,3 +447,53 @@ def test_a_network_may_write_into_its_input_and_be_asked_within_inference_mode()
         wanted = (value * net.conv.weight[1]).clamp(min=0)
     torch.testing.assert_close(found.pixels[0], wanted)
     assert torch.equal(x, kept)
+
+
+NORMED: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "a function": lambda m, x: local_response_norm(x, alpha=1.0),
+    "a function by name": lambda m, x: local_response_norm(size=5, alpha=1.0, x=x),
+    "a module by name": lambda m, x: m.norm(x=x),
+    "torch's module by name": lambda m, x: m.theirs(input=x),
+    "torch's function": lambda m, x: F.local_response_norm(input=x, size=5, alpha=5.0, k=2.0),
+}
+
+
+@pytest.mark.parametrize("rule", BRANCHED)
+@pytest.mark.parametrize("norm", NORMED.values(), ids=NORMED)
+def test_every_way_to_call_local_response_normalisation_is_skipped(
+    norm: Callable[[Any, Tensor], Tensor], rule: Rule
+) -> None:
+    a, b = seeded(lambda: (nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3)))
+    ours, theirs = LocalResponseNorm(5, alpha=1.0), nn.LocalResponseNorm(5, alpha=5.0, k=2.0)
+    net = Net(lambda m, x: m.b(norm(m, F.relu(m.a(x)))), a=a, b=b, norm=ours, theirs=theirs)
+    x = seeded(lambda: torch.randn(1, 3, 9, 9))
+    layers = [a, nn.ReLU(), theirs, b]
+    with torch.no_grad():
+        wanted = reconstruction(layers, x, nn.Sequential(*layers)(x), rule == "guided")
+    found = traced_back(net, x, Place("b"), lambda activation: activation, rule).pixels
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6 * float(wanted.abs().max()))
+
+
+def chunked(m: Any, x: Tensor) -> Tensor:
+    first, second = m.conv(x).chunk(2, 1)
+    return first.relu_() + second
+
+
+def written_over_later(m: Any, x: Tensor) -> Tensor:
+    y = m.conv(x).exp()
+    out: Tensor = m.last(y * y)
+    y.zero_()
+    return out
+
+
+@pytest.mark.parametrize("rule", ["gradient", *BRANCHED])
+@pytest.mark.parametrize("run", [chunked, written_over_later])
+def test_what_autograd_cannot_take_back_is_said_in_a_line(
+    run: Callable[[Any, Tensor], Tensor], rule: Rule
+) -> None:
+    net = Net(run, conv=nn.Conv2d(3, 4, 3), last=nn.Conv2d(4, 2, 1))
+    x = torch.randn(1, 3, 5, 5)
+    with torch.no_grad():
+        net(x)
+    with pytest.raises(UserError, match=r"writes over in place .*; use `neocog see occlusion`"):
+        reconstruct(net, x, Place(""), 0, [(0, 0)], rule)

@@ -100,3 +100,14 @@ def test_spread_keeps_both_ends_and_even_steps(there: int, wanted: int) -> None:
     if there > wanted:
         steps = np.diff(found)
         assert (found[0], found[-1]) == (0, there - 1) and steps.max() - steps.min() <= 1
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused_in_words(broken: float) -> None:
+    values = np.ones((4, 3, 5), np.float32)
+    values[2, 1, 1] = broken
+    with pytest.raises(
+        UserError, match=r"l0 gives numbers that are not finite; .* take an earlier epoch, RUN@N"
+    ):
+        strongest(layer(4, 3, 5), values)
+    assert strongest(layer(4, 3, 5), values, channel=1).at == (1, 2)  # what is asked for has none

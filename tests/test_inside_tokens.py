@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -187,3 +188,43 @@ def test_the_box_of_a_token_is_that_of_its_patch() -> None:
     patches = Patches(np.array([[4, 1], [0, 3]]), (2,), (8, 16))
     assert patches.box_of(3) == (8, 16, 16, 32) and patches.box_of(4) == (0, 0, 8, 16)
     assert patches.box_of(2) is None
+
+
+def maps(m: Any, x: Tensor) -> Tensor:
+    return m.a(x)
+
+
+ADDED: dict[str, tuple[Callable[[Any, Tensor], Tensor], tuple[int, ...], float]] = {
+    "scaled": (lambda m, x: torch.add(maps(m, x).flatten(2).mT, m.table, alpha=0.5), (12, 6), 0.5),
+    "scaled in place": (lambda m, x: maps(m, x).flatten(2).mT.add_(m.table, alpha=3), (1, 12, 6), 3.0),
+    "tokens are scaled": (lambda m, x: torch.add(m.table, maps(m, x).flatten(2).mT, alpha=2), (12, 6), 1.0),
+    "by name": (lambda m, x: torch.add(other=m.table, input=maps(m, x).flatten(2).mT), (12, 6), 1.0),
+    "to maps, channels last": (lambda m, x: maps(m, x).permute(0, 2, 3, 1) + m.table, (1, 3, 4, 6), 1.0),
+    "to maps": (lambda m, x: maps(m, x) + m.table, (1, 6, 3, 4), 1.0),
+    "to maps, all alike": (lambda m, x: m.table + maps(m, x), (6, 3, 4), 1.0),
+    "to tokens, channels first": (lambda m, x: maps(m, x).flatten(2) + m.table, (6, 12), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_positions_however_they_are_added(name: str) -> None:
+    run, shape, scale = ADDED[name]
+    net = Net(run, a=conv(3, 6, 4, stride=4))
+    net.table = nn.Parameter(torch.rand(shape))
+    table = position_table(net, (3, 12, 16))
+    assert table is not None
+    values = net.table.detach().double().numpy().squeeze()
+    if 6 in values.shape[:1]:  # channels first
+        values = np.moveaxis(values, 0, -1)
+    np.testing.assert_allclose(table.values, scale * values.reshape(12, 6), rtol=1e-6)
+    assert table.parameters == (("table", shape),)
+    assert (table.patches is None) == ("maps" not in name)
+    if table.patches is not None:
+        assert table.patches.grid == (3, 4) and table.patches.step == (4, 4)
+        assert table.patches.box_of(6) == (4, 8, 8, 12)
+
+
+def test_what_is_added_to_channels_is_no_position() -> None:
+    net = Net(lambda m, x: maps(m, x) + m.table, a=conv(3, 6, 4, stride=4))
+    net.table = nn.Parameter(torch.rand(1, 6, 1, 1))
+    assert position_table(net, (3, 12, 16)) is None

@@ -75,6 +75,8 @@ def test_what_follows_is_part_of_a_layer_only_if_it_is_a_norm_or_a_non_linearity
     first, second, last = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
     net = nn.Sequential(first, second, nn.BatchNorm2d(3), nn.Tanh(), nn.Softmax(1), last)
     assert [layer.place.module for layer in layers_of(net, "mine", (3, 8, 8))] == ["0", "3", "5"]
+    nested = nn.Sequential(nn.Sequential(first, nn.ReLU(), nn.Dropout()), nn.Sequential(last))
+    assert [layer.place.module for layer in layers_of(nested, "mine", (3, 8, 8))] == ["0.1", "1.0"]
 
 
 def support(net: nn.Module, x: Tensor, layer: Layer, at: tuple[int, int]) -> Window:
@@ -219,3 +221,83 @@ def test_what_a_module_gives_when_it_is_called_again_has_a_name_of_its_own() -> 
     with capture(net, [second.place]) as seen, torch.no_grad():
         seen.run(x)
         torch.testing.assert_close(seen[second.place], net(x), rtol=0, atol=0)
+
+
+class Masked(nn.Module):
+    """A convolution that gives two tensors, as partial convolutions do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return nn.functional.conv2d(x, self.weight), x.new_ones(len(x))
+
+
+def test_a_module_that_gives_several_tensors_is_left_out() -> None:
+    net = Net(lambda m, x: m.last(m.masked(x)[0]), masked=Masked(), last=nn.Conv2d(4, 2, 3))
+    assert [layer.name for layer in layers_of(net, "net", (3, 12, 12))] == ["last"]
+    with pytest.raises(
+        UserError, match="masked must give maps, tokens or a vector, it gives no single tensor"
+    ):
+        layer_of(net, "net", (3, 12, 12), "masked")
+    net.unused = nn.Conv2d(3, 3, 1)
+    with pytest.raises(UserError, match="unused must give maps, tokens or a vector, it gives nothing"):
+        layer_of(net, "net", (3, 12, 12), "unused")
+
+
+def test_units_are_read_behind_the_norm_of_what_gives_several_tensors() -> None:
+    net = Net(
+        lambda m, x: m.last(m.norm(m.masked(x)[0])),
+        masked=Masked(),
+        norm=nn.BatchNorm2d(4),
+        last=nn.Conv2d(4, 2, 3),
+    )
+    assert [layer.place.module for layer in layers_of(net, "net", (3, 12, 12))] == ["norm", "last"]
+
+
+class Logging(nn.Conv2d):
+    """Its last operations are no part of what it gives."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        self.largest = (out.mean((2, 3)) * 2).amax()
+        return out
+
+
+def test_what_a_module_computes_beside_what_it_gives_is_not_its_output() -> None:
+    net = Net(lambda m, x: m.conv(m.conv(m.stem(x))), stem=nn.Conv2d(3, 4, 3), conv=Logging(4, 4, 3))
+    x = torch.randn(1, 3, 12, 12)
+    layers = layers_of(net, "net", (3, 12, 12))
+    assert [(layer.name, layer.shape) for layer in layers] == [
+        ("stem", (4, 10, 10)), ("conv", (4, 8, 8)), ("conv (2)", (4, 6, 6)),
+    ]  # fmt: skip
+    assert [layer.window((0, 0)) for layer in layers] == [(0, 0, 3, 3), (0, 0, 5, 5), (0, 0, 7, 7)]
+    named = layer_of(net, "net", (3, 12, 12), "module:conv")
+    assert named.shape == (4, 6, 6)
+    with capture(net, [named.place]) as seen, torch.no_grad():
+        seen.run(x)
+        torch.testing.assert_close(seen[named.place], net(x), rtol=0, atol=0)
+
+
+class Basic(nn.Module):
+    """A convolution whose norm is a module and whose ReLU is not, as torchvision's GoogLeNet is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.relu(self.bn(self.conv(x)), inplace=True)
+
+
+def test_a_non_linearity_that_the_module_around_calls_belongs_to_its_units() -> None:
+    net = nn.Sequential(Basic(), nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 2, 3))).eval()
+    first, second = layers_of(net, "net", (3, 12, 12))
+    assert (first.name, first.place, first.weights) == ("0.conv", Place("0", 0), "0.conv")
+    assert (second.name, second.place) == (
+        "1",
+        Place("1", 0),
+    )  # whose weight is computed by modules inside it
+    truth = outputs(net, torch.randn(1, 3, 12, 12))
+    assert float(truth["0"][0].min()) == 0 > float(truth["0.conv"][0].min())

@@ -21,7 +21,7 @@ ROWS = [
     "adaptation inside retrieval",
     "experiments",
     "api",
-    "server explorer",
+    "see server explorer",
     "cli",
 ]
 ROW = {folder: i for i, row in enumerate(ROWS) for folder in row.split()}

@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from neocog import see as see
     from neocog.analysis.receptive_field import receptive_fields as receptive_fields
     from neocog.analysis.table import summarize as summarize
     from neocog.analysis.trace import trace as trace
-    from neocog.api import see as see
     from neocog.api.adapting.adapt import adapt as adapt
     from neocog.api.adapting.result import Adaptation as Adaptation
     from neocog.api.bench import bench as bench
@@ -115,21 +115,21 @@ _PLACES = {
     "load_weights": "weights.load",
 }
 
-_ROOMS = {"see": "api.see"}
-"""names that stand for a module whose functions are meant"""
+_MODULES = ("see",)
+"""modules whose functions are meant"""
 
-__all__ = sorted([*_PLACES, *_ROOMS])  # noqa: PLE0605
+__all__ = sorted([*_PLACES, *_MODULES])  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> object:
-    if name not in _PLACES and name not in _ROOMS:
+    if name in _MODULES:
+        return import_module(f"neocog.{name}")
+    if name not in _PLACES:
         raise AttributeError(f"module 'neocog' has no attribute {name!r}")
-    room = name in _ROOMS
-    module = import_module(f"neocog.{_ROOMS[name] if room else _PLACES[name]}")
-    value: object = module if room else getattr(module, name)
+    value: object = getattr(import_module(f"neocog.{_PLACES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_PLACES, *_ROOMS]
+    return [*globals(), *_PLACES, *_MODULES]

@@ -70,9 +70,24 @@ def make_folder(path: Path) -> Path:
 
 def make_result_folder(path: Path, mark: str) -> Path:
     """A folder for results: a new one, an empty one, or one that held such results before, which `mark` tells."""
-    if path.is_dir() and not (path / mark).is_file() and any(path.iterdir()):
-        raise UserError(f"results need a folder of their own, {path} holds other files; name another with -o")
+    demand_result_folder(path, mark)
     return make_folder(path)
+
+
+def demand_result_folder(path: Path, mark: str) -> None:
+    """UserError unless `make_result_folder` would make `path`, as far as can be told; nothing is made."""
+    try:
+        if path.is_dir() and not (path / mark).is_file() and any(path.iterdir()):
+            raise UserError(
+                f"results need a folder of their own, {path} holds other files; name another with -o"
+            )
+        there = next((place for place in (path, *path.parents) if place.exists()), path)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path}: {error.strerror}; choose another place") from error
+    if not there.is_dir():
+        raise UserError(f"cannot make the folder {path}: {there} is a file; choose another place")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"cannot write into {there}: permission denied; choose another place")
 
 
 def sha256(path: Path) -> str:

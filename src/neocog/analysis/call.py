@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -32,6 +32,17 @@ class Ref:
     """bytes of one number"""
     value: Tensor | None = field(default=None, compare=False, repr=False)
     """of a constant that no operation made: a tensor that is an attribute of a module"""
+
+
+class Arguments:
+    """What a call was given, by position and by name: whatever stands for a call is one of these."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def arg(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument by torch's position and name; `default` where it was left out."""
+        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
 
 def kind_of(func: Callable[..., Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from neocog.analysis.call import kind_of
+from neocog.analysis.call import Arguments, kind_of
+from neocog.analysis.fast_paths import keep_fast_paths
 from neocog.errors import UserError, unknown
 
 LAST = -1
@@ -28,7 +29,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(Arguments):
     """A call of torch inside the network."""
 
     kind: str
@@ -71,10 +72,10 @@ class Captured:
         return seen[wanted.call]
 
     def run(self, x: Tensor) -> None:
-        """One forward of the network on `x`, which ends as soon as every place has been seen."""
+        """One forward of the network on a copy of `x`, into which it may write; it ends where every place was seen."""
         self._stops = all(place.call != LAST for place in self.places)
         try:
-            self.net(x)
+            self.net(x.clone())
         except _Reached:
             pass
         finally:
@@ -103,8 +104,10 @@ def capture(
     """Within the block, what each forward of `net` puts out at `places` is kept, and calls of torch can be seen.
 
     `handlers` are asked in place of the calls of torch of their kind. The network is in evaluation within the block;
-    afterwards it is as before: modes, hooks and all. Gradients flow where they are enabled. UserError for a module
-    that there is not, or one that does not give a tensor.
+    afterwards it is as before: modes, hooks and all. Unless a handler changes it, what the network gives is what it
+    gives unwatched, bit for bit. Gradients flow where they are enabled. One thread at a time may use the network within
+    the block: hooks belong to its modules, whoever calls them. UserError for a module that there is not, or one that
+    does not give a tensor.
     """
     wanted = tuple(Place(place) if isinstance(place, str) else place for place in places)
     modules = dict(net.named_modules())
@@ -114,6 +117,8 @@ def capture(
     captured = Captured(net, wanted)
     with ExitStack() as stack:
         stack.enter_context(evaluated(net))
+        hooked = {modules[place.module] for place in wanted} | {net}
+        stack.enter_context(keep_fast_paths(net, set(net.modules()) if handlers else hooked, bool(handlers)))
         new = net.register_forward_pre_hook(lambda *_: captured.calls.clear(), prepend=True)
         stack.callback(new.remove)
         for name in {place.module for place in wanted}:
@@ -158,19 +163,3 @@ def evaluated(net: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def calls_in_a_forward(net: nn.Module, x: Tensor) -> Counter[str]:
-    """How often each module is called in one forward on `x`."""
-    calls: Counter[str] = Counter()
-    hooks = [
-        module.register_forward_hook(lambda *_, n=name: calls.update([n]))
-        for name, module in net.named_modules()
-    ]
-    try:
-        with evaluated(net):
-            net(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return calls

@@ -44,8 +44,9 @@ def effective_field(
     Luo et al., "Understanding the effective receptive field in deep convolutional neural networks" (2016), section 2:
     the gradient of the unit with respect to each pixel, here its absolute value, averaged over pictures. All channels
     of the unit are added up; with a `generator` each with a sign drawn from it, picture by picture, so that channels
-    do not cancel in the same way everywhere. The network is taken in evaluation and left as it was. UserError where
-    the layer has no map of two axes, or no pixel moves it.
+    do not cancel in the same way everywhere. Of a layer that is called several times it is that of the last call. The
+    network is taken in evaluation and left as it was. UserError where the layer has no map of two axes, or no pixel
+    moves it.
     """
     if layer not in dict(net.named_modules()):
         raise unknown("layer", layer, [name for name, _ in net.named_modules() if name])
@@ -53,8 +54,8 @@ def effective_field(
         raise UserError(
             f"pictures must be (batch, channels, height, width), at least one; got {tuple(pictures.shape)}"
         )
-    centre, theoretical = _theoretical(net, tuple(pictures.shape[1:]), layer)
-    return effective_field_at(net, pictures, Place(layer, 0), centre, theoretical, generator)
+    place, centre, theoretical = _theoretical(net, tuple(pictures.shape[1:]), layer)
+    return effective_field_at(net, pictures, place, centre, theoretical, generator)
 
 
 def effective_field_at(
@@ -65,7 +66,7 @@ def effective_field_at(
     theoretical: tuple[tuple[int, int], tuple[int, int]],
     generator: torch.Generator | None = None,
 ) -> EffectiveField:
-    """The effective receptive field of the unit at (row, column) of maps, or of (token,), that is read at `place`.
+    """The effective receptive field of the unit at (row, column) of maps, of (token,), or () of a vector, at `place`.
 
     `theoretical` are the first and last pixel along each axis that it can depend on. UserError where no pixel moves
     it.
@@ -85,12 +86,13 @@ def effective_field_at(
 
 def _theoretical(
     net: nn.Module, size: tuple[int, ...], layer: str
-) -> tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
-    """The middle unit of a layer's map, and the pixels it can depend on."""
+) -> tuple[Place, tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
+    """The last call of a layer, the middle unit of its map, and the pixels that this can depend on."""
     plain = trace(net, size)
-    inside = [i for i, op in enumerate(plain.ops) if op.layer == layer or op.layer.startswith(f"{layer}.")]
-    shape = plain.ops[inside[-1]].shape if inside else ()
-    seen = receptive_fields(plain)[inside[-1]] if inside else None
+    given = [op for module, op in plain.returned if module == layer]
+    last = given[-1] if given else None
+    shape = () if last is None else plain.ops[last].shape
+    seen = None if last is None else receptive_fields(plain)[last]
     if seen is None or len(shape) != 4:
         raise UserError(
             f"{layer} must make (batch, channels, height, width), got {shape}; take a layer before it"
@@ -100,7 +102,7 @@ def _theoretical(
         tuple(int(bound[centre[axis]]) for bound in extent(seen, axis, 2 + axis, shape[2 + axis]))
         for axis in (0, 1)
     ]
-    return centre, ((ends[0][0], ends[0][1]), (ends[1][0], ends[1][1]))
+    return Place(layer, len(given) - 1), centre, ((ends[0][0], ends[0][1]), (ends[1][0], ends[1][1]))
 
 
 def _gradients(
@@ -111,7 +113,8 @@ def _gradients(
         x = pictures.detach().clone().requires_grad_()
         seen.run(x)
         out = seen[seen.places[0]]
-        values = out[:, unit[0]] if out.dim() == 3 else out[:, :, unit[0], unit[1]]
+        before: tuple[slice | int, ...] = (slice(None),) * (1 if out.dim() == 3 else 2)
+        values = out[before + unit]  # pictures, channels
         signs = torch.ones(values.shape)
         if generator is not None:
             signs = torch.randint(2, values.shape, generator=generator, device=generator.device) * 2.0 - 1

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from neocog.analysis.call import Ref, tensors_in
+from neocog.analysis.call import Arguments, Ref, tensors_in
 
 
 @dataclass(frozen=True, eq=False)
-class Op:
+class Op(Arguments):
     """One tensor that a call made. Op 0 is the picture; `inputs` are the positions of earlier ops."""
 
     kind: str
@@ -40,14 +40,18 @@ class Op:
     output: bool = False
     """whether the network returns it"""
 
-    def arg(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument of the call by torch's position and name."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
-
     @property
     def tensors(self) -> list[Ref]:
         """The tensors among the arguments, in order."""
         return [leaf for leaf in tensors_in((self.args, dict(self.kwargs))) if isinstance(leaf, Ref)]
+
+
+class Returned(NamedTuple):
+    """A call of a module that has ended."""
+
+    module: str
+    op: int | None
+    """the operation whose tensor it gave; None where it gave something else than one tensor"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,8 @@ class Trace:
     """name of each module -> its class"""
     name: str
     """the network's class"""
+    returned: tuple[Returned, ...] = ()
+    """the calls of modules in the order in which they end, so that an inner one is before the one that calls it"""
     buffers: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     """those of the network itself that have values, not copied"""
 

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from neocog.analysis.call import Ref, calls_for_values, kind_of, replaced, tensors_in, writes_in_place
 from neocog.analysis.failure import DoesNotRun, Failed, why
 from neocog.analysis.kinds import CONSTANT, IDENTITIES, RESHAPING, SPLITTING
-from neocog.analysis.op import Op, Trace
+from neocog.analysis.op import Op, Returned, Trace
 from neocog.analysis.precision import autocast
 from neocog.analysis.shortcut import shortcut
 from neocog.analysis.twin import on_meta, picture, unchanged_random
@@ -53,7 +53,7 @@ def record(net: nn.Module, image: Tensor, name: str, fast: bool = True) -> Trace
             raise recorder.failure(error, image) from error
     recorder.mark_outputs(out)
     parameters = {key: _ref(p, None, key) for key, p in net.named_parameters()}
-    return Trace(tuple(recorder.ops), parameters, recorder.classes, name)
+    return Trace(tuple(recorder.ops), parameters, recorder.classes, name, tuple(recorder.returned))
 
 
 class Recorder(TorchFunctionMode):
@@ -76,6 +76,7 @@ class Recorder(TorchFunctionMode):
         self.raised: Failed | None = None  # the call of torch that failed, if it was one
         self.earlier = sys.exc_info()[1]  # an error that the caller is handling is none of this network's
         self.classes = {name: type(module).__name__ for name, module in net.named_modules()}
+        self.returned: list[Returned] = []
         self.ops = [Op("input", "", (), tuple(image.shape), image.dtype, storage=self.storage(image))]
 
     def __torch_function__(
@@ -237,10 +238,11 @@ class Recorder(TorchFunctionMode):
     def entering(self, name: str) -> Callable[..., None]:
         return lambda *_: self.layers.append(name)
 
-    def leaving(self, *_: Any) -> None:
+    def leaving(self, _: nn.Module, __: Any, out: Any) -> None:
         if sys.exc_info()[1] not in (None, self.earlier):  # called while an error passes through
             self.failed = self.failed or self.layers[-1]
-        self.layers.pop()
+        given = self.made.get(id(out)) if isinstance(out, Tensor) else None
+        self.returned.append(Returned(self.layers.pop(), given))
 
 
 def _ref(tensor: Tensor, op: int | None, name: str) -> Ref:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -11,12 +9,12 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from neocog.draw.axes import in_lines
 from neocog.draw.clouds import hue
-from neocog.draw.palette import PAPER, on_paper, style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.text import fit, length, safe
-from neocog.draw.tiles import Pixels, rgb
+from neocog.draw.tiles import Pixels, rgb, uri
 
 SIDE, MARGIN, TOP, LINE = 460.0, 10.0, 26.0, 17.0
 WIDE = 1.7  # how far it grows on a large screen
@@ -50,7 +48,7 @@ class Spot:
     name: str
 
 
-def dots(title: str, spots: Sequence[Spot], groups: Sequence[str]) -> str:
+def dotted(title: str, spots: Sequence[Spot], groups: Sequence[str]) -> str:
     """An SVG that needs nothing else: a dot for each picture, whose title tells which; names are escaped.
 
     The name of a group stands at the picture that is nearest to its median.
@@ -125,17 +123,11 @@ def _thumbnail(key: str, spot: Spot, picture: Pixels | None, cell: tuple[float, 
     )
     css = ' style="image-rendering:pixelated"' if _small(picture) else ""
     return (
-        f'<g>{_title(spot)}<image id="{key}"{css} {box} href="{_uri(picture)}"/>'
+        f'<g>{_title(spot)}<image id="{key}"{css} {box} href="{uri(rgb(picture), _small(picture), 82)}"/>'
         f'<rect class="q g{spot.group}" {box}/>'
         f'<g class="v"><use href="#{key}" transform="translate({2 - (x + 0.5) * factor:.2f} '
         f'{below - (y + 0.5) * factor:.2f}) scale({factor:.3f})"/>{words}</g></g>'
     )
-
-
-def _uri(picture: Pixels) -> str:
-    out, small = io.BytesIO(), _small(picture)
-    Image.fromarray(rgb(picture)).save(out, "PNG" if small else "JPEG", **({} if small else {"quality": 82}))
-    return f"data:image/{'png' if small else 'jpeg'};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def _small(picture: Pixels) -> bool:
@@ -165,26 +157,19 @@ def _legend(groups: Sequence[str], left: float, y: float) -> tuple[str, float]:
         return "", y - LINE + 4
     if len(groups) > LISTED:
         return f'<text class="soft" x="{left:g}" y="{y:g}">colours: {len(groups)} groups</text>', y + 8
-    parts, x = [], left
-    for k, name in enumerate(groups):
-        shown = fit(name, SIDE - left - 30, FACE)
-        room = length(shown, FACE - 3) + 22
-        if x > left and x + room > SIDE:
-            x, y = left, y + LINE
+    parts, words = [], [fit(name, SIDE - left - 30, FACE) for name in groups]
+    places = in_lines([length(shown, FACE - 3) + 22 for shown in words], left, SIDE, y, LINE)
+    for k, (shown, (x, y)) in enumerate(zip(words, places, strict=True)):
         parts.append(f'<circle class="g{k}" cx="{x + 4:g}" cy="{y - 3:g}" r="4"/>')
         parts.append(f'<text x="{x + 12:g}" y="{y:g}">{safe(shown)}</text>')
-        x += room
     return "".join(parts), y + 8
 
 
 def _svg(title: str, groups: Sequence[str], body: str, height: float) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="nca n{len(groups)}" role="img" aria-label="{safe(title)}" '
-        f'width="100%" style="max-width:{SIDE * WIDE:g}px" viewBox="0 0 {SIDE:g} {height:g}">'
-        f"<style>{on_paper('nca')}{style('nca', RULES + _colours(len(groups)))}</style>{PAPER}"
-        f'<text class="h" x="2" y="16">{safe(title)}</text>'
-        f'<rect class="frame" x=".5" y="{TOP:g}" width="{SIDE - 1:g}" height="{SIDE:g}" rx="4"/>{body}</svg>\n'
-    )
+    frame = f'<rect class="frame" x=".5" y="{TOP:g}" width="{SIDE - 1:g}" height="{SIDE:g}" rx="4"/>'
+    rules = style("nca", RULES + _colours(len(groups)))
+    body = f"{heading(title)}{frame}{body}"
+    return drawing(f"nca n{len(groups)}", title, (SIDE, height), body, rules, (0, SIDE * WIDE))
 
 
 def _colours(groups: int) -> str:

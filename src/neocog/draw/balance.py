@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neocog.draw.palette import style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.table import printable, width
 from neocog.draw.text import fit, length, safe
 
@@ -13,10 +13,10 @@ WIDTH, NAMES, VALUES, ROW, TOP = 640.0, 190.0, 74.0, 20.0, 52.0
 MOST = 40  # bars; of more classes the largest and the smallest are shown
 COLOURS = {"train": "conv", "val": "linear", "test": "pool", "": "conv"}
 STYLE = style(
-    "ncd",
+    "ncc",
     """
-.ncd text{fill:var(--s);font-size:12px}.ncd .h{fill:var(--i);font-size:14px;font-weight:650}.ncd .track{fill:var(--t)}
-.ncd .gap{font-style:italic}
+.ncc text{fill:var(--s);font-size:12px}.ncc .h{fill:var(--i);font-size:14px;font-weight:650}.ncc .track{fill:var(--t)}
+.ncc .gap{font-style:italic}
 """,
 )
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -50,11 +50,8 @@ def balance(title: str, classes: Sequence[ClassCount]) -> str:
     height = TOP + ROW * len(rows) + 6
     body = "".join(_row(n, row, largest) for n, row in enumerate(rows))
     parts = list(dict.fromkeys(part for row in classes for part, _ in row.parts if part))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncd" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="max-width:{WIDTH * 1.25:g}px" viewBox="0 0 {WIDTH:g} {height:g}"><style>{STYLE}</style>'
-        f'<text class="h" x="2" y="18">{safe(title)}</text>{_legend(parts)}{body}</svg>\n'
-    )
+    body = f"{heading(title)}{_legend(parts)}{body}"
+    return drawing("ncc", title, (WIDTH, height), body, STYLE, (0, WIDTH * 1.25))
 
 
 def _legend(parts: Sequence[str]) -> str:

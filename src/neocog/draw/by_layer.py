@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from neocog.draw.network import KINDS
-from neocog.draw.palette import PAPER, on_paper, style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.text import fit, length, safe
 
 WIDEST = 180.0  # room for a name
 TOP, ROW, LINE, PLOT, RIGHT = 34.0, 30.0, 20.0, 268.0, 58.0
-STYLE = on_paper("ncl") + style(
+STYLE = style(
     "ncl",
     ".ncl text{fill:var(--s);font-size:12px}.ncl .h{fill:var(--i);font-size:14px;font-weight:650}"
     ".ncl .who{fill:var(--i)}.ncl .axis{stroke:var(--l);stroke-width:1}.ncl .bars{fill:var(--conv)}"
@@ -33,7 +33,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Dots:
+class Figures:
     """A layer's figures, one for each series; None, and what is not above 0, is not drawn."""
 
     label: str
@@ -47,7 +47,7 @@ def histograms(title: str, rows: Sequence[Histogram]) -> str:
     return _svg(title, body, left, TOP + ROW * len(rows) + 6)
 
 
-def dots(title: str, series: Sequence[str], rows: Sequence[Dots]) -> str:
+def figures(title: str, series: Sequence[str], rows: Sequence[Figures]) -> str:
     """A row for each layer, the first on top, on a logarithmic axis that holds all. Labels are escaped."""
     axis, bottom = _Axis.of(rows), TOP + LINE * len(rows)
     body = "".join(
@@ -72,7 +72,7 @@ class _Axis:
     high: int
 
     @classmethod
-    def of(cls, rows: Sequence[Dots]) -> _Axis:
+    def of(cls, rows: Sequence[Figures]) -> _Axis:
         logs = [log10(value) for row in rows for value in row.values if value is not None and value > 0] or [
             0.0
         ]
@@ -87,7 +87,7 @@ class _Axis:
         return [10.0**n for n in range(self.low, self.high + 1, every)]
 
 
-def _dots(row: Dots, series: Sequence[str], axis: _Axis, y: float) -> str:
+def _dots(row: Figures, series: Sequence[str], axis: _Axis, y: float) -> str:
     found = "".join(
         f'<circle class="d{k}" cx="{axis.x(value):.1f}" cy="{y:g}" r="4">'
         f"<title>{safe(f'{row.label}, {series[k]}: {value:.3g}')}</title></circle>"
@@ -123,8 +123,4 @@ def _name(label: str, left: float, y: float) -> str:
 
 def _svg(title: str, body: str, left: float, height: float) -> str:
     width = left + PLOT + RIGHT
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncl" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="max-width:{width * 1.4:g}px" viewBox="0 0 {width:g} {height:g}"><style>{STYLE}</style>{PAPER}'
-        f'<text class="h" x="2" y="18">{safe(title)}</text>{body}</svg>\n'
-    )
+    return drawing("ncl", title, (width, height), heading(title) + body, STYLE, (0, width * 1.4))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from neocog.draw.palette import style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.text import fit, kibibytes, safe, short
 
 WIDTH, NAMES, VALUES, ROW, TOP = 320.0, 96.0, 64.0, 20.0, 34.0
@@ -61,10 +61,8 @@ def bars(title: str, layers: Sequence[Bar], text: Callable[[float], str] = short
     largest = max((bar.value for bar in shown), default=0) or 1
     height = TOP + ROW * len(shown) + 6
     body = "".join(_row(n, bar, largest, text) for n, bar in enumerate(shown))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncb" role="img" aria-label="{safe(title)} by layer" '
-        f'width="100%" style="max-width:{WIDTH * 1.25:g}px" viewBox="0 0 {WIDTH:g} {height:g}"><style>{STYLE}</style>'
-        f'<text class="h" x="2" y="18">{safe(title)}</text>{body}</svg>\n'
+    return drawing(
+        "ncb", f"{title} by layer", (WIDTH, height), heading(title) + body, STYLE, (0, WIDTH * 1.25)
     )
 
 

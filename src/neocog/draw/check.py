@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from neocog.draw.page import filled
 from neocog.draw.parts import data_uri
-from neocog.draw.table import printable
-from neocog.draw.text import count, readable
+from neocog.draw.text import count, plain
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +68,7 @@ def render_check(page: CheckPage) -> str:
     """The whole page. Names, paths and labels are untrusted: the template escapes each of them."""
     words = {"p": page, "headline": headline(page)}
     filters: dict[str, Callable[..., str]] = {"count": count, "uri": data_uri}
-    return filled("check.html", words, styles=("report.css", "check.css"), filters=filters, finalize=_shown)
+    return filled("check.html", words, styles=("report.css", "check.css"), filters=filters, finalize=plain)
 
 
 def headline(page: CheckPage) -> str:
@@ -79,8 +78,3 @@ def headline(page: CheckPage) -> str:
         n = sum(section.n_findings for section in page.sections if section.severity == severity)
         said += [count(n, severity)] if n else []
     return ", ".join(said) or "Nothing found"
-
-
-def _shown(value: object) -> object:
-    """`value` without control characters: a path may hold marks that turn the text around it."""
-    return readable(printable(value)) if type(value) is str else value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from neocog.draw.palette import PAPER, on_paper, style
+from neocog.draw.axes import in_lines
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.text import length, safe
 
 SIDE, MARGIN, TOP = 400.0, 12.0, 30.0
@@ -35,13 +36,10 @@ def cloud(
     place = _placing(points)
     marks = "".join(_mark(place(x, y), k, second, classes[k]) for x, y, k, second in points)
     key, height = _legend(classes, domains) if legend else ("", 1.0)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncp" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="max-width:{SIDE * 1.3:g}px" viewBox="0 0 {SIDE:g} {TOP + SIDE + height:g}">'
-        f"<style>{on_paper('ncp')}{style('ncp', RULES + _colours(len(classes)))}</style>{PAPER}"
-        f'<text class="h" x="2" y="18">{safe(title)}</text>'
-        f'<rect class="frame" x=".5" y="{TOP:g}" width="{SIDE - 1:g}" height="{SIDE:g}" rx="6"/>{marks}{key}</svg>\n'
-    )
+    frame = f'<rect class="frame" x=".5" y="{TOP:g}" width="{SIDE - 1:g}" height="{SIDE:g}" rx="6"/>'
+    rules = style("ncp", RULES + _colours(len(classes)))
+    body = f"{heading(title)}{frame}{marks}{key}"
+    return drawing("ncp", title, (SIDE, TOP + SIDE + height), body, rules, (0, SIDE * 1.3))
 
 
 def _placing(points: Sequence[Point]) -> Callable[[float, float], tuple[float, float]]:
@@ -100,13 +98,9 @@ def _legend(classes: Sequence[str], domains: tuple[str, str]) -> tuple[str, floa
     if len(classes) > LISTED:
         parts.append(_text(2, y, f"colours: {len(classes)} classes"))
         return "".join(parts), y + 8 - TOP - SIDE
-    x = 2.0
-    for k, name in enumerate(classes):
-        room = length(name, 12) + 26
-        if x > 2 and x + room > SIDE:
-            x, y = 2.0, y + LINE
+    places = in_lines([length(name, 12) + 26 for name in classes], 2.0, SIDE, y, LINE)
+    for k, (name, (x, y)) in enumerate(zip(classes, places, strict=True)):
         parts.append(f"{_shape(x + 6, y - 4, False, f'a c{k}')}</path>" + _text(x + 16, y, name))
-        x += room
     return "".join(parts), y + 8 - TOP - SIDE
 
 

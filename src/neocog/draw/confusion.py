@@ -13,7 +13,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.draw.palette import PAPER, on_paper, style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.table import printable
 from neocog.draw.text import fit, length, safe
 from neocog.errors import UserError
@@ -25,7 +25,7 @@ SHADES = 10  # opacities of the heat map
 FAINTEST = 0.1  # of them, about
 SEEN = 400  # cells in a row that are still seen one by one; where there are more, they are drawn larger
 CELL, NAMES, SIZE = 34.0, 150.0, 12.0  # of `confusion_svg`: a cell, most room for a name, its letters
-STYLE = on_paper("ncx") + style(
+STYLE = style(
     "ncx",
     f".ncx text{{fill:var(--s);font-size:{SIZE:g}px}}.ncx .h{{fill:var(--i);font-size:14px;font-weight:650}}"
     ".ncx .n{fill:var(--i);text-anchor:middle;font-variant-numeric:tabular-nums}.ncx .zero{fill:var(--e)}"
@@ -101,13 +101,9 @@ def confusion_svg(counts: Counts, classes: Sequence[str]) -> str:
         for y, (row, name) in enumerate(zip(table, names, strict=True))
     )
     body += "".join(_column(left + CELL * (x + 0.5), top, name) for x, name in enumerate(names))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncx" role="img" '
-        f'aria-label="Confusion matrix of {len(names)} classes, {int(table.sum()):,} pictures" '
-        f'width="100%" style="max-width:{1.15 * width:.0f}px" viewBox="0 0 {width:.0f} {height:.0f}">'
-        f'<style>{STYLE}</style>{PAPER}<text class="h" x="2" y="18">Confusion matrix</text>'
-        f'<text x="2" y="37">is ↓ said →, pictures</text>{body}</svg>\n'
-    )
+    label = f"Confusion matrix of {len(names)} classes, {int(table.sum()):,} pictures"
+    body = f'{heading("Confusion matrix")}<text x="2" y="37">is ↓ said →, pictures</text>{body}'
+    return drawing("ncx", label, (round(width), round(height)), body, STYLE, (0, 1.15 * width))
 
 
 def _column(x: float, top: float, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neocog.draw.network import KINDS
-from neocog.draw.palette import style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.svg import ticks
 from neocog.draw.text import length, safe
 
@@ -52,11 +52,7 @@ def dots(title: str, series: Sequence[str], rows: Sequence[Row]) -> str:
     body = "".join(_column(value, bottom, axis) for value in marks)
     body += "".join(_row(row, series, TOP + ROW * (i + 0.5), axis) for i, row in enumerate(rows))
     body += "".join(_entry(i, name, bottom + BELOW + 20 * i + 6, axis) for i, name in enumerate(series))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncd" role="img" aria-label="{safe(title)}" '
-        f'width="100%" style="max-width:{width * 1.1:g}px" viewBox="0 0 {width:g} {height:g}">'
-        f'<style>{STYLE}</style><text class="h" x="2" y="18">{safe(title)}</text>{body}</svg>\n'
-    )
+    return drawing("ncd", title, (width, height), heading(title) + body, STYLE, (0, width * 1.1))
 
 
 def _column(value: float, bottom: float, axis: _Axis) -> str:

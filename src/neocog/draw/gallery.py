@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from neocog.draw.labelled import Sheet
 from neocog.draw.page import STYLES, filled, framed
 from neocog.draw.parts import FILTERS
-from neocog.draw.table import printable
-from neocog.draw.text import readable
-from neocog.draw.tiles import png
-
-EXACT = 256 * 256
-"""pixels up to which a picture is kept exactly on the page; larger ones are a JPEG there, and exact as a file"""
-CRISP = 160
-"""pixels of a side up to which they are shown as squares"""
+from neocog.draw.text import plain
+from neocog.draw.tiles import crisp, plate_uri, png
 
 
 def file_stem(name: str) -> str:
@@ -42,17 +36,21 @@ class Plate:
     """(height, width, 3)"""
     svg: str = ""
     """a plot of ours, in place of pixels"""
+    sheet: Sheet | None = None
+    """tiles, in place of both: on the page as many side by side as there is room for"""
+
+    @property
+    def drawing(self) -> str:
+        """The SVG that its file holds; nothing where that is pixels."""
+        return self.svg if self.sheet is None else self.sheet.svg()
 
     @property
     def file(self) -> str:
-        return f"{self.name}.{'svg' if self.svg else 'png'}"
+        return f"{self.name}.{'png' if self.pixels is not None else 'svg'}"
 
     def content(self) -> bytes:
         """What the file holds."""
-        if self.svg:
-            return self.svg.encode()
-        assert self.pixels is not None
-        return png(self.pixels)
+        return self.drawing.encode() if self.pixels is None else png(self.pixels)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,15 +74,14 @@ class Gallery:
     """Everything that the page shows. In a notebook it shows itself."""
 
     over: str
-    """what kind of view it is"""
+    """what kind of view it is: it begins with a capital, wherever it comes from"""
     title: str
-    detail: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     rooms: tuple[Room, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    made: str = ""
-    version: str = ""
+    made: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    version: str = field(default_factory=lambda: version("neocog"))
 
     def plates(self) -> Iterator[Plate]:
         for room in self.rooms:
@@ -96,22 +93,6 @@ class Gallery:
 
 def gallery_page(gallery: Gallery) -> str:
     """The whole page in one file. Names and paths are untrusted: the template escapes each of them."""
-    filters = {**FILTERS, "plate": plate_uri, "crisp": _crisp}
-    styles = (*STYLES, "gallery.css")
-    return filled("gallery.html", {"g": gallery}, styles=styles, filters=filters, finalize=_shown)
-
-
-def plate_uri(pixels: NDArray[np.uint8]) -> str:
-    """A picture (height, width, 3) inside the page."""
-    exact, out = pixels.shape[0] * pixels.shape[1] <= EXACT, io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG" if exact else "JPEG", **({} if exact else {"quality": 90}))
-    return f"data:image/{'png' if exact else 'jpeg'};base64,{base64.b64encode(out.getvalue()).decode()}"
-
-
-def _crisp(pixels: NDArray[np.uint8]) -> str:
-    return "crisp" if max(pixels.shape[:2]) <= CRISP else ""
-
-
-def _shown(value: object) -> object:
-    """`value` without control characters: a path may hold marks that turn the text around it."""
-    return readable(printable(value)) if type(value) is str else value
+    filters = {**FILTERS, "plate": plate_uri, "crisp": lambda pixels: "crisp" if crisp(pixels) else ""}
+    words = {"g": gallery, "over": gallery.over[:1].upper() + gallery.over[1:]}
+    return filled("gallery.html", words, styles=(*STYLES, "gallery.css"), filters=filters, finalize=plain)

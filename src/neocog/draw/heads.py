@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neocog.draw.palette import PAPER, on_paper, style
+from neocog.draw.axes import column_mark, row_mark
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.svg import ticks
 from neocog.draw.text import safe
 
 WIDTH, LEFT, RIGHT, TOP, PLOT, BELOW = 560.0, 50.0, 14.0, 34.0, 260.0, 44.0
-STYLE = on_paper("nch") + style(
+STYLE = style(
     "nch",
     ".nch text{fill:var(--s);font-size:12px}.nch .h{fill:var(--i);font-size:14px;font-weight:650}"
     ".nch .axis{stroke:var(--l);stroke-width:1}.nch .even{stroke:var(--linear);stroke-width:1.5;stroke-dasharray:5 3}"
-    ".nch circle{fill:var(--conv);fill-opacity:.75}.nch .mean{fill:none;stroke:var(--e);stroke-width:1.5}",
+    ".nch circle{fill:var(--conv);fill-opacity:.75}.nch .mean{fill:none;stroke:var(--e);stroke-width:1.5}"
+    "@media (max-width:640px){.nch text{font-size:15px}.nch .h{font-size:17px}}",
 )
 
 
@@ -26,7 +28,8 @@ def heads(
     of each layer is joined by a thin line.
     """
     rows = ticks(0.0, max(even[0], *(number for layer in figures for number in layer)))
-    body = "".join(_row(mark, rows[-1]) for mark in rows)
+    ends = (LEFT, WIDTH - RIGHT)
+    body = "".join(row_mark(f"{mark:g}", _y(mark, rows[-1]), ends) for mark in rows)
     y = _y(even[0], rows[-1])
     body += f'<line class="even" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
     below = TOP + PLOT + 32
@@ -37,18 +40,15 @@ def heads(
     body += f'<polyline class="mean" points="{path}"/>'
     for i, layer in enumerate(figures):
         x = _x(i, len(figures))
-        body += f'<text x="{x:.1f}" y="{TOP + PLOT + 17:g}" text-anchor="middle">{i + 1}</text>'
+        body += column_mark(str(i + 1), x, TOP + PLOT)
         body += "".join(
             f'<circle cx="{x:.1f}" cy="{_y(number, rows[-1]):.1f}" r="4.5">'
             f"<title>layer {i + 1}, head {k + 1}: {number:.3g} {safe(words[1])}</title></circle>"
             for k, number in enumerate(layer)
         )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="nch" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="max-width:{WIDTH * 1.2:g}px" viewBox="0 0 {WIDTH:g} {TOP + PLOT + BELOW:g}"><style>{STYLE}</style>'
-        f'{PAPER}<text class="h" x="2" y="18">{safe(title)}</text>{body}'
-        f'<text x="{WIDTH - RIGHT:g}" y="{TOP + PLOT + 36:g}" text-anchor="end">{safe(words[0])}</text></svg>\n'
-    )
+    body += f'<text x="{WIDTH - RIGHT:g}" y="{TOP + PLOT + 36:g}" text-anchor="end">{safe(words[0])}</text>'
+    size = (WIDTH, TOP + PLOT + BELOW)
+    return drawing("nch", title, size, heading(title) + body, STYLE, (0, WIDTH * 1.2))
 
 
 def _x(layer: int, layers: int) -> float:
@@ -57,11 +57,3 @@ def _x(layer: int, layers: int) -> float:
 
 def _y(value: float, top: float) -> float:
     return TOP + PLOT * (1 - value / top)
-
-
-def _row(mark: float, top: float) -> str:
-    y = _y(mark, top)
-    return (
-        f'<line class="axis" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text x="{LEFT - 7:g}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>'
-    )

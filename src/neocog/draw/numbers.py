@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.draw.palette import style
+from neocog.draw.palette import drawing, style
 from neocog.draw.text import length, safe
 from neocog.draw.tiles import signed
 
@@ -80,11 +80,7 @@ def equations(title: str, rows: Sequence[Sequence[Grid | str]]) -> str:
                     length(_name(part), 12),
                 )
         top, width = top + high + APART, max(width, left + 2)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncnum" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="min-width:{min(width, 720):.0f}px;max-width:{width:.0f}px" viewBox="0 0 {width:.1f} {top:.1f}">'
-        f"<style>{STYLE}</style>{body}</svg>\n"
-    )
+    return drawing("ncnum", title, (width, top), body, STYLE, (min(width, 720), width))
 
 
 def _largest(grid: Grid) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from neocog.draw.network import KINDS
-from neocog.draw.text import length
+from neocog.draw.text import length, safe
 
 INK = {
     "p": "#faf9f6",
@@ -52,13 +52,27 @@ def style(name: str, rules: str) -> str:
     )
 
 
-PAPER = '<rect class="paper" width="100%" height="100%"/>'
-"""what an SVG lies on; `on_paper` colours it"""
+def drawing(
+    name: str, label: str, size: tuple[float, float], body: str, rules: str, widths: tuple[float, float]
+) -> str:
+    """An SVG of class `name` that needs nothing else, `size` (width, height) units large, on paper of its own.
+
+    The first word of `name` is that of `style`, which made the `rules`. `label` is what is read out. On a page it takes
+    the room that there is, from the least to the most pixels of `widths`; where there is less it has to be scrolled.
+    """
+    least = f"min-width:{widths[0]:.0f}px;" if widths[0] else ""
+    own = f".{name.partition(' ')[0]} .paper"
+    paper = f"{own}{{fill:var(--p)}}@media print{{{own}{{fill:none}}}}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" role="img" aria-label="{safe(label)}" width="100%" '
+        f'style="{least}max-width:{widths[1]:.0f}px" viewBox="0 0 {size[0]:g} {size[1]:g}">'
+        f'<style>{rules}{paper}</style><rect class="paper" width="100%" height="100%"/>{body}</svg>\n'
+    )
 
 
-def on_paper(name: str) -> str:
-    """The rule for `PAPER` in SVGs of class `name`: by light and dark as the page, none where it is printed."""
-    return f".{name} .paper{{fill:var(--p)}}@media print{{.{name} .paper{{fill:none}}}}"
+def heading(title: str) -> str:
+    """What stands above a plot, of class `h`."""
+    return f'<text class="h" x="2" y="18">{safe(title)}</text>'
 
 
 def _variables(colours: dict[str, str]) -> str:

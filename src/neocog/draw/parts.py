@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +11,7 @@ from PIL import Image
 
 from neocog.draw.svg import bar
 from neocog.draw.text import count, duration, percent, points, short
+from neocog.draw.tiles import uri
 from neocog.errors import UserError
 
 TINY = 64 * 64  # pixels up to which a picture is kept exactly
@@ -56,10 +55,7 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
         raise UserError(f"pixels must be uint8 (height, width, 1 or 3), got {pixels.dtype} {pixels.shape}")
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     image.thumbnail((LONGEST, LONGEST))
-    kind, options = ("png", {}) if image.width * image.height <= TINY else ("jpeg", {"quality": 85})
-    file = io.BytesIO()
-    image.save(file, format=kind, optimize=True, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return uri(np.asarray(image), image.width * image.height <= TINY, 85)
 
 
 def left_out(

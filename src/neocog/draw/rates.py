@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 
 from neocog.draw.page import filled
-from neocog.draw.palette import style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.svg import ticks
 from neocog.draw.text import length, safe
 
@@ -52,17 +52,16 @@ def rates_chart(
     """An SVG that needs nothing else: each batch's loss thin, the smoothed one thick, a dashed line for each mark."""
     frame = _Frame.around(rates, losses, smoothed)
     said = "; ".join(f"{name} at {rate:.2g}" for name, rate in marks) or "no rate is suggested"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncr" role="img" '
-        f'aria-label="Loss by learning rate: {safe(said)}" '
-        f'width="100%" style="max-width:{WIDTH * 1.25:g}px" viewBox="0 0 {WIDTH:g} {HEIGHT:g}"><style>{STYLE}</style>'
+    body = (
         f'<clipPath id="ncr-plot"><rect x="{LEFT:g}" y="{TOP:g}" width="{RIGHT - LEFT:g}" '
         f'height="{BOTTOM - TOP:g}"/></clipPath>'
-        f'<text class="h" x="2" y="18">Loss by learning rate</text>{_axes(frame)}'
+        f"{heading('Loss by learning rate')}{_axes(frame)}"
         f'<g clip-path="url(#ncr-plot)">{_line("raw", frame, rates, losses)}'
         f"{_line('smooth', frame, rates, smoothed)}</g>"
-        f"{_marks(frame, marks)}</svg>\n"
+        f"{_marks(frame, marks)}"
     )
+    label = f"Loss by learning rate: {said}"
+    return drawing("ncr", label, (WIDTH, HEIGHT), body, STYLE, (0, WIDTH * 1.25))
 
 
 @dataclass(frozen=True)

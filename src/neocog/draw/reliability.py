@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.draw.palette import PAPER, on_paper, style
-from neocog.draw.text import count, percent, safe
+from neocog.draw.palette import drawing, heading, style
+from neocog.draw.text import count, percent
 from neocog.errors import UserError
 
 WIDTH, LEFT, TOP, SIDE = 400.0, 54.0, 52.0, 330.0  # the plot is a square
 STRIP, BELOW = 76.0, 26.0  # height of the counts, and between the two
 COLUMN = 36.0  # most height of a count's bar; its number stands on it
 NARROW = 13.0  # a bin that is no wider has no room for its number
-STYLE = on_paper("ncl") + style(
-    "ncl",
+STYLE = style(
+    "nce",
     """
-.ncl text{fill:var(--s);font-size:12px}.ncl .h{fill:var(--i);font-size:14px;font-weight:650}
-.ncl .n{font-size:10px;font-variant-numeric:tabular-nums}.ncl .axis{stroke:var(--l);stroke-width:1}
-.ncl .right{fill:var(--conv);fill-opacity:.7}.ncl .sure{fill:var(--linear);fill-opacity:.45;stroke:var(--linear)}
-.ncl .modest{fill:var(--pool);fill-opacity:.45;stroke:var(--pool)}.ncl .held{fill:var(--e)}
-.ncl .diagonal{stroke:var(--i);stroke-width:1.5;stroke-dasharray:5 4}
+.nce text{fill:var(--s);font-size:12px}.nce .h{fill:var(--i);font-size:14px;font-weight:650}
+.nce .n{font-size:10px;font-variant-numeric:tabular-nums}.nce .axis{stroke:var(--l);stroke-width:1}
+.nce .right{fill:var(--conv);fill-opacity:.7}.nce .sure{fill:var(--linear);fill-opacity:.45;stroke:var(--linear)}
+.nce .modest{fill:var(--pool);fill-opacity:.45;stroke:var(--pool)}.nce .held{fill:var(--e)}
+.nce .diagonal{stroke:var(--i);stroke-width:1.5;stroke-dasharray:5 4}
 """,
 )
 
@@ -58,17 +58,15 @@ def reliability_diagram(bins: ReliabilityBins, title: str = "Reliability") -> st
     body += "".join(_bin(bins, int(i)) for i in filled)
     body += "".join(_column(bins, int(i)) for i in filled)
     foot = TOP + SIDE + BELOW + STRIP
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncl" role="img" aria-label="{safe(title)}: {_said(bins)}" '
-        f'width="100%" style="max-width:{WIDTH * 1.2:g}px" viewBox="0 0 {WIDTH:g} {foot + 42:g}">'
-        f'<style>{STYLE}</style>{PAPER}<text class="h" x="2" y="18">{safe(title)}</text>'
-        f'<text x="2" y="36">{_said(bins)}</text>{body}'
+    body = (
+        f'{heading(title)}<text x="2" y="36">{_said(bins)}</text>{body}'
         f'<line class="diagonal" x1="{_x(0):g}" y1="{_y(0):g}" x2="{_x(1):g}" y2="{_y(1):g}"/>'
         f'<line class="axis" x1="{_x(0):g}" x2="{_x(1):g}" y1="{foot:g}" y2="{foot:g}"/>'
         f'<text x="{_x(0.5):g}" y="{foot + 20:g}" text-anchor="middle">probability of the answer, %</text>'
         f'<text transform="translate(12 {_y(0.5):g}) rotate(-90)" text-anchor="middle">right, %</text>'
-        f'<text transform="translate(12 {foot - STRIP / 2:g}) rotate(-90)" text-anchor="middle">pictures</text></svg>\n'
+        f'<text transform="translate(12 {foot - STRIP / 2:g}) rotate(-90)" text-anchor="middle">pictures</text>'
     )
+    return drawing("nce", f"{title}: {_said(bins)}", (WIDTH, foot + 42), body, STYLE, (0, WIDTH * 1.2))
 
 
 def _said(bins: ReliabilityBins) -> str:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.draw.page import STYLES, filled, framed
 from neocog.draw.parts import FILTERS
-from neocog.draw.table import printable
-from neocog.draw.text import readable
+from neocog.draw.text import plain
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,14 +146,9 @@ def retrieval_page(page: RetrievalPage) -> str:
     """The whole page in one file. Names, paths and reasons are untrusted: the template escapes each of them."""
     filters = {**FILTERS, "far": distance_text}
     styles = (*STYLES, "retrieval.css")
-    return filled("retrieval.html", {"p": page}, styles=styles, filters=filters, finalize=_shown)
+    return filled("retrieval.html", {"p": page}, styles=styles, filters=filters, finalize=plain)
 
 
 def distance_text(distance: float) -> str:
     """Three digits, as people compare distances."""
     return f"{distance:.3f}" if abs(distance) < 10 else f"{distance:.4g}"
-
-
-def _shown(value: object) -> object:
-    """`value` without control characters: a path may hold marks that turn the text around it."""
-    return readable(printable(value)) if type(value) is str else value

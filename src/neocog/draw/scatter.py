@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 
-from neocog.draw.palette import PAPER, on_paper, style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.svg import ticks
 from neocog.draw.text import percent, safe, short
 
@@ -22,14 +22,14 @@ AROUND = (
     (17, 4),
     (-17, 4),
 )  # where a letter may stand
-STYLE = on_paper("ncd") + style(
-    "ncd",
+STYLE = style(
+    "ncsc",
     """
-.ncd text{fill:var(--s);font-size:12px}.ncd .h{fill:var(--i);font-size:14px;font-weight:650}
-.ncd .axis{stroke:var(--l);stroke-width:1}
-.ncd .key{fill:var(--i);font-weight:650;text-anchor:middle;paint-order:stroke;stroke:var(--p);stroke-width:3px}
-.ncd .whisker{stroke:var(--e);stroke-width:1.5}.ncd circle{stroke:var(--conv);stroke-width:2;fill:var(--p)}
-.ncd circle.front{fill:var(--conv)}.ncd .edge{fill:none;stroke:var(--conv);stroke-width:1.5;stroke-dasharray:4 4}
+.ncsc text{fill:var(--s);font-size:12px}.ncsc .h{fill:var(--i);font-size:14px;font-weight:650}
+.ncsc .axis{stroke:var(--l);stroke-width:1}
+.ncsc .key{fill:var(--i);font-weight:650;text-anchor:middle;paint-order:stroke;stroke:var(--p);stroke-width:3px}
+.ncsc .whisker{stroke:var(--e);stroke-width:1.5}.ncsc circle{stroke:var(--conv);stroke-width:2;fill:var(--p)}
+.ncsc circle.front{fill:var(--conv)}.ncsc .edge{fill:none;stroke:var(--conv);stroke-width:1.5;stroke-dasharray:4 4}
 """,
 )
 
@@ -58,13 +58,9 @@ def scatter(title: str, across: str, spots: Sequence[Spot], cheap_is_high: bool 
     body += f'<polyline class="edge" points="{path}"/>' if len(best) > 1 else ""
     body += "".join(_dot(spot, xs[spot.key], box, spot in best) for spot in spots)
     body += "".join(_letters(spots, [xs[spot.key] for spot in spots], box))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncd" role="img" aria-label="{safe(title)}" '
-        f'width="100%" style="max-width:{WIDTH * 1.25:g}px" viewBox="0 0 {WIDTH:g} {TOP + PLOT + 46:g}">'
-        f'<style>{STYLE}</style>{PAPER}<text class="h" x="2" y="18">{safe(title)}</text>{body}'
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{TOP + PLOT + 38:g}" text-anchor="middle">{safe(across)}</text>'
-        "</svg>\n"
-    )
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    body += f'<text x="{middle:g}" y="{TOP + PLOT + 38:g}" text-anchor="middle">{safe(across)}</text>'
+    return drawing("ncsc", title, (WIDTH, TOP + PLOT + 46), heading(title) + body, STYLE, (0, WIDTH * 1.25))
 
 
 def front(spots: Sequence[Spot], cheap_is_high: bool = False) -> list[Spot]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from neocog.draw.palette import INK, style
 from neocog.draw.text import fit, length, safe
+from neocog.draw.tiles import uri
 
 Pixels = NDArray[np.uint8]
 MARGIN, GAP, APART = 28, 8, 20
@@ -169,9 +169,7 @@ class Sheet:
 
 def data_uri(picture: Pixels) -> str:
     """The picture as an address that holds it: a PNG where it is small, else a JPEG."""
-    coarse, out = max(picture.shape[:2]) <= SHARP, io.BytesIO()
-    _image(picture).save(out, "PNG" if coarse else "JPEG", **({} if coarse else {"quality": 90}))
-    return f"data:image/{'png' if coarse else 'jpeg'};base64,{base64.b64encode(out.getvalue()).decode()}"
+    return uri(np.asarray(_image(picture)), max(picture.shape[:2]) <= SHARP)
 
 
 def _crisp(picture: Pixels) -> str:

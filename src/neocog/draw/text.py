@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from html import escape
 
 from neocog.draw.table import printable
@@ -51,7 +52,8 @@ def short(n: float) -> str:
     return f"{n:.3g}" if n % 1 else f"{n:.0f}"
 
 
-def size_text(size: tuple[int, ...]) -> str:
+def size_text(size: Sequence[int]) -> str:
+    """As every page and line says it: 3 × 224 × 224."""
     return " × ".join(f"{side:,}" if len(size) == 1 else str(side) for side in size)
 
 
@@ -69,14 +71,25 @@ def readable(value: object) -> object:
     return NOT_HTML.sub("\ufffd", value) if isinstance(value, str) and NOT_HTML.search(value) else value
 
 
+def plain(value: object) -> object:
+    """`value` without control characters: a path may hold marks that turn the text around it."""
+    return readable(printable(value)) if type(value) is str else value
+
+
 def percent(share: float) -> str:
     """`share` in percent with one decimal, or the few more it takes not to call 99.96 a 100."""
     texts = [f"{100 * share:.{digits}f}" for digits in (1, 2, 3, 4)]
     return next((text for text in texts if 0 < float(text) < 100), texts[0])
 
 
+def in_percent(share: float) -> str:
+    """`share` as everything here says it: 27.6 %."""
+    return f"{percent(share)} %"
+
+
 def count(n: int, thing: str) -> str:
-    return f"{n:,} {thing}{'' if n == 1 else 's'}"
+    many = "es" if thing.endswith(("s", "ch")) else "s"
+    return f"{n:,} {thing}{'' if n == 1 else many}"
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from math import ceil
@@ -18,6 +19,10 @@ Box = tuple[int, int, int, int]
 GREY = 128
 ORANGE = (232, 72, 32)
 PAPER = 255
+EXACT = 256 * 256
+"""pixels up to which a picture is kept exactly on a page; larger ones are a JPEG there, and exact as a file"""
+CRISP = 160
+"""pixels of a side up to which they are shown as squares"""
 TINY = 1e-12
 
 # blue through white to red, and black through purple and orange to pale yellow: equal steps look equal
@@ -29,14 +34,6 @@ def rgb(pixels: NDArray[np.uint8]) -> Pixels:
     """uint8 (height, width), (height, width, 1) or (height, width, 3) as three colours."""
     planes = pixels if pixels.ndim == 3 else pixels[..., None]
     return np.repeat(planes, 3, axis=2) if planes.shape[2] == 1 else planes
-
-
-def stretched(values: NDArray[Any], low: float | None = None, high: float | None = None) -> NDArray[np.uint8]:
-    """`values` from `low` to `high`, by default their least and largest, as 0 to 255."""
-    bottom = float(values.min()) if low is None else low
-    top = float(values.max()) if high is None else high
-    share = (values.astype(np.float64) - bottom) / max(top - bottom, TINY)
-    return np.asarray(np.rint(255 * share.clip(0, 1)), np.uint8)
 
 
 def around_grey(values: NDArray[Any], largest: float | None = None) -> NDArray[np.uint8]:
@@ -94,11 +91,11 @@ def mosaic(tiles: Sequence[Pixels], columns: int, gap: int = 2) -> Pixels:
     return sheet
 
 
-def cut(pixels: NDArray[np.uint8], box: Box, ground: int = GREY) -> NDArray[np.uint8]:
+def cut(pixels: NDArray[Any], box: Box, ground: int = GREY) -> NDArray[Any]:
     """The rectangle of (height, width, channels); what lies outside the picture is `ground`."""
     top, left, bottom, right = box
     height, width = pixels.shape[:2]
-    out = np.full((bottom - top, right - left, pixels.shape[2]), ground, np.uint8)
+    out = np.full((bottom - top, right - left, pixels.shape[2]), ground, pixels.dtype)
     y0, x0, y1, x1 = max(top, 0), max(left, 0), min(bottom, height), min(right, width)
     if y0 < y1 and x0 < x1:
         out[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[y0:y1, x0:x1]
@@ -124,6 +121,27 @@ def outlined(pixels: Pixels, box: Box, colour: tuple[int, int, int] = ORANGE, li
 
 def png(pixels: Pixels) -> bytes:
     """The file's bytes."""
+    return _encoded(pixels, "PNG", {})
+
+
+def uri(pixels: Pixels, exact: bool, quality: int = 90) -> str:
+    """An address that holds the picture itself: a PNG where it is to be `exact`, else a JPEG."""
+    kind, options = ("png", {}) if exact else ("jpeg", {"quality": quality})
+    code = base64.b64encode(_encoded(pixels, kind.upper(), options)).decode()
+    return f"data:image/{kind};base64,{code}"
+
+
+def plate_uri(pixels: Pixels) -> str:
+    """The same of a picture among few, exact up to `EXACT` pixels."""
+    return uri(pixels, pixels.shape[0] * pixels.shape[1] <= EXACT)
+
+
+def crisp(pixels: Pixels) -> bool:
+    """Whether it is so small that its pixels are shown as squares."""
+    return bool(max(pixels.shape[:2]) <= CRISP)
+
+
+def _encoded(pixels: Pixels, kind: str, options: dict[str, int]) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", optimize=True)
+    Image.fromarray(pixels).save(out, kind, optimize=True, **options)
     return out.getvalue()

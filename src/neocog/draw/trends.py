@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
+from neocog.draw.axes import column_mark, row_mark
 from neocog.draw.network import KINDS
-from neocog.draw.palette import style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.svg import ticks
 from neocog.draw.text import safe
 
@@ -18,6 +19,7 @@ STYLE = style(
     ".nct text{fill:var(--s);font-size:12px}.nct .h{fill:var(--i);font-size:14px;font-weight:650}"
     ".nct .axis{stroke:var(--l);stroke-width:1}.nct polyline{fill:none;stroke-width:2;stroke-linejoin:round}"
     ".nct polygon{fill-opacity:.16}"
+    "@media (max-width:640px){.nct text{font-size:15px}.nct .h{font-size:17px}}"
     + "".join(
         f".nct polyline.t{i}{{stroke:var(--{kind})}}.nct polygon.t{i}{{fill:var(--{kind})}}"
         for i, kind in enumerate(KINDS)
@@ -56,17 +58,15 @@ def trends(
     box = _Box.of(drawn, whole, most)
     height = TOP + PLOT + BELOW + LINE * len(drawn) + 6
     below = marks or [(x, f"{x:g}") for x in box.columns]
-    body = "".join(_grid(value, box) for value in box.rows) + "".join(_column(*mark, box) for mark in below)
+    ends = (LEFT, WIDTH - RIGHT)
+    body = "".join(row_mark(f"{value:g}", box.y(value), ends) for value in box.rows)
+    body += "".join(column_mark(text, box.x(value), TOP + PLOT) for value, text in below)
     body += "".join(_band(i, line, box) for i, line in enumerate(drawn))
     body += "".join(_line(i, line, box) for i, line in enumerate(drawn))
     body += "".join(_entry(i, line) for i, line in enumerate(drawn))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="nct" role="img" '
-        f'aria-label="{safe(title)} over {safe(across)}" '
-        f'width="100%" style="max-width:{WIDTH * 1.2:g}px" viewBox="0 0 {WIDTH:g} {height:g}"><style>{STYLE}</style>'
-        f'<text class="h" x="2" y="18">{safe(title)}</text>{body}'
-        f'<text x="{WIDTH - RIGHT:g}" y="{TOP + PLOT + 32:g}" text-anchor="end">{safe(across)}</text></svg>\n'
-    )
+    body += f'<text x="{WIDTH - RIGHT:g}" y="{TOP + PLOT + 32:g}" text-anchor="end">{safe(across)}</text>'
+    label = f"{title} over {across}"
+    return drawing("nct", label, (WIDTH, height), heading(title) + body, STYLE, (0, WIDTH * 1.2))
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,6 @@ class _Box:
         """A value outside the axis stands at its end."""
         share = (value - self.rows[0]) / (self.rows[-1] - self.rows[0])
         return TOP + PLOT * (1 - min(max(share, 0.0), 1.0))
-
-
-def _grid(value: float, box: _Box) -> str:
-    y = box.y(value)
-    return (
-        f'<line class="axis" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text x="{LEFT - 7:g}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
-    )
-
-
-def _column(value: float, text: str, box: _Box) -> str:
-    return f'<text x="{box.x(value):.1f}" y="{TOP + PLOT + 16:g}" text-anchor="middle">{safe(text)}</text>'
 
 
 def _band(i: int, line: Trend, box: _Box) -> str:

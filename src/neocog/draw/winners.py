@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.draw.network import KINDS
-from neocog.draw.palette import style
-from neocog.draw.text import fit, safe
+from neocog.draw.palette import drawing, style
+from neocog.draw.text import count, fit, safe
 
 WIDTH, LINE = 240.0, 20.0
 STYLE = style(
@@ -30,7 +30,7 @@ def winners(title: str, numbers: NDArray[np.int64], name: Callable[[int], str]) 
     side = WIDTH / columns
     legend = [(i, f"{name(number)}, {places[number]} of {numbers.size}") for i, number in enumerate(own)]
     if len(places) > len(own):
-        legend.append((len(KINDS) - 1, f"{len(places) - len(own)} other classes"))
+        legend.append((len(KINDS) - 1, count(len(places) - len(own), "other class")))
     body = "".join(
         _strip(colour[number], x, i * side, width, side)
         for i, row in enumerate(numbers.tolist())
@@ -38,11 +38,7 @@ def winners(title: str, numbers: NDArray[np.int64], name: Callable[[int], str]) 
     )
     below = rows * side + 10
     body += "".join(_entry(i, text, below + LINE * line) for line, (i, text) in enumerate(legend))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncw" role="img" aria-label="{safe(title)}" width="100%" '
-        f'style="max-width:{WIDTH * 1.4:g}px" viewBox="0 0 {WIDTH:g} {below + LINE * len(legend):g}">'
-        f"<style>{STYLE}</style>{body}</svg>\n"
-    )
+    return drawing("ncw", title, (WIDTH, below + LINE * len(legend)), body, STYLE, (0, WIDTH * 1.4))
 
 
 def _runs(row: list[int], side: float) -> list[tuple[int, float, float]]:

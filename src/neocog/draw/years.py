@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from neocog.draw.network import KINDS
-from neocog.draw.palette import style
+from neocog.draw.palette import drawing, heading, style
 from neocog.draw.svg import ticks
 from neocog.draw.text import length, safe
 
@@ -54,11 +54,7 @@ def by_year(title: str, marks: Sequence[Mark], kinds: Sequence[str]) -> str:
         body += f'<text x="{x:g}" y="{TOP + PLOT + 18:g}" text-anchor="middle">{year}</text>'
         body += _column([mark for mark in marks if mark.year == year], x, rows[-1])
     body += "".join(_entry(i, words) for i, words in enumerate(kinds))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ncy" role="img" aria-label="{safe(title)}" '
-        f'width="100%" style="max-width:{width * 1.1:g}px" viewBox="0 0 {width:g} {height:g}">'
-        f'<style>{STYLE}</style><text class="h" x="2" y="18">{safe(title)}</text>{body}</svg>\n'
-    )
+    return drawing("ncy", title, (width, height), heading(title) + body, STYLE, (0, width * 1.1))
 
 
 def apart(wanted: Sequence[float], room: float) -> list[float]:

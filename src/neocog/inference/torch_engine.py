@@ -29,10 +29,11 @@ class TorchEngine:
         self._mean = torch.tensor(preprocess.mean, device=device).view(-1, 1, 1) * 255
         self._std = torch.tensor(preprocess.std, device=device).view(-1, 1, 1) * 255
         self._net = backbone.eval().requires_grad_(False).to(device)
+        shape = (2, preprocess.channels, *preprocess.size)
+        probe = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
         if device.type == "cpu":
-            shape = (2, preprocess.channels, *preprocess.size)
-            probe = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-            self._net = folded(self._net, probe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._net = folded(self._net, probe)
+        self._layout = laid_out(self._net, probe)
         self._lock = threading.Lock()
 
     def __call__(self, batch: Pixels) -> Floats:
@@ -46,8 +47,26 @@ class TorchEngine:
     def _run(self, batch: Pixels) -> Floats:
         with torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device).permute(0, 3, 1, 2)
-            features: Floats = self._net((pixels.float() - self._mean) / self._std).cpu().numpy()
+            x = ((pixels.float() - self._mean) / self._std).contiguous(memory_format=self._layout)
+            features: Floats = self._net(x).cpu().numpy()
         return features
+
+
+def laid_out(net: nn.Module, sample: Tensor) -> torch.memory_format:
+    """The layout that the parameters of `net` are brought into, and that its pictures are to have.
+
+    Channels last where it convolves and computes on such maps: `x.view(n, -1)` of one is an error.
+    """
+    if not any(isinstance(layer, nn.Conv2d) for layer in net.modules()):
+        return torch.contiguous_format
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        with torch.no_grad():
+            net(sample.contiguous(memory_format=torch.channels_last))
+    except RuntimeError:
+        net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 @contextmanager

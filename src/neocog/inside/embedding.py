@@ -32,33 +32,35 @@ def components(rows: Floats, count: int = COMPONENTS, seed: int = 0) -> tuple[ND
     return np.asarray(found), float(np.nan_to_num(pca.explained_variance_ratio_).sum())
 
 
-def plane(rows: Floats, method: str = "tsne", seed: int = 0) -> NDArray[np.float32]:
-    """Features (n, d) as points (n, 2), the same for the same seed: by t-SNE or UMAP of 50 components, or two of PCA.
+def plane(rows: Floats, method: str = "tsne", seed: int = 0) -> tuple[NDArray[np.float32], float]:
+    """Features (n, d) as points (n, 2), and the share of the variance in the principal components they are made from.
 
-    van der Maaten and Hinton, "Visualizing data using t-SNE" (2008): perplexity 30, or less where there are few rows.
-    McInnes, Healy and Melville, "UMAP" (2018): 15 neighbours. UserError for another method, for fewer than three rows,
-    and where umap-learn is not installed.
+    These are 50 for t-SNE and UMAP, or two that are the points themselves. The same for the same seed. van der Maaten
+    and Hinton, "Visualizing data using t-SNE" (2008): perplexity 30, or less where there are few rows. McInnes, Healy
+    and Melville, "UMAP" (2018): 15 neighbours. UserError for another method, for fewer than three rows, and where
+    umap-learn is not installed.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     if len(rows) < 3:
         raise UserError(f"a plane needs at least 3 pictures, got {len(rows)}; give more DATA")
+    reduced, kept = components(rows, 2 if method == "pca" else COMPONENTS, seed)
     if method == "pca":
-        return _two(components(rows, 2, seed)[0])
-    reduced, _ = components(rows, COMPONENTS, seed)
-    return _tsne(reduced, seed) if method == "tsne" else _umap(reduced, seed)
+        return _two(reduced), kept
+    return (_tsne if method == "tsne" else _umap)(reduced, seed), kept
 
 
 def _two(found: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Both axes, also where there is one component."""
-    return np.asarray(np.pad(found, ((0, 0), (0, 2 - found.shape[1]))), np.float32)
+    """The first two components, also where there is only one."""
+    return np.asarray(np.pad(found, ((0, 0), (0, 1)))[:, :2], np.float32)
 
 
 def _tsne(reduced: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     from sklearn.manifold import TSNE
 
     perplexity = min(PERPLEXITY, (len(reduced) - 1) / 3)
-    start = "pca" if reduced.shape[1] > 1 else "random"
+    wide = float(reduced[:, 0].std())
+    start = _two(reduced) / wide * 1e-4 if reduced.shape[1] > 1 and wide else "random"
     return np.asarray(TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(reduced))
 
 

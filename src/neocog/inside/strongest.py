@@ -57,7 +57,7 @@ def strongest(
     """The unit that puts out the most, among those of one channel or one place where these are given.
 
     Of equal ones, as a ceiling makes them, that nearest to the middle, and of these the first. UserError for a channel
-    or place that the layer does not have.
+    or place that the layer does not have, and where numbers are not finite.
     """
     demand_unit(layer, channel, at)
     by_channel = values if layer.kind == "maps" else np.moveaxis(values, -1, 0)
@@ -66,13 +66,20 @@ def strongest(
     if at is not None:
         place_of_all: tuple[Any, ...] = (slice(None), *at)
         kept = kept[place_of_all]
-    which = peak_of(kept)
+    which = peak_of(kept, f"the layer {layer.name}")
     place = which[1:] if at is None else at
     return Unit(channels[which[0]], place, float(kept[which]))
 
 
-def peak_of(values: NDArray[np.float32]) -> tuple[int, ...]:
-    """Where the largest number of (channels, ...) is; of equal ones that nearest to the middle of its map."""
+def peak_of(values: NDArray[np.float32], what: str = "a layer") -> tuple[int, ...]:
+    """Where the largest number of (channels, ...) is; of equal ones that nearest to the middle of its map.
+
+    UserError where `what` gives numbers that are not finite; minus infinity stands for what was taken out.
+    """
+    if np.isnan(values).any() or np.isposinf(values).any():
+        raise UserError(
+            f"{what} gives numbers that are not finite; the weights may have diverged, take an earlier epoch, RUN@N"
+        )
     equal = np.argwhere(values == values.max())
     middle = np.array([(side - 1) / 2 for side in values.shape[1:]])
     nearest = np.square(equal[:, 1:] - middle).sum(axis=1).argmin()

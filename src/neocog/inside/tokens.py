@@ -73,6 +73,8 @@ def _in_a_grid(
         return None
     (top, bottom), (left, right) = (extent(seen, axis, side, count) for axis in (0, 1))
     some = (top <= bottom) & (left <= right)
+    if not some.any():  # a class token by itself, which has seen nothing yet
+        return None
     rows, columns = (_ranks((low + high)[some]) for low, high in ((top, bottom), (left, right)))
     grid = (int(rows.max(initial=-1)) + 1, int(columns.max(initial=-1)) + 1)
     others = tuple(np.flatnonzero(~some).tolist())
@@ -85,6 +87,15 @@ def _in_a_grid(
         tokens = np.flatnonzero(some).reshape(maps)
         return Patches(tokens, others, (size[0] // maps[0], size[1] // maps[1]))
     return None
+
+
+def in_maps(grid: Sequence[int], size: Sequence[int]) -> Patches | None:
+    """Positions of maps (rows, columns) as tokens, row by row, on a picture (height, width); None of other grids."""
+    if len(grid) != 2:
+        return None
+    rows, columns = grid
+    tokens = np.arange(rows * columns).reshape(rows, columns)
+    return Patches(tokens, (), (size[0] // rows, size[1] // columns))
 
 
 def _ranks(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
-from neocog.analysis.capture import LAST, Place, calls_in_a_forward
+from neocog.analysis.capture import Place
 from neocog.analysis.field import Field
 from neocog.analysis.kinds import ACTIVATIONS, IDENTITIES, NORMS, POINTWISE
-from neocog.analysis.op import Trace
+from neocog.analysis.op import Op, Trace
 from neocog.analysis.receptive_field import extent, receptive_fields
 from neocog.analysis.trace import trace
-from neocog.analysis.twin import on_meta, picture
 from neocog.errors import UserError, nearest, unknown
 from neocog.models.layer_names import MODULE, find_layer, paper_names
 
@@ -106,23 +104,31 @@ class Layer:
         return int(self.field.low(axis).min()), int(self.field.high(axis).max())
 
 
+def index_of(sides: int, channel: int, at: tuple[int, ...]) -> tuple[int, ...]:
+    """Where a unit is in what its layer gives for one picture, which has `sides` sides; of tokens channels are last."""
+    return (*at, channel) if sides == 2 else (channel, *at)
+
+
 def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, ...]:
     """The layers with units of `net`, called `model`, on a picture of `size` (channels, height, width), in order.
 
     These are its convolutions and linear layers, each read behind its norm and non-linearity, as far as modules give
-    them; linear layers on tokens only where a non-linearity follows, as in an MLP. A module that convolves and goes on
-    itself, as layers of the Neocognitron do, is read at its own end. UserError where the network cannot be traced.
+    them, those that compute them or those around; linear layers on tokens only where a non-linearity follows, as in an
+    MLP. A module that convolves and goes on itself, as layers of the Neocognitron do, is read at its own end. What no
+    module gives alone, or as one of several tensors, is left out. UserError where the network cannot be traced.
     """
     plain = trace(net, size)
-    reader = _Reader(plain, _calls(net, size))
+    reader = _Reader(plain)
     fields = receptive_fields(plain)
     papers = {module: name for name, module in reversed(paper_names(model, net).items())}
     found = []
     for i, op in enumerate(plain.ops):
         if op.kind not in WEIGHTED or not op.from_picture or len(op.shape) not in RANKS[op.kind]:
             continue
+        if op.shape[0] != 1:  # windows of a picture, or tokens before pictures
+            continue
         behind, activated = reader.behind(i)
-        place = reader.place(behind)
+        place = reader.places.get(behind)
         if place is None and op.kind == "conv2d":
             behind, place = reader.whole(i)
         if place is None or (len(op.shape) == 3 and not activated):
@@ -162,14 +168,14 @@ def layer_of(net: nn.Module, model: str, size: Sequence[int], name: str) -> Laye
         raise unknown("layer", name, known)
     module = find_layer(net, model, name).module
     plain = trace(net, size)
-    inside = [i for i, op in enumerate(plain.ops) if op.layer == module or op.layer.startswith(f"{module}.")]
-    if not inside or len(plain.ops[inside[-1]].shape) not in (2, 3, 4):
-        shape = plain.ops[inside[-1]].shape if inside else "nothing"
-        raise UserError(f"{name} must give maps, tokens or a vector, it gives {shape}; name another layer")
-    last = inside[-1]
+    given = [op for called, op in plain.returned if called == module]
+    last = given[-1] if given else None
+    if last is None or len(plain.ops[last].shape) not in (2, 3, 4):
+        other = "no single tensor" if given else "nothing"
+        what = other if last is None else plain.ops[last].shape
+        raise UserError(f"{name} must give maps, tokens or a vector, it gives {what}; name another layer")
     # the last of its calls by its number, so that a forward may end there
-    place = Place(module, max(_calls(net, size)[module] - 1, LAST))
-    return _layer(name, place, plain, last, receptive_fields(plain)[last])
+    return _layer(name, Place(module, len(given) - 1), plain, last, receptive_fields(plain)[last])
 
 
 def _layer(name: str, place: Place, plain: Trace, at: int, seen: Field | None, weights: str = "") -> Layer:
@@ -177,24 +183,29 @@ def _layer(name: str, place: Place, plain: Trace, at: int, seen: Field | None, w
     return Layer(name, place, plain.ops[at].shape[1:], (height, width), weights, at, seen)
 
 
-def _calls(net: nn.Module, size: Sequence[int]) -> Counter[str]:
-    twin = on_meta(net)
-    with torch.no_grad():
-        return calls_in_a_forward(twin, picture(twin, size))
+def source_of(ops: Sequence[Op], i: int) -> int | None:
+    """What operation `i` makes its tensor from, constants and parameters aside; None of a join."""
+    read = [source for source in ops[i].inputs if ops[source].from_picture]
+    return read[0] if len(read) == 1 else None
 
 
 class _Reader:
     """Finds where in a network an operation of its trace can be read."""
 
-    def __init__(self, plain: Trace, calls: Counter[str]):
-        self.ops, self.calls = plain.ops, calls
+    def __init__(self, plain: Trace):
+        self.ops = plain.ops
         self.readers: dict[int, list[int]] = defaultdict(list)
-        self.of: dict[str, list[int]] = defaultdict(list)
-        self.inner = {name.rpartition(".")[0] for name in plain.modules}
         for i, op in enumerate(plain.ops):
-            self.of[op.layer].append(i)
             for source in op.inputs:
                 self.readers[source].append(i)
+        self.given: dict[str, list[int | None]] = defaultdict(list)
+        """module -> the operation whose tensor each of its calls gave"""
+        self.places: dict[int, Place] = {}
+        """operation -> the module, the innermost one, that gave its tensor; never the network itself"""
+        for module, given in plain.returned:
+            if module and given is not None:
+                self.places.setdefault(given, Place(module, len(self.given[module])))
+            self.given[module].append(given)
 
     def behind(self, i: int) -> tuple[int, bool]:
         """The last operation that still belongs to the units of operation `i`, and whether one was a non-linearity."""
@@ -202,29 +213,19 @@ class _Reader:
         while len(self.readers[i]) == 1:
             i = self.readers[i][0]
             op = self.ops[i]
-            if op.kind not in BEHIND or op.shape != self.ops[last].shape or len(op.inputs) != 1:
+            if op.kind not in BEHIND or op.shape != self.ops[last].shape or source_of(self.ops, i) is None:
                 break
             last, activated = i, activated or op.kind in ACTIVATIONS
-            if self.place(i) is not None:
+            if i in self.places:
                 read = i
                 if activated:
                     break
         return read, activated
 
     def whole(self, i: int) -> tuple[int, Place | None]:
-        """The end of the module that calls operation `i` in its own forward, if that has the same shape."""
+        """What the module that calls operation `i` in its own forward makes of it, if that has the same shape."""
         layer = self.ops[i].layer
-        last = self.of[layer][-1]
-        inner = (j for name, ops in self.of.items() if name.startswith(f"{layer}.") for j in ops)
-        fits = self.ops[last].shape == self.ops[i].shape and self.calls[layer] == 1 and layer
-        return last, Place(layer, 0) if fits and all(j < last for j in inner) else None
-
-    def place(self, i: int) -> Place | None:
-        """The module, without any inside it, whose output operation `i` is; None where there is no such module."""
-        layer = self.ops[i].layer
-        own, calls = self.of[layer], self.calls[layer]
-        if not layer or layer in self.inner or not calls or len(own) % calls:
-            return None
-        each = len(own) // calls
-        position = own.index(i)
-        return Place(layer, position // each) if position % each == each - 1 else None
+        given = self.given[layer][0] if layer and len(self.given[layer]) == 1 else None
+        if given is None or (self.ops[given].layer, self.ops[given].shape) != (layer, self.ops[i].shape):
+            return i, None
+        return given, Place(layer, 0)

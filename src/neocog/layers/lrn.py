@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from neocog.errors import UserError
 
@@ -29,6 +30,10 @@ def local_response_norm(
     For an odd `size` the printed formula is thus torch's with alpha * size. Caffe's and ONNX's AlexNet have k = 1.
     UserError if `size` is less than 1.
     """
+    if has_torch_function_unary(x):  # whoever watches torch's functions sees one call, as of torch's own
+        given = (size, alpha, beta, k, divide_by_size)
+        out: Tensor = handle_torch_function(local_response_norm, (x,), x, *given)
+        return out
     if size < 1:
         raise UserError(f"size must be a channel or more, got {size}; AlexNet's is 5")
     before = size // 2

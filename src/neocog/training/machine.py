@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from neocog.errors import UserError, unknown
+from neocog.inference.torch_engine import laid_out
 from neocog.runtime import pages_kept
 from neocog.training.network.recomputing import recomputed
 
@@ -211,16 +212,8 @@ def product_seconds(
 
 
 def _takes_channels_last(net: nn.Module, sample: Tensor) -> bool:
-    """Whether the network convolves, and computes on maps in that layout: `x.view(n, -1)` of one is an error."""
-    if not any(isinstance(layer, nn.Conv2d) for layer in net.modules()):
-        return False
-    twin = deepcopy(net).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    try:
-        with torch.no_grad():
-            twin(sample[:2].contiguous(memory_format=torch.channels_last))
-    except RuntimeError:
-        return False
-    return True
+    """Whether the network convolves, and computes on maps in that layout."""
+    return laid_out(deepcopy(net).eval(), sample[:2]) == torch.channels_last
 
 
 def _tensors(outputs: Any) -> Iterator[Tensor]:

@@ -49,4 +49,4 @@ def clouds(pair: Pair, split: Split, layer: str, maps: Maps | None, seed: int) -
     spaces = [learned_scale("standard", both)(both)]
     if maps is not None:
         spaces.append(np.concatenate([maps.of_source(source), maps.of_target(target)]))
-    return [Cloud(plane(space, seed=seed), labels, side) for space in spaces]
+    return [Cloud(plane(space, seed=seed)[0], labels, side) for space in spaces]

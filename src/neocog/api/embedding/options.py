@@ -9,8 +9,8 @@ from neocog.data.reading import ReadingOptions
 from neocog.errors import UserError
 
 
-class FeatureOptions(ReadingOptions, total=False):
-    """Which features of which pictures."""
+class PictureFeatureOptions(ReadingOptions, total=False):
+    """Which features of which pictures, but for a run that has code of its own."""
 
     layers: str | Sequence[str]
     """names of papers or modules, or `features`, which the last layer reads: those alone if none is given"""
@@ -24,8 +24,6 @@ class FeatureOptions(ReadingOptions, total=False):
     resize_mode: str | None
     decoding: str | None
     """of a model: `exact` or `fast`, as suits the size of the pictures if not given"""
-    model: str | None
-    """FILE.py:FUNCTION of a run that has one, to trust it on this machine"""
     download: bool
     engine: str
     device: str
@@ -37,6 +35,13 @@ class FeatureOptions(ReadingOptions, total=False):
     """data whose pictures a classical method learns its words from; the data's own training part if not given"""
     strict: bool
     """an unreadable picture is an error instead of being skipped"""
+
+
+class FeatureOptions(PictureFeatureOptions, total=False):
+    """Which features of which pictures."""
+
+    model: str | None
+    """FILE.py:FUNCTION of a run that has one, to trust it on this machine"""
 
 
 class EmbedOptions(FeatureOptions, total=False):

@@ -24,11 +24,14 @@ from neocog.inference.layer_features import (
 )
 from neocog.inference.network import Network
 from neocog.weights.digest import digest
+from neocog.weights.shipped import is_shipped
 
 if TYPE_CHECKING:
     from torch import nn
 
     from neocog.inference.tapping import Tap
+
+BROUGHT = "weights that come with neocog"
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ def of_loaded(loaded: Loaded) -> Frozen:
         return net.get_submodule("backbone") if bundle.card.head_added else net
 
     head = "" if bundle.card.head_added else bundle.card.head
-    return Frozen(network, whole, head, f"the run {loaded.folder}", mirrored=bundle.card.mirrored)
+    epoch = "" if loaded.epoch is None else f"@{loaded.epoch}"
+    source = BROUGHT if is_shipped(loaded.folder) else f"the run {loaded.folder}{epoch}"
+    return Frozen(network, whole, head, source, mirrored=bundle.card.mirrored)
 
 
 def way_of(frozen: Frozen, asked: Asked, engine: str = "auto", device: str = "auto") -> Found:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api import names
+from neocog.api.alone import demand_alone
+from neocog.api.classifier import Classifier
 from neocog.api.embedding.sources import reference_of
 from neocog.api.embedding.ways import Frozen, of_backbone, of_loaded
-from neocog.api.networks import backbone_of, load_classifier
+from neocog.api.networks import Loaded, backbone_of, load_classifier
+from neocog.api.see.finite import demand_finite
+from neocog.api.see.given import several
 from neocog.data.builtin import whole_photographs
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Picture, as_samples
@@ -22,7 +27,7 @@ from neocog.errors import Unreadable, UserError
 from neocog.inference.network import softmax
 from neocog.progress import Progress
 from neocog.weights.published import PUBLISHED, imagenet_classes
-from neocog.weights.shipped import SHIPPED
+from neocog.weights.shipped import is_shipped
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 CAT = "chelsea.jpg"
 """the photograph that is shown where none is given"""
 DRAWN = "drawn at random"
+AS_IT_IS = "as they are"
+"""where the weights of a module come from"""
 
 
 class OpenOptions(TypedDict, total=False):
@@ -46,7 +53,7 @@ class OpenOptions(TypedDict, total=False):
     download: bool
     preprocess: Preprocess | None
     """for a module: how pictures become its input; 224 pixels and ImageNet's mean if not given"""
-    classes: tuple[str, ...]
+    classes: Sequence[str]
     """for a module: names of its outputs"""
 
 
@@ -55,9 +62,9 @@ class Opened:
     """A network in evaluation, and what belongs to it."""
 
     name: str
-    """of the model, as papers' names of layers are found by"""
+    """by which papers' names of layers are found: the model's, of a module `torchvision:` or `module:` and its class"""
     title: str
-    """as a page calls it: the model's name, or the run's folder"""
+    """as a page calls it: the model's name, with the folder of a run"""
     net: nn.Module
     preprocess: Preprocess
     classes: tuple[str, ...]
@@ -68,6 +75,11 @@ class Opened:
     """for an engine; None of a module that was given itself"""
     activated: Callable[[NDArray[np.float32]], NDArray[np.float32]] = softmax
     """probabilities (n, classes) of logits (n, classes)"""
+
+    @property
+    def model(self) -> str:
+        """The model's name; of a module its class."""
+        return self.title if self.source == AS_IT_IS else self.name
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -134,17 +146,30 @@ class View:
 
 
 def opened(model: object, progress: Progress, options: OpenOptions) -> Opened:
-    """The network behind `model`: a name, a run's folder, or a `torch.nn.Module`."""
+    """The network behind `model`: a name, a run's folder, what `neocog.load` gives, or a `torch.nn.Module`."""
     from torch import nn
 
+    demand_alone("see")
     if isinstance(model, nn.Module):
         return _of_module(getattr(model, "_orig_mod", model), options)  # torch.compile wraps the module
     if options.get("preprocess") is not None or options.get("classes"):
         raise UserError("preprocess and classes are for a module, a model's name or a run brings its own")
-    source = str(model)
-    reference = reference_of(source)
+    if isinstance(model, Classifier):
+        _demand_unsaid(options, "weights", "run_model", "download", given="a classifier")
+        return _of_loaded(model.loaded, options)
+    if not isinstance(model, str | Path):
+        raise UserError(
+            "a model is its name, the folder of a run, what neocog.load gives, or a torch.nn.Module, got "
+            f"{type(model).__name__}"
+        )
+    reference = reference_of(str(model))
     if reference is None:
-        return _of_run(source, options)
+        _demand_unsaid(options, "weights", given="a run")
+        return _of_loaded(load_classifier(model, options.get("run_model")), options)
+    return _of_name(reference, progress, options)
+
+
+def _of_name(reference: names.Reference, progress: Progress, options: OpenOptions) -> Opened:
     if options.get("run_model"):
         raise UserError("run_model is for a run, to trust its code; leave it out")
     if options.get("download"):
@@ -155,23 +180,31 @@ def opened(model: object, progress: Progress, options: OpenOptions) -> Opened:
     names.trust(reference)
     known = weights is None and str(reference) in PUBLISHED
     frozen = of_backbone(backbone)
+    net, way_out = frozen.whole().eval(), "; give other weights with --weights" if weights else ""
+    demand_finite(net, str(reference), way_out)
     classes = imagenet_classes() if known else ()
-    return Opened(
-        str(reference), str(reference), frozen.whole().eval(), preprocess, classes, frozen.source, frozen
-    )
+    return Opened(str(reference), str(reference), net, preprocess, classes, frozen.source, frozen)
 
 
 def _of_module(net: nn.Module, options: OpenOptions) -> Opened:
-    for name in ("weights", "run_model", "download"):
-        if options.get(name):
-            raise UserError(f"{name} is for a model's name or a run, a module was given; leave it out")
+    _demand_unsaid(options, "weights", "run_model", "download", given="a module")
     _demand_plain(net)
     given = options.get("preprocess") or Preprocess(
         size=(224, 224), crop_pct=0.875, mean=names.IMAGENET_MEAN, std=names.IMAGENET_STD
     )
     preprocess = names.resized(given, options.get("img_size"), None)
     title = type(net).__name__
-    return Opened(title.lower(), title, net, preprocess, tuple(options.get("classes", ())), "as they are")
+    demand_finite(net, title)
+    theirs = type(net).__module__.startswith("torchvision.")  # a class of a paper's name may be any network
+    name = f"torchvision:{title.lower()}" if theirs else f"module:{title}"
+    return Opened(name, title, net, preprocess, several(options.get("classes", ())), AS_IT_IS)
+
+
+def _demand_unsaid(options: OpenOptions, *said: str, given: str) -> None:
+    """UserError where one of these is said of a network that brings its own weights."""
+    wrong = next((name for name in said if options.get(name)), None)
+    if wrong is not None:
+        raise UserError(f"{wrong} is not for {given}, which brings its own weights; leave it out")
 
 
 def _demand_plain(net: nn.Module) -> None:
@@ -187,18 +220,45 @@ def _demand_plain(net: nn.Module) -> None:
         )
 
 
-def _of_run(source: str, options: OpenOptions) -> Opened:
-    if options.get("weights"):
-        raise UserError("weights are for a model's name, a run brings its own; leave them out")
-    loaded = load_classifier(source, options.get("run_model"))
+def _of_loaded(loaded: Loaded, options: OpenOptions) -> Opened:
     frozen = of_loaded(loaded)
+    earlier = f"; take an earlier epoch, {loaded.folder}@N" if loaded.folder is not None else ""
+    net, title = frozen.whole().eval(), title_of(loaded)
+    demand_finite(net, title, earlier)
     preprocess = names.resized(loaded.network.preprocess, options.get("img_size"), None)
-    named = loaded.folder is None or source in SHIPPED
-    title = source if named else f"{loaded.network.name} of {loaded.folder}"
     return Opened(
-        loaded.network.name, title, frozen.whole().eval(), preprocess, loaded.classes, frozen.source, frozen,
+        loaded.network.name,
+        title,
+        net,
+        preprocess,
+        loaded.classes,
+        frozen.source,
+        frozen,
         loaded.head.activated,
-    )  # fmt: skip
+    )
+
+
+def title_of(loaded: Loaded) -> str:
+    """As pages call it: the model's name, of a run with its folder and the epoch of a snapshot."""
+    name = loaded.network.name
+    if loaded.folder is None or is_shipped(loaded.folder):
+        return name
+    return f"{name} of {loaded.folder}" + ("" if loaded.epoch is None else f"@{loaded.epoch}")
+
+
+@contextmanager
+def in_words(network: Opened) -> Iterator[None]:
+    """A forward whose RuntimeError becomes a UserError: it names the layer where the input's size is to blame."""
+    from neocog.analysis.trace import trace
+
+    try:
+        yield
+    except RuntimeError as error:
+        trace(network.net, network.size)
+        size = "x".join(map(str, network.size))
+        raise UserError(
+            f"{network.title} does not run on {size}: {str(error).partition(chr(10))[0]}"
+        ) from error
 
 
 def picture(network: Opened, given: object = None) -> View:
@@ -230,4 +290,5 @@ def as_input(network: Opened, pixels: NDArray[np.uint8]) -> Tensor:
     import torch
 
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (network.preprocess.mean, network.preprocess.std))
-    return (torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float().contiguous()  # for nets that call view
+    return (x / 255 - mean) / std

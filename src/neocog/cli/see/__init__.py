@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from neocog.cli.help_all import verb
 from neocog.cli.see import (
     activations,
     attention,
@@ -37,5 +38,6 @@ app.command("cam")(cam.cam)
 app.command("occlusion")(occlusion.occlusion)
 app.command("attention")(attention.attention)
 app.command("positions")(positions.positions)
-app.command("embedding")(embedding.embedding)
+plane = verb(common="img_size", rare="engine device model")
+app.command("embedding", cls=plane)(embedding.embedding)
 app.command("training")(training.training)

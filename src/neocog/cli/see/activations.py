@@ -19,6 +19,6 @@ def activations(
     as_json: shared.AsJson = False,
 ) -> None:
     """The non-linearities of networks, each with its derivative, its range and where it saturates."""
-    from neocog.api.see.units.activations import activations as run
+    from neocog.api.see.units.activations import activations as see
 
-    shared.show(run(tuple(names or ()), reach=reach), "activations", output, as_json)
+    shared.show("activations", output, as_json, lambda told: see(names or (), reach=reach))

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
+from neocog.cli import reading
 from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
 from neocog.cli.see import shared
 
+if TYPE_CHECKING:
+    from neocog.api.see.seen import Seen
+
 
 @with_groups
 def attention(
-    model_name: shared.Model,
+    model: shared.Model,
     image: shared.Picture = None,
-    query: Annotated[
+    at: Annotated[
         str | None,
         Option(
-            help="row,column of a patch, from 0: what it looks at; the class token if not given",
-            metavar="ROW,COLUMN",
+            help="row and column of a patch, from 0 on: what it looks at; the class token if not given",
+            metavar="Y,X",
             show_default=False,
         ),
     ] = None,
@@ -27,25 +31,42 @@ def attention(
         str | None,
         Option(help="average how far attention reaches over pictures of this DATA", show_default=False),
     ] = None,
-    n: Annotated[int, Option("-n", help="how many pictures of --data, evenly spaced")] = 128,
+    pictures: Annotated[
+        int, Option("-n", "--pictures", help="of --data, so many at most, evenly spaced")
+    ] = 128,
     renormalise: Annotated[
         bool, Option("--renormalise", help="distances without the class token's share")
     ] = False,
+    part: reading.Part = None,
+    split: reading.Split = None,
+    fold: reading.Fold = None,
+    quarantine: reading.Quarantine = None,
+    columns: reading.Columns = "",
+    strict: reading.Strict = False,
     network: shared.Network = shared.NETWORK,
     output: shared.Output = None,
     as_json: shared.AsJson = False,
 ) -> None:
     """What each head of each layer of a ViT looks at, all layers together (rollout), and how far attention reaches."""
-    from neocog.api.see.tokens.attention import attention as run
+    from neocog.api.see.tokens.attention import attention as see
+    from neocog.data.reading import columns_from
 
-    seen = run(
-        model_name,
-        image,
-        data=data,
-        n=n,
-        query=shared.place(query, "--query"),  # type: ignore[arg-type]  # two of them
-        renormalise=renormalise,
-        progress=Console(),
-        **network.options(),
-    )
-    shared.show(seen, "attention", output, as_json)
+    def look(told: Console) -> Seen:
+        return see(
+            model,
+            image,
+            data=data,
+            pictures=pictures,
+            at=shared.place(at, "--at"),  # type: ignore[arg-type]  # two of them
+            renormalise=renormalise,
+            part=part,
+            split=split,
+            fold=fold,
+            quarantine=quarantine,
+            columns=columns_from(columns),
+            strict=strict,
+            progress=told,
+            **network.options(),
+        )
+
+    shared.show("attention", output, as_json, look)

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from typer import Option
 
-from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, Target, show
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, Seed, Target, show
 
 Top = Annotated[int, Option(help="how many of the likeliest classes")]
 LayerName = Annotated[
@@ -20,12 +19,11 @@ LayerName = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, Option(help="of random orders and random weights")]
 
 
 @with_groups
 def cam(
-    source: Model,
+    model: Model,
     image: Picture = None,
     target: Target = None,
     top: Top = 3,
@@ -36,16 +34,20 @@ def cam(
     as_json: AsJson = False,
 ) -> None:
     """Where classes are decided: Grad-CAM and LayerCAM over the picture, with deletion curves."""
-    from neocog.api.see.evidence.cam import cam as run_cam
+    from neocog.api.see.evidence.cam import cam as see
 
-    seen = run_cam(
-        source,
-        image,
-        target=target,
-        top=top,
-        layer=layer,
-        seed=seed,
-        progress=Console(),
-        **network.options(),
+    show(
+        "cam",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            image,
+            target=target,
+            top=top,
+            layer=layer,
+            seed=seed,
+            progress=told,
+            **network.options(),
+        ),
     )
-    show(seen, "cam", output, as_json)

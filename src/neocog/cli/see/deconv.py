@@ -6,7 +6,6 @@ from typing import Annotated
 
 from typer import Option
 
-from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
 from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, place, show
 
@@ -25,45 +24,49 @@ Channel = Annotated[
 At = Annotated[
     str | None,
     Option(
-        help="row and column in the map; where it is strongest if not given",
+        help="row and column in the map, or a token's number; where it is strongest if not given",
         metavar="Y,X",
         show_default=False,
     ),
 ]
-
 RuleName = Annotated[
-    str | None,
+    str,
     Option(
-        "--rule",
-        help="deconvnet, or guided as it is where there is no max pooling",
-        show_default=False,
+        "--rule", help="auto (deconvnet; guided where there is no max pooling), deconvnet, guided or gradient"
     ),
 ]
+Seed = Annotated[int, Option(help="of random weights")]
 
 
 @with_groups
 def deconv(
-    source: Model,
+    model: Model,
     image: Picture = None,
     layer: LayerName = None,
     channel: Channel = None,
     at: At = None,
-    rule: RuleName = None,
+    rule: RuleName = "auto",
+    seed: Seed = 0,
     network: Network = NETWORK,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
     """What made units fire: the strongest ones of a picture, brought back to the pixels by a deconvnet."""
-    from neocog.api.see.evidence.deconv import deconv as run_deconv
+    from neocog.api.see.evidence.deconv import deconv as see
 
-    seen = run_deconv(
-        source,
-        image,
-        layer=layer,
-        channel=channel,
-        at=place(at, "--at"),  # type: ignore[arg-type]  # two of them
-        rule=rule,  # type: ignore[arg-type]  # the view checks the name
-        progress=Console(),
-        **network.options(),
+    show(
+        "deconv",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            image,
+            layer=layer,
+            channel=channel,
+            at=place(at, "--at", alone=True),
+            rule=rule,  # type: ignore[arg-type]  # the view checks the name
+            seed=seed,
+            progress=told,
+            **network.options(),
+        ),
     )
-    show(seen, "deconv", output, as_json)

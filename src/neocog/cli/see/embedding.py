@@ -7,7 +7,6 @@ from typing import Annotated
 from typer import Argument, Option
 
 from neocog.cli import features, loading, reading
-from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
 from neocog.cli.see.shared import AsJson, Output, show
 
@@ -31,7 +30,7 @@ def embedding(
         str | None,
         Option(help="label, part, domain or group; label, and domain of several DATA, if not given"),
     ] = None,
-    pictures: Annotated[int, Option(help="shown at most, as many of each class")] = 600,
+    pictures: Annotated[int, Option("-n", "--pictures", help="shown at most, as many of each class")] = 600,
     seed: Annotated[int, Option(help="of t-SNE and UMAP")] = 0,
     labelled: reading.Labelled = reading.LABELLED,
     strict: reading.Strict = False,
@@ -41,23 +40,27 @@ def embedding(
     as_json: AsJson = False,
 ) -> None:
     """Pictures where their features put them: t-SNE of any layer with thumbnails, and 10-NN purity."""
-    from neocog.api.see.plane.embedding import embedding as see_embedding
+    from neocog.api.see.plane.embedding import embedding as see
 
-    told = Console()
-    seen = see_embedding(
-        source,
-        *(data or ()),
-        method=method,
-        color=color,
-        pictures=pictures,
-        seed=seed,
-        strict=strict,
-        learn_from=learn_from,
-        **wanted.options(),
-        **trained.options(),
-        **labelled.options(),
-        progress=told,
+    machine = trained.options()
+    run_model = machine.pop("model")
+    show(
+        "embedding",
+        output,
+        as_json,
+        lambda told: see(
+            source,
+            *(data or ()),
+            method=method,  # type: ignore[arg-type]  # the view checks the names
+            color=color,  # type: ignore[arg-type]
+            pictures=pictures,
+            seed=seed,
+            strict=strict,
+            learn_from=learn_from,
+            run_model=run_model,
+            **wanted.options(),
+            **machine,
+            **labelled.options(),
+            progress=told,
+        ),
     )
-    for path, reason in seen.pictures.skipped:
-        told.say(f"skipped {path}: {reason}")
-    show(seen, "embedding", output, as_json)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
 from neocog.cli.see.shared import NETWORK, AsJson, Network, Output, show
 from neocog.weights.shipped import default_model
@@ -14,7 +13,7 @@ from neocog.weights.shipped import default_model
 
 @with_groups
 def filters(
-    source: Annotated[
+    model: Annotated[
         str,
         Argument(
             help="a model's name (timm: and torchvision: too), FILE.py:FUNCTION, or a run; RUN@EPOCH for the weights "
@@ -32,7 +31,18 @@ def filters(
     as_json: AsJson = False,
 ) -> None:
     """Draw the filters of the first convolution; a ViT's components; a run's filters over its epochs."""
-    from neocog.api.see.units.filters import filters as see_filters
+    from neocog.api.see.units.filters import filters as see
 
-    seen = see_filters(source, layer=layer, scale=scale, top=top, progress=Console(), **network.options())
-    show(seen, "filters", output, as_json)
+    show(
+        "filters",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            layer=layer,
+            scale=scale,  # type: ignore[arg-type]  # the view checks the name
+            top=top,
+            progress=told,
+            **network.options(),
+        ),
+    )

@@ -6,23 +6,16 @@ from typing import Annotated
 
 from typer import Option
 
-from neocog.cli.console import Console
 from neocog.cli.features import names
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, show
+from neocog.cli.see.shared import NETWORK, AsJson, LayerNames, Model, Network, Output, Picture, show
 
 
 @with_groups
 def maps(
-    source: Model,
+    model: Model,
     image: Picture = None,
-    layer: Annotated[
-        list[str] | None,
-        Option(
-            help="by name; repeatable, or joined by commas; the last of each size if not given",
-            show_default=False,
-        ),
-    ] = None,
+    layer: LayerNames = None,
     top: Annotated[int, Option(help="maps of a layer that are drawn, at most")] = 36,
     order: Annotated[str, Option(help="strongest first, or by number")] = "strongest",
     network: Network = NETWORK,
@@ -30,15 +23,19 @@ def maps(
     as_json: AsJson = False,
 ) -> None:
     """Draw the feature maps of layers on a picture, and what their strongest units see of it."""
-    from neocog.api.see.units.maps import maps as see_maps
+    from neocog.api.see.units.maps import maps as see
 
-    seen = see_maps(
-        source,
-        image,
-        layers=names(layer),
-        top=top,
-        order=order,
-        progress=Console(),
-        **network.options(),
+    show(
+        "maps",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            image,
+            layers=names(layer),
+            top=top,
+            order=order,  # type: ignore[arg-type]  # the view checks the name
+            progress=told,
+            **network.options(),
+        ),
     )
-    show(seen, "maps", output, as_json)

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from typer import Option
 
-from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, Target, show
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, Seed, Target, show
 
 Square = Annotated[
     int | None,
@@ -21,25 +20,31 @@ Stride = Annotated[
 
 @with_groups
 def occlusion(
-    source: Model,
+    model: Model,
     image: Picture = None,
     target: Target = None,
     square: Square = None,
     stride: Stride = None,
+    seed: Seed = 0,
     network: Network = NETWORK,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """What must be seen: a class's probability while a grey square covers one part of the picture after another."""
-    from neocog.api.see.evidence.occlusion import occlusion as run_occlusion
+    """What must be seen: a class's probability, and a feature map, while a grey square covers part after part."""
+    from neocog.api.see.evidence.occlusion import occlusion as see
 
-    seen = run_occlusion(
-        source,
-        image,
-        target=target,
-        square=square,
-        stride=stride,
-        progress=Console(),
-        **network.options(),
+    show(
+        "occlusion",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            image,
+            target=target,
+            square=square,
+            stride=stride,
+            seed=seed,
+            progress=told,
+            **network.options(),
+        ),
     )
-    show(seen, "occlusion", output, as_json)

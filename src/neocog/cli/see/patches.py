@@ -7,10 +7,9 @@ from typing import Annotated
 from typer import Argument, Option
 
 from neocog.cli import loading, reading
-from neocog.cli.console import Console
 from neocog.cli.features import names
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Network, Output, show
+from neocog.cli.see.shared import NETWORK, AsJson, LayerNames, Network, Output, show
 from neocog.weights.shipped import default_model
 
 MACHINE = loading.Machine()
@@ -33,14 +32,7 @@ def patches(
             show_default=False,
         ),
     ] = None,
-    layer: Annotated[
-        list[str] | None,
-        Option(
-            "--layer",
-            metavar="NAME",
-            help="conv3, layer2.1 ..; repeatable, or joined by commas; some of each size if not given",
-        ),
-    ] = None,
+    layer: LayerNames = None,
     k: Annotated[int, Option("-k", "--k", help="pictures of each channel")] = 9,
     channels: Annotated[int, Option(help="so many channels of a layer: those that stand out most")] = 6,
     channel: Annotated[
@@ -61,25 +53,26 @@ def patches(
     as_json: AsJson = False,
 ) -> None:
     """The pictures of DATA that each channel responds to most: what it sees of them, and why, by the deconvnet."""
-    from neocog.api.see.strongest.patches import patches as see_patches
+    from neocog.api.see.strongest.patches import patches as see
 
-    told = Console()
     model, given = (default_model(), source) if data is None else (source, data)
-    seen = see_patches(
-        model,
-        given,
-        layer=names(layer),
-        k=k,
-        channels=channels,
-        channel=reading.whole_numbers(channel, "channel") if channel else (),
-        rule=rule,
-        strict=strict,
-        cache=not no_cache,
-        progress=told,
-        **network.options(),
-        **pictures.options(),
-        **machine.options(),
+    show(
+        "patches",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            given,
+            layers=names(layer),
+            k=k,
+            channels=channels,
+            channel=reading.whole_numbers(channel, "channel") if channel else (),
+            rule=rule,  # type: ignore[arg-type]  # the view checks the name
+            strict=strict,
+            cache=not no_cache,
+            progress=told,
+            **network.options(),
+            **pictures.options(),
+            **machine.options(),
+        ),
     )
-    for name, reason in seen.skipped:
-        told.say(f"skipped {name}: {reason}")
-    show(seen, "patches", output, as_json)

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from typer import Option
 
-from neocog.cli.console import Console
+from neocog.cli.features import names
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, Target, show
+from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, Seed, Target, show
 
 Methods = Annotated[
     list[str] | None,
     Option(
         "--method",
-        help="gradient, guided, deconvnet, integrated or smoothgrad; repeat for several",
+        help="gradient, guided, deconvnet, integrated or smoothgrad; repeatable, or joined by commas",
         show_default="all but deconvnet",
     ),
 ]
@@ -24,12 +24,11 @@ BaselineName = Annotated[
 ]
 Samples = Annotated[int, Option(help="noisy copies for SmoothGrad")]
 Noise = Annotated[float, Option(help="of SmoothGrad, as a share of the picture's range")]
-Seed = Annotated[int, Option(help="of noise, random orders and random weights")]
 
 
 @with_groups
 def saliency(
-    source: Model,
+    model: Model,
     image: Picture = None,
     target: Target = None,
     method: Methods = None,
@@ -42,18 +41,22 @@ def saliency(
     as_json: AsJson = False,
 ) -> None:
     """Which pixels speak for a class: gradient, guided, integrated gradients, SmoothGrad, with sanity figures."""
-    from neocog.api.see.evidence.saliency import saliency as run_saliency
+    from neocog.api.see.evidence.saliency import saliency as see
 
-    seen = run_saliency(
-        source,
-        image,
-        target=target,
-        methods=method or (),  # type: ignore[arg-type]  # the view checks the names
-        baseline=baseline,  # type: ignore[arg-type]
-        samples=samples,
-        noise=noise,
-        seed=seed,
-        progress=Console(),
-        **network.options(),
+    show(
+        "saliency",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            image,
+            target=target,
+            methods=names(method),  # type: ignore[arg-type]  # the view checks the names
+            baseline=baseline,  # type: ignore[arg-type]
+            samples=samples,
+            noise=noise,
+            seed=seed,
+            progress=told,
+            **network.options(),
+        ),
     )
-    show(seen, "saliency", output, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,6 +43,16 @@ RunModel = Annotated[
         hidden=True,
     ),
 ]
+LayerNames = Annotated[
+    list[str] | None,
+    Option(
+        "--layer",
+        "--layers",
+        metavar="NAME",
+        help="by name; repeatable, or joined by commas; some that stand for all if not given",
+        show_default=False,
+    ),
+]
 Target = Annotated[
     str | None,
     Option(
@@ -51,6 +62,7 @@ Target = Annotated[
         show_default=False,
     ),
 ]
+Seed = Annotated[int, Option(help="of what is drawn at random: orders, weights, noise")]
 ImgSize = Annotated[int | None, Option(help="side of the network's input in pixels")]
 AsJson = Annotated[
     bool, Option("--json", help="print the figures as JSON; pictures are written only with --output")
@@ -62,7 +74,7 @@ class Network:
     """Which network, beside its name."""
 
     weights: Weights = None
-    model: RunModel = None
+    run_model: RunModel = None
     img_size: ImgSize = None
     download: Download = False
 
@@ -70,7 +82,7 @@ class Network:
         """As the views' functions take them."""
         return {
             "weights": self.weights,
-            "run_model": self.model,
+            "run_model": self.run_model,
             "img_size": self.img_size,
             "download": self.download,
         }
@@ -90,13 +102,23 @@ def place(text: str | None, flag: str, alone: bool = False) -> tuple[int, ...] |
     return tuple(map(int, parts))
 
 
-def show(seen: Seen, view: str, output: Path | None, as_json: bool) -> None:
-    """Write the page and say where it is; as JSON only where a folder was named."""
-    page = None if as_json and output is None else seen.save(output or Path("seen") / view)
+def show(view: str, output: Path | None, as_json: bool, look: Callable[[Console], Seen]) -> None:
+    """Look, write the page and say where it is; as JSON only where a folder was named.
+
+    Whether the folder may be written into is asked before anything is computed. What cannot be read is said by name.
+    """
+    from neocog.api.see.seen import demand_place
+
+    told = Console()
+    folder = None if as_json and output is None else demand_place(output or Path("seen") / view)
+    seen = look(told)
+    for name, reason in seen.skipped:
+        told.say(f"skipped {name}: {reason}")
+    page = None if folder is None else seen.save(folder)
     if as_json:
         out_json(seen.to_json())
         if page:
-            Console().say(f"page  {page}")
+            told.say(f"page  {page}")
     else:
         out(seen)
         out(f"page  {page}")

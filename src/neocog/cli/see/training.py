@@ -7,7 +7,6 @@ from typing import Annotated
 from typer import Argument, Option
 
 from neocog.cli import loading, reading
-from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
 from neocog.cli.see.shared import AsJson, Output, RunModel, show
 
@@ -23,7 +22,7 @@ def training(
             show_default=False,
         ),
     ] = None,
-    pictures: Annotated[int, Option(help="looked at, as many of each class")] = 128,
+    pictures: Annotated[int, Option("-n", "--pictures", help="looked at, as many of each class")] = 128,
     points: Annotated[int, Option(help="of each slice through the loss, an odd number")] = 15,
     grid: Annotated[
         int, Option(help="draw the loss over two directions at GRID x GRID points; 0 for none")
@@ -37,22 +36,23 @@ def training(
     as_json: AsJson = False,
 ) -> None:
     """How a run learned: curves, the loss around its weights, dead and saturated units, gradients, batch norm."""
-    from neocog.api.see.learning.training import training as see_training
+    from neocog.api.see.learning.training import training as see
 
-    told = Console()
-    seen = see_training(
-        run,
-        data,
-        pictures=pictures,
-        points=points,
-        grid=grid,
-        seed=seed,
-        strict=strict,
-        run_model=model,
-        download=download,
-        **labelled.options(),
-        progress=told,
+    show(
+        "training",
+        output,
+        as_json,
+        lambda told: see(
+            run,
+            data,
+            pictures=pictures,
+            points=points,
+            grid=grid,
+            seed=seed,
+            strict=strict,
+            run_model=model,
+            download=download,
+            **labelled.options(),
+            progress=told,
+        ),
     )
-    for path, reason in seen.pictures.skipped:
-        told.say(f"skipped {path}: {reason}")
-    show(seen, "training", output, as_json)

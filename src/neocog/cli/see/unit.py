@@ -6,14 +6,13 @@ from typing import Annotated
 
 from typer import Option
 
-from neocog.cli.console import Console
 from neocog.cli.groups import with_groups
 from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, place, show
 
 
 @with_groups
 def unit(
-    source: Model,
+    model: Model,
     image: Picture = None,
     layer: Annotated[
         str | None, Option(help="by name; the first convolution if not given", show_default=False)
@@ -36,15 +35,19 @@ def unit(
     as_json: AsJson = False,
 ) -> None:
     """One number of the network as arithmetic: window x kernel + bias, the non-linearity, who wins the pool."""
-    from neocog.api.see.units.unit import unit as see_unit
+    from neocog.api.see.units.unit import unit as see
 
-    seen = see_unit(
-        source,
-        image,
-        layer=layer,
-        channel=channel,
-        at=place(at, "--at", alone=True),
-        progress=Console(),
-        **network.options(),
+    show(
+        "unit",
+        output,
+        as_json,
+        lambda told: see(
+            model,
+            image,
+            layer=layer,
+            channel=channel,
+            at=place(at, "--at", alone=True),
+            progress=told,
+            **network.options(),
+        ),
     )
-    show(seen, "unit", output, as_json)

@@ -2,29 +2,42 @@
 
 Attention is seen in the three forms in which networks compute it: `F.scaled_dot_product_attention`, whose weights are
 computed a second time from its arguments; `torch.nn.MultiheadAttention`, which is asked for its weights beside its
-output; and a softmax whose result multiplies the values, by `@`, `bmm` or `einsum`.
+output; and a softmax of products of queries and keys whose result multiplies the values, by `@`, `bmm` or `einsum`. A
+softmax of anything else, such as that of the queries themselves in efficient attention (Shen et al. 2021), weighs no
+tokens by how alike they are and is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, prod
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neocog.analysis.call import tensors_in
 from neocog.analysis.capture import Call, Handler, capture
+from neocog.analysis.kinds import IDENTITIES, MOVING, POINTWISE
 from neocog.errors import UserError
 
 Floats = NDArray[np.float32]
-WITH_FAST_PATH = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder)
-"""torch's modules that go another way, and round otherwise, where their calls are watched or hooks are on them"""
-ROUNDING = 1e-3
+OPERANDS = {
+    "matmul": ((0, "input"), (1, "other")),
+    "bmm": ((0, "input"), (1, "mat2")),
+    "baddbmm": ((1, "batch1"), (2, "batch2")),
+}
+"""of products, by position and name"""
+FOLLOWED = POINTWISE | IDENTITIES | MOVING
+"""what may be done to products of queries and keys, such as scale, bias and mask, before the softmax"""
+WEIGHED = IDENTITIES | MOVING | {"mul", "div", "masked_fill", "where", "nan_to_num"}
+"""what may be done to attention before it multiplies the values: another precision, dropout, a mask of heads"""
+ROUNDING = 1e-2
+"""of a sum of weights in 16 bits"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +47,9 @@ class Attended:
     layer: str
     """the module that computes it"""
     weights: Floats
-    """(pictures, heads, queries, keys): how much of each key's value a query takes; each row adds up to one"""
+    """(pictures, heads, queries, keys): how much of each key's value a query takes; each row adds up to one, or to
+    less where the network takes some of it away, as a mask of heads does
+    """
     off: float | None
     """the largest difference between what the network computed and the weights times the values; None where the
     weights are a softmax that the network multiplies with the values itself
@@ -64,10 +79,8 @@ def attend(net: nn.Module, x: Tensor) -> Attention:
     There are no layers where nothing in the network attends in a way that torch's functions show.
     """
     watch = _Watch(len(x))
-    with ExitStack() as stack, torch.no_grad():
-        _keep_fast_paths(net, stack)
-        stack.enter_context(capture(net, handlers=watch.handlers()))
-        output = net(x)
+    with torch.no_grad(), capture(net, handlers=watch.handlers()):
+        output = net(x.clone())
     return Attention(tuple(watch.found), output)
 
 
@@ -77,15 +90,18 @@ class _Watch:
 
     pictures: int
     found: list[Attended] = field(default_factory=list)
-    softmaxes: dict[int, Tensor] = field(default_factory=dict)
-    """by the memory they lie in; kept, since memory that is given back is used again"""
+    likenesses: WeakValueDictionary[int, Tensor] = field(default_factory=WeakValueDictionary)
+    """by their ids: products of two tensors, and what was made of them number by number"""
+    attention: WeakValueDictionary[int, Tensor] = field(default_factory=WeakValueDictionary)
+    """by their ids: softmaxes of likenesses, and what was made of them"""
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
+            **dict.fromkeys(FOLLOWED, self.followed),
+            **dict.fromkeys((*OPERANDS, "einsum"), self.product),
             "scaled_dot_product_attention": self.fused,
             "multi_head_attention_forward": self.multi_head,
             "softmax": self.softmax,
-            **dict.fromkeys(("matmul", "bmm", "einsum"), self.product),
         }
 
     def fused(self, call: Call) -> Any:
@@ -101,17 +117,32 @@ class _Watch:
         self.note(call.layer, weights, out - given[0])
         return given
 
-    def softmax(self, call: Call) -> Any:
+    def followed(self, call: Call) -> Any:
+        given = tensors_in((call.args, dict(call.kwargs)))
+        alike = any(id(tensor) in self.likenesses for tensor in given)
+        weighs = call.kind in WEIGHED and any(id(tensor) in self.attention for tensor in given)
         out = call.run()
-        if out.dim() > 2 and _given(call, 1, "dim") in (-1, out.dim() - 1):
-            self.softmaxes[_memory(out)] = out
+        for made in tensors_in(out) if alike or weighs else ():
+            (self.attention if weighs else self.likenesses)[id(made)] = made
+        return out
+
+    def softmax(self, call: Call) -> Any:
+        alike = id(call.arg(0, "input")) in self.likenesses
+        out = call.run()
+        if alike and out.dim() > 2 and call.arg(1, "dim") in (-1, out.dim() - 1):
+            self.attention[id(out)] = out
         return out
 
     def product(self, call: Call) -> Any:
-        weights = _multiplied(call, lambda tensor: _memory(tensor) in self.softmaxes)
-        if weights is not None and float(weights.sum(-1).max()) < 1 + ROUNDING:
+        operands = _operands(call)
+        at = next((i for i, one in enumerate(operands) if id(one) in self.attention), None)
+        weights = None if at is None else _weights(call, operands, at)
+        out = call.run()
+        if weights is not None and _average(weights):
             self.note(call.layer, weights, None)
-        return call.run()
+        elif operands and not _learned(operands[1]):  # else it is a linear layer
+            self.likenesses[id(out)] = out
+        return out
 
     def note(self, layer: str, weights: Tensor, off: Tensor | None) -> None:
         by_head, windows = _by_head(weights, self.pictures, layer)
@@ -121,17 +152,17 @@ class _Watch:
 
 def _recomputed(call: Call) -> tuple[Tensor, Tensor]:
     """The weights of a call of `F.scaled_dot_product_attention` by its definition, and the values they are of."""
-    query, key, value = (_exact(_given(call, i, name)) for i, name in enumerate(("query", "key", "value")))
-    if _given(call, 7, "enable_gqa"):
+    query, key, value = (_exact(call.arg(i, name)) for i, name in enumerate(("query", "key", "value")))
+    if call.arg(7, "enable_gqa"):
         key, value = (
             tensor.repeat_interleave(query.shape[-3] // tensor.shape[-3], -3) for tensor in (key, value)
         )
-    scale = _given(call, 6, "scale")
+    scale = call.arg(6, "scale")
     likeness = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if _given(call, 5, "is_causal"):
+    if call.arg(5, "is_causal"):
         earlier = torch.ones(likeness.shape[-2:], dtype=torch.bool, device=likeness.device).tril()
         likeness = likeness.masked_fill(~earlier, -inf)
-    mask = _given(call, 3, "attn_mask")
+    mask = call.arg(3, "attn_mask")
     if mask is not None:
         likeness = likeness.masked_fill(~mask, -inf) if mask.dtype == torch.bool else likeness + mask
     nowhere = (likeness == -inf).all(-1, keepdim=True)  # a query that may look at nothing gets nothing
@@ -142,20 +173,38 @@ def _exact(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def _multiplied(call: Call, is_softmax: Callable[[Tensor], bool]) -> Tensor | None:
-    """The softmax among the operands of a product, as (..., queries, keys); None where there is none."""
+def _operands(call: Call) -> list[Any]:
+    """The two tensors that a call multiplies; none where it is another product."""
     if call.kind == "einsum":
         equation, *given = call.args
         operands = list(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else given
-        at = next((i for i, one in enumerate(operands) if isinstance(one, Tensor) and is_softmax(one)), None)
-        if at is None or len(operands) != 2 or not isinstance(equation, str):
-            return None
-        return _of_einsum(equation.replace(" ", ""), at, operands[at])
-    first: Tensor = _given(call, 0, "input")
-    second: Tensor = _given(call, 1, "other", "mat2")
-    if is_softmax(first):
-        return first
-    return second.mT if is_softmax(second) else None
+        return operands if isinstance(equation, str) and len(operands) == 2 else []
+    return [call.arg(*place) for place in OPERANDS[call.kind]]
+
+
+def _learned(operand: Tensor) -> bool:
+    """Whether it is a parameter, or one that was transposed."""
+    return isinstance(operand, nn.Parameter) or isinstance(operand._base, nn.Parameter)
+
+
+def _weights(call: Call, operands: list[Any], at: int) -> Tensor | None:
+    """The operand that is attention, as (..., queries, keys); None where what it multiplies are no values."""
+    weights: Tensor = operands[at]
+    if call.kind == "einsum":
+        return _of_einsum(call.args[0].replace(" ", ""), at, weights)
+    return weights.mT if at else weights
+
+
+def _average(weights: Tensor) -> bool:
+    """Whether the rows of (..., queries, keys) weigh keys; False of those of a transposed softmax, which does not."""
+    of_queries, of_keys = (weights.float().sum(side) for side in (-1, -2))
+    return float(of_queries.max()) < 1 + ROUNDING and (_even(of_queries) or not _even(of_keys))
+
+
+def _even(sums: Tensor) -> bool:
+    """Whether those of each head are the same, but for what looks at nothing."""
+    most = sums.amax(-1, keepdim=True)
+    return bool(((sums - most).abs() <= ROUNDING * most).logical_or(sums == 0).all())
 
 
 def _of_einsum(equation: str, at: int, operand: Tensor) -> Tensor | None:
@@ -185,39 +234,3 @@ def _by_head(weights: Tensor, pictures: int, layer: str) -> tuple[Tensor, int]:
             "pictures; give one picture at a time"
         )
     return weights.reshape(first, heads, queries, keys), first // pictures
-
-
-def _given(call: Call, position: int, *names: str) -> Any:
-    """An argument by its place or its names; None where it was left out."""
-    if len(call.args) > position:
-        return call.args[position]
-    return next((call.kwargs[name] for name in names if name in call.kwargs), None)
-
-
-def _memory(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def _keep_fast_paths(net: nn.Module, stack: ExitStack) -> None:
-    """Let torch's modules with a fast path give what they give unwatched; they are looked at on the slow one."""
-    twins = [(module, _unwatched(module)) for module in net.modules() if isinstance(module, WITH_FAST_PATH)]
-    for module, twin in twins:
-
-        def again(_: Any, args: Any, kwargs: Any, out: Any, twin: nn.Module = twin) -> Any:
-            with torch._C.DisableTorchFunction():
-                return twin(*args, **kwargs)
-
-        hook = module.register_forward_hook(again, with_kwargs=True)
-        stack.callback(hook.remove)
-
-
-def _unwatched(module: nn.Module) -> nn.Module:
-    """The same parameters in modules of their own, in evaluation, which later hooks are not put on."""
-    twin: nn.Module = object.__new__(type(module))
-    twin.__dict__.update(module.__dict__, training=False)
-    for hooks in ("_forward_hooks", "_forward_pre_hooks"):
-        twin.__dict__[hooks] = module.__dict__[hooks].copy()
-    twin.__dict__["_modules"] = {
-        name: inner if inner is None else _unwatched(inner) for name, inner in module._modules.items()
-    }
-    return twin

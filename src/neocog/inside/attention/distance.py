@@ -19,11 +19,12 @@ def attention_distance(
     the middles of patches, averaged over all queries. `weights` are (heads, tokens, tokens), `tokens` (rows, columns)
     says which token each patch is, `step` how many pixels lie between patches, down and across. Class tokens have no
     place and are left out on both sides; what a patch gives to them then counts as distance 0, unless `renormalise`
-    shares it out among the patches.
+    shares it out among the patches. A patch that gives them all has nothing to share out, and counts as distance 0.
     """
     among = weights.astype(np.float64)[:, tokens.ravel()[:, None], tokens.ravel()]
     if renormalise:
-        among = among / among.sum(axis=-1, keepdims=True)
+        total = among.sum(axis=-1, keepdims=True)
+        among = np.divide(among, total, out=np.zeros_like(among), where=total > 0)
     return np.asarray((among * distances(tokens.shape, step)).sum(axis=-1).mean(axis=-1))
 
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import nn
 
-from neocog.analysis.capture import Call, capture
+from neocog.analysis.call import Ref
+from neocog.analysis.field import Field
+from neocog.analysis.kinds import CONSTANT
+from neocog.analysis.op import Op, Trace
+from neocog.analysis.receptive_field import receptive_fields
+from neocog.analysis.trace import trace
+from neocog.inside.sums.calls import Made, made_by, nothing
+from neocog.inside.tokens import Patches, in_maps
 
 Floats = NDArray[np.float64]
-PICTURES = 2  # what differs between pictures tells tokens from the table that is added to all
+PICTURES = 2  # more than one, so that their side is told from that of the tokens
+PLACES = ((0, "input"), (1, "other"))
+"""of what a sum adds, among its arguments"""
+RESIZING = ("interpolate", "upsample")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,65 +32,107 @@ class Table:
     """A vector for each position."""
 
     values: Floats
-    """(tokens, numbers), as they are added: interpolated where the network itself does that"""
+    """(tokens, numbers), as they are added: interpolated where the network itself does that; maps row by row"""
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
     """name and shape of those that it comes from; none where it is computed, as sines and cosines are"""
-
-
-class _Found(Exception):
-    """The table has been seen."""
+    resized: bool
+    """whether the network interpolates on the way from them, to a grid of another size"""
+    patches: Patches | None = None
+    """where tokens lie that are the positions of maps; where they are in a row, `patches_of` tells"""
 
 
 def position_table(net: nn.Module, size: Sequence[int]) -> Table | None:
     """What `net` adds to its tokens on a picture of `size` (channels, height, width), whatever it calls that.
 
-    It is the first tensor (tokens, numbers), the same for every picture, that is added to tokens; None where there
-    is none.
+    It is the first tensor with a vector for each token that does not depend on the picture; tokens are in a row, or
+    are the positions of maps, channels first or last. None where there is none. UserError where the network cannot be
+    traced.
     """
-    own = {name: p.detach().requires_grad_(p.is_floating_point()) for name, p in net.named_parameters()}
-    dtype = next((p.dtype for p in own.values() if p.is_floating_point()), torch.float32)
-    device = next((p.device for p in own.values()), torch.device("cpu"))
-    seen: list[Tensor] = []
-
-    def added(call: Call) -> Any:
-        first, second = (*call.args, *call.kwargs.values())[:2]
-        table = _table(first, second) if _table(first, second) is not None else _table(second, first)
-        if table is not None:
-            seen.append(table)
-            raise _Found
-        return call.run()
-
-    with torch.enable_grad(), capture(net, handlers={"add": added}), suppress(_Found):
-        functional_call(net, own, (torch.zeros(PICTURES, *size, dtype=dtype, device=device),))
-    if not seen:
-        return None
-    return Table(seen[0].detach().double().cpu().numpy(), _sources(seen[0], own))
-
-
-def _table(tokens: object, other: object) -> Tensor | None:
-    """`other` as (tokens, numbers) where it is the same for all pictures that `tokens` are of."""
-    if not isinstance(tokens, Tensor) or not isinstance(other, Tensor) or tokens.dim() != 3:
-        return None
-    table = other[None] if other.dim() == 2 else other
-    if table.dim() != 3 or table.shape[2] != tokens.shape[2]:
-        return None
-    for batch in (0, 1):
-        shared = table.shape[batch] == 1 or table.stride(batch) == 0
-        same = table.shape[1 - batch] == tokens.shape[1 - batch] > 1
-        if tokens.shape[batch] == PICTURES and shared and same:
-            return table.select(batch, 0)
+    plain = trace(net, size, batch=PICTURES)
+    fields = receptive_fields(plain)
+    for i, op in enumerate(plain.ops):
+        found = _sum(plain, op)
+        if found is None:
+            continue
+        order = _order(plain.ops[found.tokens].shape, found.table.shape, fields[found.tokens])
+        if order is not None:
+            made = made_by(net, nothing(net, size, PICTURES), plain, [i])[i]
+            grid = [op.shape[side] for side in order[1:-1]]
+            return Table(
+                _values(made, found.place, order), *_sources(plain, found.table), in_maps(grid, size[1:])
+            )
     return None
 
 
-def _sources(table: Tensor, own: dict[str, Tensor]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Those of the parameters that the table depends on."""
-    if not table.requires_grad:
-        return ()
-    slopes = torch.autograd.grad(table.sum(), [p for p in own.values() if p.requires_grad], allow_unused=True)
-    names = [name for name, p in own.items() if p.requires_grad]
-    return tuple(
-        (name, tuple(own[name].shape)) for name, slope in zip(names, slopes, strict=True) if slope is not None
-    )
+class _Sum(NamedTuple):
+    """A sum of what depends on the picture and what does not."""
+
+    tokens: int
+    """the operation that gives what depends on it"""
+    table: Ref
+    place: tuple[int, str]
+    """of the table among the arguments"""
+
+
+def _sum(plain: Trace, op: Op) -> _Sum | None:
+    if op.kind != "add":
+        return None
+    for tokens, table in (PLACES, PLACES[::-1]):
+        one, other = op.arg(*tokens), op.arg(*table)
+        both = isinstance(one, Ref) and isinstance(other, Ref)
+        if both and _depends(plain, one) and not _depends(plain, other):
+            return _Sum(one.op, other, table)
+    return None
+
+
+def _depends(plain: Trace, ref: Ref) -> bool:
+    """Whether a tensor is made from the picture."""
+    return ref.op is not None and plain.ops[ref.op].from_picture
+
+
+def _order(tokens: tuple[int, ...], table: tuple[int, ...], seen: Field | None) -> tuple[int, ...] | None:
+    """The sides of `tokens` in the order pictures, positions, numbers; None where `table` has no vector for each."""
+    rank = len(tokens)
+    if rank not in (3, 4) or len(table) > rank:
+        return None
+    table = (1,) * (rank - len(table)) + table
+    for pictures in range(5 - rank):  # tokens in a row may come before the pictures
+        others = [side for side in range(rank) if side != pictures]
+        positions = _positions(seen, others)
+        added = table[pictures] in (1, PICTURES) and all(table[side] == tokens[side] for side in others)
+        if tokens[pictures] == PICTURES and added and prod(tokens[side] for side in positions) > 1:
+            return (pictures, *positions, *(side for side in others if side not in positions))
+    return None
+
+
+def _positions(seen: Field | None, sides: Sequence[int]) -> list[int]:
+    """Which of a picture's two or three sides are those of positions: all but one, the last where nothing tells."""
+    places = sorted({side for some in seen.places for side in some}) if seen is not None else []
+    known = len(places) == len(sides) - 1 and set(places) <= set(sides)
+    return places if known else list(sides[:-1])
+
+
+def _values(made: Made, place: tuple[int, str], order: tuple[int, ...]) -> Floats:
+    added = made.arg(*place).broadcast_to(made.out.shape).permute(order)[0]
+    scale = made.kwargs.get("alpha", 1) if place[0] == 1 else 1
+    return np.asarray((scale * added.flatten(0, -2).double()).cpu().numpy())
+
+
+def _sources(plain: Trace, table: Ref) -> tuple[tuple[tuple[str, tuple[int, ...]], ...], bool]:
+    """Those of the parameters that the table depends on, and whether one is interpolated on the way."""
+    found, resized = set[str](), False
+    waiting, seen = [table], set[int | None]()
+    while waiting:
+        ref = waiting.pop()
+        if ref.trained:
+            found.add(ref.name)
+        op = None if ref.op is None or ref.op in seen else plain.ops[ref.op]
+        # of the picture, and by a call that makes constants, only the shape or the type was taken
+        if op is not None and not op.from_picture and op.kind not in CONSTANT:
+            seen.add(ref.op)
+            waiting += op.tensors
+            resized |= op.kind in RESIZING and op.shape != op.tensors[0].shape
+    return tuple((name, ref.shape) for name, ref in plain.parameters.items() if name in found), resized
 
 
 def similarity(table: NDArray[Any], grid: tuple[int, int]) -> Floats:

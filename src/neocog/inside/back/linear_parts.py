@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neocog.analysis.capture import Call
-from neocog.inside.back.rectifiers import argument
 
 EPS = 1e-5  # of all norms of torch where none is given, but for rms_norm
 
 
-def held(call: Call) -> Any:
+def constant_statistics(call: Call) -> Any:
     """A norm whose statistics count as constants, as those of batch norm in evaluation do."""
-    x = argument(call, 0, "input")
+    x = call.arg(0, "input")
     if not isinstance(x, Tensor) or not x.requires_grad or _stored(call):
         return call.run()
     return _Scaled.apply(x, call.run().detach(), _slope(call, x.detach()))  # type: ignore[no-untyped-call]
@@ -23,19 +22,20 @@ def held(call: Call) -> Any:
 
 def skipped(call: Call) -> Any:
     """A call that hands on unchanged what comes back."""
-    return _Skipped.apply(argument(call, 0, "input"), call.run())  # type: ignore[no-untyped-call]
+    return unchanged(call.arg(0, "input"), call.run())
 
 
-def skips_around(_: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> Any:
-    """A hook for a module that hands on unchanged what comes back."""
-    return _Skipped.apply(given[0], out)  # type: ignore[no-untyped-call]
+def unchanged(x: Tensor, out: Tensor) -> Tensor:
+    """`out`, through which everything comes back to `x` as if it were the same."""
+    found: Tensor = _Skipped.apply(x, out)  # type: ignore[no-untyped-call]
+    return found
 
 
 def _stored(call: Call) -> bool:
     """Whether the statistics are stored ones: then torch's own gradient holds them fixed."""
     if call.kind == "batch_norm":
-        return not argument(call, 5, "training")
-    return call.kind == "instance_norm" and argument(call, 5, "use_input_stats") is False
+        return not call.arg(5, "training")
+    return call.kind == "instance_norm" and call.arg(5, "use_input_stats") is False
 
 
 def _slope(call: Call, x: Tensor) -> Tensor:
@@ -43,10 +43,10 @@ def _slope(call: Call, x: Tensor) -> Tensor:
     if call.kind in ("layer_norm", "rms_norm"):
         return _slope_along_the_last(call, x)
     if call.kind == "group_norm":
-        groups, weight = argument(call, 1, "num_groups"), argument(call, 2, "weight")
-        eps = argument(call, 4, "eps")
+        groups, weight = call.arg(1, "num_groups"), call.arg(2, "weight")
+        eps = call.arg(4, "eps")
     else:
-        groups, weight, eps = x.shape[1], argument(call, 3, "weight"), argument(call, 7, "eps")
+        groups, weight, eps = x.shape[1], call.arg(3, "weight"), call.arg(7, "eps")
     whole = x.transpose(0, 1)[None] if call.kind == "batch_norm" else x  # all pictures together
     variance = whole.reshape(len(whole), groups, -1).var(-1, correction=0)
     scale = (variance + (EPS if eps is None else eps)).rsqrt().repeat_interleave(x.shape[1] // groups, 1)
@@ -57,8 +57,8 @@ def _slope(call: Call, x: Tensor) -> Tensor:
 
 def _slope_along_the_last(call: Call, x: Tensor) -> Tensor:
     plain = call.kind == "rms_norm"
-    sides = tuple(range(-len(argument(call, 1, "normalized_shape")), 0))
-    weight, eps = argument(call, 2, "weight"), argument(call, 3 if plain else 4, "eps")
+    sides = tuple(range(-len(call.arg(1, "normalized_shape")), 0))
+    weight, eps = call.arg(2, "weight"), call.arg(3 if plain else 4, "eps")
     if eps is None:
         eps = torch.finfo(x.dtype).eps if plain else EPS
     spread = x.square().mean(sides, keepdim=True) if plain else x.var(sides, correction=0, keepdim=True)

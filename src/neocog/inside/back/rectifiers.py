@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -13,35 +12,21 @@ from neocog.analysis.call import writes_in_place
 from neocog.analysis.capture import Call, Handler
 from neocog.analysis.kinds import ACTIVATIONS
 from neocog.errors import UserError
+from neocog.inside.back.linear_parts import unchanged
+from neocog.inside.bounds import HOLDING, held
 
-RECTIFIERS = (
-    "relu",
-    "relu6",
-    "hardtanh",
-    "threshold",
-    "clamp",
-    "clip",
-    "clamp_min",
-    "maximum",
-    "max",
-    "fmax",
-)
-"""calls that may be one: which are, their arguments say"""
 NO_MEANING = (
-    *sorted(ACTIVATIONS - {*RECTIFIERS, "clamp_max"}),
+    *sorted(ACTIVATIONS - HOLDING.keys()),
     "glu", "log_softmax", "softmax", "softmin", "multi_head_attention_forward", "scaled_dot_product_attention",
 )  # fmt: skip
-OF_TWO = ("maximum", "max", "fmax")
 COMPARING = ("gt", "ge", "lt", "le", "sign", "heaviside")
 """calls that make a mask of values: what is multiplied or filled by it is no rectifier that could be told"""
 UNTOLD = (
     "ReluBackward", "ThresholdBackward", "LeakyReluBackward", "WhereBackward", "MaskedFillBackward", "AbsBackward",
 )  # fmt: skip
 """torch's own names of the ways back that are left where a non-linearity was not seen, as in compiled code"""
-ALWAYS = (
-    "hardtanh",
-    "threshold",
-)  # non-linearities even where they are no rectifiers; clamp may only guard a division
+ALWAYS = ("hardtanh", "threshold")
+"""non-linearities even where they are no rectifiers; others may only guard a division"""
 
 
 class NoMeaning(UserError):
@@ -97,60 +82,28 @@ def _words(rule: str, layer: str, what: str) -> str:
     )
 
 
-def rectified(guided: bool, kind: str) -> Handler:
-    """What comes back through a rectifier is rectified itself, and masked as the forward was, too, where `guided`."""
+def rectified(rule: str) -> Handler:
+    """What comes back through a rectifier is rectified itself; for guided masked, too, as the forward was.
 
-    def handler(given: Call) -> Any:
-        call = _ordered(given) if kind in OF_TWO else given
-        x = argument(call, 0, "input")
-        if kind == "max" and not isinstance(argument(call, 1, "other"), Tensor):
-            return call.run()  # the largest along a side
+    A ceiling alone lets everything back: at it a unit is active, as it is at that of a ReLU6.
+    """
+
+    def handler(call: Call) -> Any:
+        found = held(call.kind, call)
+        if found is None:
+            return refused(rule)(call) if call.kind in ALWAYS else call.run()
+        x, low, high = found
         if not isinstance(x, Tensor) or not x.requires_grad:
             return call.run()
-        floor, ceiling = _limits(kind, call)
-        if floor != 0:
-            return refused("guided" if guided else "deconvnet")(call) if kind in ALWAYS else call.run()
         before = x.detach()
-        passes = before > 0 if guided else None  # at its ceiling a unit is active, too
-        return _written(call, x, _Rectified.apply(x, before.clamp(0, ceiling), passes))  # type: ignore[no-untyped-call]
+        if found.rectified:
+            passes = before > 0 if rule == "guided" else None
+            return _written(call, x, _Rectified.apply(x, before.clamp(0, high), passes))  # type: ignore[no-untyped-call]
+        if low == -inf and high > 0:
+            return _written(call, x, unchanged(x, before.clamp(max=high)))
+        return refused(rule)(call) if call.kind in ALWAYS or high == 0 else call.run()
 
     return handler
-
-
-def _ordered(call: Call) -> Call:
-    """maximum(0, x) as maximum(x, 0)."""
-    swaps = len(call.args) == 2 and isinstance(call.args[0], Tensor) and not call.args[0].requires_grad
-    return replace(call, args=call.args[::-1]) if swaps else call
-
-
-def argument(call: Call, position: int, *names: str) -> Any:
-    """By position or by name; None where it was not given."""
-    if len(call.args) > position:
-        return call.args[position]
-    return next((call.kwargs[name] for name in names if name in call.kwargs), None)
-
-
-def _limits(kind: str, call: Call) -> tuple[float | None, float]:
-    """From where to where a call lets numbers through; from None where it is no rectifier."""
-    if kind in ("relu", "relu6"):
-        return 0.0, 6.0 if kind == "relu6" else inf
-    if kind == "threshold":
-        plain = argument(call, 1, "threshold") == 0 == argument(call, 2, "value")
-        return (0.0 if plain else None), inf
-    low = _number(argument(call, 1, "min", "min_val", "other"))
-    two_sided = kind in ("hardtanh", "clamp", "clip")
-    high = _number(argument(call, 2, "max", "max_val")) if two_sided else inf
-    if kind == "hardtanh":
-        return (-1.0 if low is None else low), (1.0 if high is None else high)
-    return low, inf if high is None else high
-
-
-def _number(given: Any) -> float | None:
-    """A bound; None where there is none, or one for each number."""
-    if isinstance(given, Tensor):
-        alike = given.numel() > 0 and not given.requires_grad and bool((given == given.flatten()[0]).all())
-        return float(given.flatten()[0]) if alike else None
-    return None if given is None else float(given)
 
 
 def _written(call: Call, x: Tensor, out: Tensor) -> Tensor:

@@ -13,33 +13,29 @@ Everything else is transposed: a convolution filters with its flipped kernels, w
 number where its maximum was (the switches), and adds up where windows overlap; a sum hands on to all its branches. For
 deconvnet and guided a norm is the slope that it has with its statistics held fixed, and local response normalisation
 is skipped, as in the paper. A ReLU counts as one whether it is a module, used again, a function, in place, a clamp or a
-maximum with 0; one that is written as a mask, or that torch does not show, is refused.
+maximum with 0. A ceiling lets everything back, since a unit that has reached it is active. What is written as a mask,
+or what torch does not show, is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neocog.analysis.capture import Handler, Place, capture
-from neocog.analysis.kinds import ADAPTIVE_POOLS, MAX_POOLS
-from neocog.errors import unknown
-from neocog.inside.back.linear_parts import held, skipped, skips_around
-from neocog.inside.back.rectifiers import (
-    COMPARING,
-    NO_MEANING,
-    RECTIFIERS,
-    compared,
-    demand_told,
-    rectified,
-    refused,
-)
-from neocog.layers.lrn import LocalResponseNorm
+from neocog.analysis.kinds import ADAPTIVE_POOLS, MAX_POOLS, NORMS
+from neocog.errors import UserError, unknown
+from neocog.inside.back.linear_parts import constant_statistics, skipped
+from neocog.inside.back.rectifiers import COMPARING, NO_MEANING, compared, demand_told, rectified, refused
+from neocog.inside.bounds import HOLDING
+from neocog.inside.units import index_of
 
 Rule = Literal["gradient", "deconvnet", "guided"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -55,6 +51,11 @@ class Traced:
     activation: Tensor
     """what the layer gave: (batch, ...)"""
 
+    @property
+    def finite(self) -> NDArray[np.float32]:
+        """The pixels with 0 where there is no slope, as a root, of the Neocognitron say, has none at zero."""
+        return np.asarray(np.nan_to_num(self.pixels.cpu().numpy(), posinf=0, neginf=0))
+
 
 def traced_back(
     net: nn.Module, x: Tensor, place: Place, start: Callable[[Tensor], Tensor], rule: Rule = "gradient"
@@ -62,22 +63,19 @@ def traced_back(
     """What `start(activation)` at `place` becomes on its way back to the pixels `x` (batch, channels, height, width).
 
     `start` gives, for the layer's activation (batch, ...), what is sent back: a tensor of the same shape. UserError
-    where the rule has no meaning on the way: deconvnet and guided need rectifiers.
+    where the rule has no meaning on the way, deconvnet and guided need rectifiers; and where the network writes in
+    place what autograd needs.
     """
     if rule not in RULES:
         raise unknown("rule", rule, RULES)
-    with ExitStack() as stack, torch.inference_mode(False), torch.enable_grad():
-        if rule != "gradient":
-            for module in net.modules():
-                if isinstance(module, LocalResponseNorm):
-                    stack.callback(module.register_forward_hook(skips_around).remove)
-        seen = stack.enter_context(capture(net, [place], _handlers(rule)))
+    with torch.inference_mode(False), torch.enable_grad(), capture(net, [place], _handlers(rule)) as seen:
         pixels = x.detach().clone().requires_grad_()
-        seen.run(pixels.clone())  # the network may write into its input
-        activation = seen[place]
-        if rule != "gradient":
-            demand_told(activation, rule)
-        (back,) = torch.autograd.grad(activation, pixels, start(activation.detach()))
+        with _writes_refused():
+            seen.run(pixels)
+            activation = seen[place]
+            if rule != "gradient":
+                demand_told(activation, rule)
+            (back,) = torch.autograd.grad(activation, pixels, start(activation.detach()))
     return Traced(back.detach(), activation.detach())
 
 
@@ -85,20 +83,21 @@ def reconstruct(
     net: nn.Module,
     x: Tensor,
     place: Place,
-    channel: int,
+    channel: int | Sequence[int],
     at: Sequence[tuple[int, ...]],
     rule: Rule = "deconvnet",
 ) -> Traced:
     """Back from one unit of each picture, with its activation; all others are set to zero.
 
     `at` is the unit's position in each picture of the batch: (row, column) of a map, (token,) of tokens, () of a
-    vector.
+    vector; `channel` its channel, one for all or one for each picture.
     """
+    channels = [channel] * len(at) if isinstance(channel, int) else channel
 
     def start(activation: Tensor) -> Tensor:
         seed = torch.zeros_like(activation)
-        for i, position in enumerate(at):
-            unit = (i, *position, channel) if activation.dim() == 3 else (i, channel, *position)
+        for i, (own, position) in enumerate(zip(channels, at, strict=True)):
+            unit = (i, *index_of(activation.dim() - 1, own, position))
             seed[unit] = activation[unit]
         return seed
 
@@ -121,13 +120,27 @@ def suited(kinds: Collection[str]) -> Rule:
     return "deconvnet" if SWITCHES.intersection(kinds) else "guided"
 
 
+@contextmanager
+def _writes_refused() -> Iterator[None]:
+    """torch's error where a network cannot be differentiated for what it writes in place, in our words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "inplace" not in str(error):
+            raise
+        raise UserError(
+            "a gradient needs what this network writes over in place (as relu_ does on a piece that chunk gives), so "
+            "none comes back; use `neocog see occlusion`"
+        ) from error
+
+
 def _handlers(rule: Rule) -> Mapping[str, Handler]:
     if rule == "gradient":
         return {}
     return {
         **dict.fromkeys(NO_MEANING, refused(rule)),
         **dict.fromkeys(COMPARING, compared(rule)),
-        **{kind: rectified(guided=rule == "guided", kind=kind) for kind in RECTIFIERS},
-        **dict.fromkeys(("batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"), held),
+        **dict.fromkeys(HOLDING, rectified(rule)),
+        **dict.fromkeys(NORMS - {"local_response_norm"}, constant_statistics),
         "local_response_norm": skipped,
     }

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from neocog.analysis.capture import capture
 from neocog.errors import UserError
-from neocog.inside.evidence.gradients import OUTPUT, finite
+from neocog.inside.evidence.gradients import NO_GRADIENT, OUTPUT, finite
 from neocog.inside.evidence.last_maps import Maps
 
 Map = NDArray[np.float64]
@@ -59,6 +60,12 @@ def layer_cam(activation: NDArray[np.float64], gradient: NDArray[np.float64]) ->
     return np.asarray((gradient.clip(min=0) * activation).sum(axis=0).clip(min=0))
 
 
+def stretched_over(values: Map, height: int, width: int) -> Map:
+    """A map smoothly enlarged to the picture."""
+    scaled = Image.fromarray(values.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(scaled, np.float64)
+
+
 def class_activation(net: nn.Module, x: Tensor, maps: Maps, targets: Sequence[int]) -> Cams:
     """What `maps` hold for one picture `x` (1, channels, height, width), and the gradients of the logits of `targets`.
 
@@ -68,6 +75,8 @@ def class_activation(net: nn.Module, x: Tensor, maps: Maps, targets: Sequence[in
     with torch.inference_mode(False), torch.enable_grad(), capture(net, [maps.place, OUTPUT]) as seen:
         seen.run(x.detach().clone().requires_grad_())
         activation, logits = seen[maps.place], seen[OUTPUT]
+        if not logits.requires_grad:
+            raise UserError(NO_GRADIENT)
         gradients = [
             torch.autograd.grad(logits[0, target], activation, retain_graph=True, allow_unused=True)[0]
             for target in targets

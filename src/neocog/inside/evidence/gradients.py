@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import Place
 from neocog.errors import UserError
-from neocog.inside.back.rules import Rule, traced_back
+from neocog.inside.back.rules import Rule, Traced, traced_back
 
 OUTPUT = Place("")
 """the network itself, whose output are the logits (batch, classes)"""
@@ -27,6 +27,9 @@ TOLERANCE = 0.01
 SPREAD = 0.05  # of the steps' errors, which otherwise might cancel by chance
 FIRST, MOST = 16, 256  # steps to begin with; points at the end
 TINY = 1e-12
+NO_WAY = ("does not require grad", "not have been used in the graph")
+"""what torch says where nothing leads back"""
+NO_GRADIENT = "the logits of this network have no gradient at the picture; use `neocog see occlusion`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,7 @@ def gradient(net: nn.Module, x: Tensor, target: int, rule: Rule = "gradient") ->
 
     Simonyan, Vedaldi, Zisserman, "Deep inside convolutional networks" (2014), section 3.
     """
-    return _array(traced_back(net, x, OUTPUT, _of_class(target), rule).pixels[0])
+    return _array(_back(net, x, target, rule).pixels[0])
 
 
 def integrated_gradients(
@@ -105,7 +108,7 @@ def smooth_grad(
     for first in range(0, samples, BATCH):
         count = min(BATCH, samples - first)
         noisy = x + spread * torch.randn(count, *x.shape[1:], generator=generator, dtype=x.dtype)
-        total += traced_back(net, noisy, OUTPUT, _of_class(target)).pixels.double().sum(0)
+        total += _back(net, noisy, target).pixels.double().sum(0)
     return _array(total / samples)
 
 
@@ -136,7 +139,7 @@ def _at(net: nn.Module, start: Tensor, way: Tensor, shares: Sequence[float], tar
     for first in range(0, len(shares), BATCH):
         some = shares[first : first + BATCH]
         points = start + torch.tensor(some, dtype=way.dtype).view(-1, 1, 1, 1) * way
-        back = traced_back(net, points, OUTPUT, _of_class(target))
+        back = _back(net, points, target)
         slopes = (back.pixels.double() * way.double()).sum((1, 2, 3)).tolist()
         found += map(_Point, some, back.pixels, slopes, back.activation[:, target].tolist())
     return found
@@ -153,6 +156,16 @@ def _mean(points: Sequence[_Point]) -> Tensor:
     for a, b in pairwise(points):
         total += (b.share - a.share) / 2 * (a.gradient.double() + b.gradient.double())
     return total
+
+
+def _back(net: nn.Module, x: Tensor, target: int, rule: Rule = "gradient") -> Traced:
+    """From the logit of class `target` to the pixels."""
+    try:
+        return traced_back(net, x, OUTPUT, _of_class(target), rule)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in NO_WAY):
+            raise
+        raise UserError(NO_GRADIENT) from error
 
 
 def _of_class(target: int) -> Callable[[Tensor], Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from neocog.progress import Progress, Silent
 Pixels = NDArray[np.uint8]
 """(height, width, channels)"""
 Answer = Callable[[Pixels], NDArray[np.float32]]
-"""pixels (n, height, width, channels) -> probabilities (n, classes)"""
+"""pixels (n, height, width, channels) -> probabilities (n, classes), and what else is told of a picture behind them"""
 BATCH = 32
 
 
@@ -31,8 +32,41 @@ class Square(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Slid:
+    """What was answered at each place of the square."""
+
+    tops: NDArray[np.int64]
+    """first row of the square, for each row of the maps"""
+    lefts: NDArray[np.int64]
+    """first column of the square, for each column of the maps"""
+    square: int
+    """its side in pixels"""
+    answers: NDArray[np.float32]
+    """(rows, columns, numbers of a picture)"""
+    whole: NDArray[np.float32]
+    """where nothing is covered: (numbers of a picture,)"""
+
+    def of(self, target: int, classes: int | None = None) -> Occlusion:
+        """About class `target`; the first `classes` numbers are probabilities, all if not given."""
+        answers, whole = self.answers[..., :classes], self.whole[:classes]
+        return Occlusion(
+            self.tops,
+            self.lefts,
+            self.square,
+            float(whole[target]),
+            int(whole.argmax()),
+            answers[..., target].astype(np.float64),
+            answers.argmax(axis=-1),
+        )
+
+    def number(self, i: int) -> tuple[NDArray[np.float64], float]:
+        """The i-th number of a picture: (rows, columns), and where nothing is covered."""
+        return self.answers[..., i].astype(np.float64), float(self.whole[i])
+
+
+@dataclass(frozen=True, eq=False)
 class Occlusion:
-    """Answers by the place of the square."""
+    """What became of one class by the place of the square."""
 
     tops: NDArray[np.int64]
     """first row of the square, for each row of the maps"""
@@ -64,14 +98,13 @@ class Occlusion:
             count[there] += 1
         return np.asarray(total / np.maximum(count, 1))
 
+    def at(self, tops: NDArray[np.int64], lefts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How much the probability falls at these places of the square alone."""
+        rows, columns = np.searchsorted(self.tops, tops), np.searchsorted(self.lefts, lefts)
+        return np.asarray(self.whole - self.probability[np.ix_(rows, columns)])
 
-def occlusion(
-    answer: Answer,
-    pixels: Pixels,
-    target: int,
-    square: Square,
-    progress: Progress | None = None,
-) -> Occlusion:
+
+def slid(answer: Answer, pixels: Pixels, square: Square, progress: Progress | None = None) -> Slid:
     """The square slides over `pixels`; the last one of a row and of a column ends at the edge.
 
     Zeiler and Fergus, "Visualizing and understanding convolutional networks" (2014), section 4.2. UserError for a
@@ -90,11 +123,13 @@ def occlusion(
             some = places[first : first + BATCH]
             answers.append(answer(np.stack([covered(pixels, place, side, fill) for place in some])))
             advance(len(some))
-    probabilities = np.concatenate(answers).reshape(len(tops), len(lefts), -1)
-    whole, of_class = answer(pixels[None])[0], probabilities[..., target].astype(np.float64)
-    return Occlusion(
-        tops, lefts, side, float(whole[target]), int(whole.argmax()), of_class, probabilities.argmax(axis=-1)
-    )
+    by_place = np.concatenate(answers).reshape(len(tops), len(lefts), -1)
+    return Slid(tops, lefts, side, by_place, answer(pixels[None])[0])
+
+
+def coarser(square: Square, places: int, most: int = 8) -> Square:
+    """The same one with longer steps, so that of `places` in a row or column at most `most` are left, or one more."""
+    return square._replace(stride=square.stride * ceil(places / most))
 
 
 def covered(pixels: Pixels, place: tuple[int, int], side: int, fill: NDArray[np.uint8]) -> Pixels:

@@ -7,7 +7,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from neocog.inside.evidence.occlusion import Answer, Pixels
 
 ACROSS = 16  # cells along the longer side
 STEPS, ORDERS = 32, 5
+TINY = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,13 +121,27 @@ def randomised(net: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
-    """Spearman's, of absolute values; None where one of the maps is the same everywhere."""
+    """Spearman's, of absolute values; None of fewer than three, and where one of the maps is the same everywhere."""
     from scipy.stats import ConstantInputWarning, spearmanr
 
+    if one.size < 3:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConstantInputWarning)
         found = float(spearmanr(np.abs(one).ravel(), np.abs(other).ravel()).statistic)
     return None if np.isnan(found) else found
+
+
+def partial_rank_correlation(
+    one: NDArray[np.float64], other: NDArray[np.float64], shared: NDArray[np.float64]
+) -> float | None:
+    """`rank_correlation` of the two maps, without what both owe to `shared`; None where nothing else is left."""
+    plain = rank_correlation(one, other)
+    own = [rank_correlation(values, shared) for values in (one, other)]
+    if plain is None or own[0] is None or own[1] is None:
+        return plain  # there is nothing that they could share
+    rest = (1 - own[0] ** 2) * (1 - own[1] ** 2)
+    return (plain - own[0] * own[1]) / sqrt(rest) if rest > TINY else None
 
 
 def _needs(method: Callable[..., Any]) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -14,13 +13,13 @@ from neocog.analysis.op import Trace
 from neocog.analysis.trace import trace
 from neocog.analysis.window import groups_of, windows_of
 from neocog.errors import UserError
-from neocog.inside.sums.calls import made_by
+from neocog.inside.sums.calls import made_by, nothing
 
 Kernels = NDArray[np.float32]
 """(filters, channels that each reads, height, width)"""
 COMPONENTS = 28
 """shown of a patch embedding (Dosovitskiy et al. 2021, figure 7 left)"""
-DEAD = 0.02
+FAINT = 0.02
 """of the largest filter's norm: what is smaller has as good as no effect"""
 ALIKE = 0.95
 """cosine from which on two filters count as one"""
@@ -75,11 +74,8 @@ def bank_of(net: nn.Module, size: Sequence[int], layer: str | None = None) -> Ba
     """
     plain = trace(net, size)
     i = _first(plain) if layer is None else _of(plain, layer)
-    op, parameter = plain.ops[i], next(net.parameters(), None)
-    x = torch.zeros(1, *size, dtype=None if parameter is None else parameter.dtype)
-    if parameter is not None:
-        x = x.to(parameter.device)
-    kernels = made_by(net, x, plain, [i])[i].arg(1, "weight")
+    op = plain.ops[i]
+    kernels = made_by(net, nothing(net, size), plain, [i])[i].arg(1, "weight")
     down, across = windows_of(op)
     return Bank(
         op.layer,
@@ -130,10 +126,10 @@ def norms(kernels: Kernels) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.square(kernels.astype(np.float64)).sum(axis=(1, 2, 3))))
 
 
-def dead(kernels: Kernels) -> NDArray[np.bool_]:
+def faint(kernels: Kernels) -> NDArray[np.bool_]:
     """Which filters are next to nothing beside the largest."""
     lengths = norms(kernels)
-    return np.asarray(lengths <= DEAD * lengths.max(initial=0.0))
+    return np.asarray(lengths <= FAINT * lengths.max(initial=0.0))
 
 
 def similarity(kernels: Kernels) -> NDArray[np.float64]:
@@ -145,20 +141,11 @@ def similarity(kernels: Kernels) -> NDArray[np.float64]:
 
 
 def pairs(kernels: Kernels, least: float = ALIKE) -> list[tuple[int, int, float]]:
-    """Filters, none of them dead, whose cosine is at least `least` from 0 on either side, the most alike first."""
-    cosines, alive = similarity(kernels), ~dead(kernels)
-    first, second = np.nonzero(np.triu(np.abs(cosines) >= least, 1) & alive[:, None] & alive)
+    """Filters, none of them faint, whose cosine is at least `least` from 0 on either side, the most alike first."""
+    cosines, strong = similarity(kernels), ~faint(kernels)
+    first, second = np.nonzero(np.triu(np.abs(cosines) >= least, 1) & strong[:, None] & strong)
     found = [(int(i), int(j), float(cosines[i, j])) for i, j in zip(first, second, strict=True)]
     return sorted(found, key=lambda pair: -abs(pair[2]))
-
-
-def colour_share(kernels: Kernels) -> NDArray[np.float64]:
-    """What part of each filter's energy lies in differences between its channels: 0 of a grey one."""
-    values = kernels.astype(np.float64)
-    grey = values.mean(axis=1, keepdims=True)
-    energy = np.square(values).sum(axis=(1, 2, 3))
-    coloured = np.square(values - grey).sum(axis=(1, 2, 3))
-    return np.asarray(np.divide(coloured, energy, out=np.zeros_like(energy), where=energy > 0))
 
 
 def principal(kernels: Kernels, count: int = COMPONENTS) -> Components:

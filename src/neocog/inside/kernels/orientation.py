@@ -14,6 +14,8 @@ FINE = 0.35
 ORIENTED = 0.4
 """least selectivity of a kernel that is said to have a direction; of 11x11 weights an edge from black to white through
 the middle has 0.52 to 0.57, and of 100 kernels of smoothed noise 99 have less than 0.34"""
+LEAST = 5
+"""pixels of a side from which on a kernel can be noise: in a smaller one every edge is as fine"""
 NOISY = 0.2
 """largest share of fine power of such a kernel"""
 COLOURED = 0.5
@@ -33,16 +35,23 @@ class Tuning:
     """share of the power above `FINE`"""
     colour: NDArray[np.float64]
     """share of the squared weights that is a difference between channels"""
+    side: int
+    """pixels of the kernels' shorter side"""
+
+    @property
+    def noise(self) -> NDArray[np.bool_]:
+        """Those that are nothing else, where they are large enough to tell."""
+        return np.asarray((self.fine > NOISY) & (self.side >= LEAST))
 
     @property
     def oriented(self) -> NDArray[np.bool_]:
         """Those with a direction that are no noise."""
-        return np.asarray((self.selectivity >= ORIENTED) & (self.fine <= NOISY))
+        return np.asarray((self.selectivity >= ORIENTED) & ~self.noise)
 
     @property
     def coloured(self) -> NDArray[np.bool_]:
         """Those that see colour and are no noise."""
-        return np.asarray((self.colour >= COLOURED) & (self.fine <= NOISY))
+        return np.asarray((self.colour >= COLOURED) & ~self.noise)
 
 
 def tuning(kernels: NDArray[np.floating]) -> Tuning:
@@ -63,4 +72,4 @@ def tuning(kernels: NDArray[np.floating]) -> Tuning:
     fine = (power * (np.hypot(down, right) > FINE)).sum((1, 2)) / total
     grey = weights.mean(1, keepdims=True)
     colour = ((weights - grey) ** 2).sum((1, 2, 3)) / ((weights**2).sum((1, 2, 3)) + TINY)
-    return Tuning(direction, np.abs(moment), fine, colour)
+    return Tuning(direction, np.abs(moment), fine, colour, min(kernels.shape[2:]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,16 @@ from torch import Tensor
 
 from neocog.analysis.capture import Call, Handler
 from neocog.analysis.kinds import ACTIVATIONS, ADAPTIVE_POOLS, IDENTITIES, NORMS, POINTWISE, POOLS
+from neocog.inside.bounds import HOLDING, Held, held
 
-RECTIFIERS = ("relu", "relu6")
 WEIGHTED = ("conv2d", "linear")
-CLAMPS = {"clamp", "clamp_min", "clamp_max", "clip", "threshold"}
-NONLINEARITIES = ACTIVATIONS - CLAMPS
-FOLLOWED = (POINTWISE | IDENTITIES | NORMS | {*POOLS, *ADAPTIVE_POOLS}) - NONLINEARITIES
+SQUASHING = ("relu", "relu6", "hardtanh")
+"""always non-linearities, whatever they read"""
+PASSED = POINTWISE | IDENTITIES | NORMS | {*POOLS, *ADAPTIVE_POOLS}
 """what may lie between a layer with weights and its non-linearity"""
 FLAT = 0.05  # of the steepest slope: where less is left, a unit is saturated
 
-# where the slope is below FLAT of the steepest: 1 - y^2 of tanh, 4 y (1 - y) of the sigmoid, 0 at the ends of the other
+# where the slope is below FLAT of the steepest: 1 - y^2 of tanh, 4 y (1 - y) of the sigmoid, 0 at the ends of the third
 SATURATED: Mapping[str, Callable[[Tensor], Tensor]] = {
     "tanh": lambda y: 1 - y * y < FLAT,
     "sigmoid": lambda y: 4 * y * (1 - y) < FLAT,
@@ -42,7 +42,7 @@ class Passed:
     """What a non-linearity puts out, over all pictures and positions."""
 
     kind: str
-    """torch's name of it"""
+    """torch's name of it, of a rectifier relu or, where it has a ceiling of 6, relu6"""
     mean: float
     deviation: float
     zeros: float
@@ -53,11 +53,12 @@ class Passed:
     """share with hardly any slope; None of those that do not saturate on both sides"""
     gate: bool
     """whether it multiplies what another layer gives, as the gates of squeeze-and-excite do: those may saturate"""
+    rectifies: bool
 
     @property
     def dead(self) -> float | None:
         """Share of the channels that are never active; None where it is no rectifier."""
-        return float((~self.active).mean()) if self.kind in RECTIFIERS else None
+        return float((~self.active).mean()) if self.rectifies else None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -102,10 +103,22 @@ class Drift:
         }
 
 
-def _rectifies(call: Call) -> bool:
-    """Whether a clamp begins at 0, as torch's ReLU6 is one."""
-    low = call.args[1] if len(call.args) > 1 else call.kwargs.get("min_val", -1.0)
-    return bool(low == 0)
+def _squashes(kind: str, found: Held | None, of_a_layer: bool) -> bool:
+    """Whether a call that holds numbers between bounds is a non-linearity; a clamp may only guard a root."""
+    return kind in SQUASHING or (found is not None and found.rectified and of_a_layer)
+
+
+def _kind(call: Call, found: Held | None) -> str:
+    if found is None or not found.rectified:
+        return call.kind
+    return {inf: "relu", 6.0: "relu6"}.get(found.high, call.kind)
+
+
+def _flat(kind: str, out: Tensor, found: Held | None) -> Tensor | None:
+    """Where a non-linearity that saturates on both sides has hardly any slope; None of others."""
+    if kind in SATURATED:
+        return SATURATED[kind](out)
+    return (out <= found.low) | (out >= found.high) if found is not None and not found.rectified else None
 
 
 def _alike(shape: Sequence[int], before: Sequence[int] | None, axis: int) -> bool:
@@ -125,20 +138,24 @@ class Site:
     count: int = 0
     sums: tuple[float, float] = (0.0, 0.0)
     zeros: int = 0
-    flat: int = 0
+    flat: int | None = None
     active: Tensor | None = None
+    rectifies: bool = False
 
-    def see(self, kind: str, out: Tensor) -> None:
+    def see(self, call: Call, found: Held | None, out: Tensor) -> None:
+        """What a non-linearity gave, and the bounds that it holds numbers between, if it does."""
         y, wide = out.detach(), torch.float64
-        self.kind, self.channels = kind, y.shape[self.axis]
+        self.kind, self.channels = _kind(call, found), y.shape[self.axis]
+        self.rectifies = found is not None and found.rectified
         self.count += y.numel()
         self.sums = (
             self.sums[0] + float(y.sum(dtype=wide)),
             self.sums[1] + float(y.square().sum(dtype=wide)),
         )
         self.zeros += int((y == 0).sum())
-        if kind in SATURATED:
-            self.flat += int(SATURATED[kind](y).sum())
+        flat = _flat(self.kind, y, found)
+        if flat is not None:
+            self.flat = (self.flat or 0) + int(flat.sum())
         now = (y > 0).movedim(self.axis, 0).flatten(1).any(1)
         self.active = now if self.active is None else self.active | now
 
@@ -147,9 +164,9 @@ class Site:
             return None
         mean = self.sums[0] / self.count
         deviation = max(self.sums[1] / self.count - mean * mean, 0.0) ** 0.5
-        saturated = self.flat / self.count if self.kind in SATURATED else None
+        saturated = None if self.flat is None else self.flat / self.count
         zeros, active = self.zeros / self.count, self.active.cpu().numpy()
-        return Passed(self.kind, mean, deviation, zeros, active, saturated, self.gate)
+        return Passed(self.kind, mean, deviation, zeros, active, saturated, self.gate, self.rectifies)
 
 
 @dataclass
@@ -190,12 +207,11 @@ class Watch:
     _calls: Counter[str] = field(default_factory=Counter)
 
     def handlers(self) -> dict[str, Handler]:
-        follow = dict.fromkeys(FOLLOWED, self._followed)
         return {
-            **follow,
+            **dict.fromkeys(PASSED, self._followed),
             "batch_norm": self._normalised,
             **dict.fromkeys(WEIGHTED, self._weighed),
-            **dict.fromkeys(NONLINEARITIES, self._activated),
+            **dict.fromkeys(ACTIVATIONS | HOLDING.keys(), self._activated),
         }
 
     def begin(self) -> None:
@@ -226,28 +242,32 @@ class Watch:
         return out
 
     def _normalised(self, call: Call) -> Any:
-        x, mean, variance = call.args[:3]
+        mean, variance = call.arg(1, "running_mean"), call.arg(2, "running_var")
         if mean is not None and variance is not None:
-            eps = float(call.args[7] if len(call.args) > 7 else call.kwargs.get("eps", 1e-5))
-            self.norms.setdefault(call.layer, Moments((mean.detach(), variance.detach()), eps)).see(x)
+            moments = Moments((mean.detach(), variance.detach()), float(call.arg(7, "eps", 1e-5)))
+            self.norms.setdefault(call.layer, moments).see(call.arg(0, "input"))
         return self._followed(call)
 
     def _activated(self, call: Call) -> Any:
-        x = call.args[0] if call.args else call.kwargs.get("input")
-        layer, axis = self._of.get(id(x), ("", 0))
+        found = held(call.kind, call)
+        known = self._of.get(id(call.arg(0, "input") if found is None else found.x))
+        if call.kind in HOLDING and not _squashes(call.kind, found, known is not None):
+            return self._followed(call)
         out = call.run()
         if not isinstance(out, Tensor) or out.dim() < 2:
             return out
-        if not layer:
-            self._calls[call.layer] += 1
-            again = self._calls[call.layer]
-            layer = call.layer or "the network"
-            layer, axis = (f"{layer} ({again})" if again > 1 else layer), (-1 if out.dim() == 3 else 1)
-        kind = "relu6" if call.kind == "hardtanh" and _rectifies(call) else call.kind
-        self.sites.setdefault(layer, Site(False, axis)).see(kind, out)
+        self._of.pop(id(out), None)  # what is done in place is done: what follows is of no single layer
+        layer, axis = known or self._alone(call, out)
+        self.sites.setdefault(layer, Site(False, axis)).see(call, found, out)
         self._kept.append(out)
         self._gates[id(out)] = layer
         return out
+
+    def _alone(self, call: Call, out: Tensor) -> tuple[str, int]:
+        """A name for a non-linearity that is of no single layer, and the axis of its channels."""
+        self._calls[call.layer] += 1
+        name, again = call.layer or "the network", self._calls[call.layer]
+        return (f"{name} ({again})" if again > 1 else name), (-1 if out.dim() == 3 else 1)
 
     def _note(self, out: Tensor, layer: str, axis: int) -> None:
         self._kept.append(out)

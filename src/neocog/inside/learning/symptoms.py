@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 
+from neocog.draw.text import in_percent
 from neocog.inside.learning.health import Health, LayerState
 
 DEAD = 0.5
@@ -51,7 +52,8 @@ def curve_symptoms(held_out: Sequence[tuple[int, float]]) -> tuple[str, ...]:
         return ()
     return (
         f"The held-out loss rose from {least:.3g} after epoch {best} to {loss:.3g} after epoch {last}, by more than "
-        f"{RISEN - 1:.0%}: the network learns pictures by heart. Stop earlier, augment more, or keep the best epoch.",
+        f"{100 * (RISEN - 1):g} %: the network learns pictures by heart. Stop earlier, augment more, or keep the best "
+        "epoch.",
     )
 
 
@@ -69,9 +71,9 @@ def _dead(health: Health, named: Named) -> Iterator[str]:
         worst = max(dead, key=lambda one: one.passed.dead or 0.0 if one.passed else 0.0)
         share = worst.passed.dead if worst.passed else 0.0
         yield (
-            f"Dead ReLUs: of {_some(dead, named)} more than {DEAD:.0%} of the channels are 0 for each of the "
-            f"{health.pictures:,} pictures ({share:.0%} of {named(worst.module)}), so what feeds them cannot learn. "
-            "Take a smaller --lr, look at large negative biases and at the scale of the input."
+            f"Dead ReLUs: of {_some(dead, named)} more than {100 * DEAD:g} % of the channels are 0 for each of the "
+            f"{health.pictures:,} pictures ({in_percent(share or 0.0)} of {named(worst.module)}), so what feeds them "
+            "cannot learn. Take a smaller --lr, look at large negative biases and at the scale of the input."
         )
 
 
@@ -85,8 +87,8 @@ def _saturated(health: Health, named: Named) -> Iterator[str]:
         worst = max(flat, key=lambda one: one.passed.saturated or 0.0 if one.passed else 0.0)
         assert worst.passed is not None
         yield (
-            f"Saturated units: of {_some(flat, named)} more than {SATURATED:.0%} of the activations lie where "
-            f"{worst.passed.kind} has less than 5 % of its slope ({worst.passed.saturated:.0%} of "
+            f"Saturated units: of {_some(flat, named)} more than {100 * SATURATED:g} % of the activations lie where "
+            f"{worst.passed.kind} has less than 5 % of its slope ({in_percent(worst.passed.saturated or 0.0)} of "
             f"{named(worst.module)}), so hardly any gradient passes. Smaller first weights, batch norm, or ReLU."
         )
 

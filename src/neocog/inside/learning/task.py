@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from neocog.analysis.capture import evaluated
+from neocog.data.balanced import balanced
 
 AT_ONCE = 64  # pictures of a forward
 PIXELS = 4 * 224 * 224  # of all of these: a backward keeps what each layer gave
@@ -26,6 +27,12 @@ class Task:
     """int64 (n,) classes, or float (n, classes), 1 where a picture shows the class"""
     mirrored: bool = False
     """whether an answer is the mean over a picture and its mirror image"""
+
+    def some(self, most: int) -> Task:
+        """At most `most` of the pictures, as many of each class."""
+        kinds = self.truth if self.truth.dim() == 1 else self.truth.argmax(1)
+        rows = torch.from_numpy(balanced(kinds.cpu().numpy(), most)).to(self.x.device)
+        return replace(self, x=self.x[rows], truth=self.truth[rows])
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Some pictures at a time, with the truth."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from neocog.analysis.capture import LAST
 from neocog.inside.back.rules import Rule, traced_back
-from neocog.inside.units import Layer
+from neocog.inside.units import Layer, index_of
 
 AT_ONCE = 9
 """pictures that are traced back together"""
@@ -109,12 +109,11 @@ def _strongest(net: nn.Module, x: Tensor, layer: Layer, channel: int, rule: Rule
         for i, one in enumerate(activation):
             units = one[..., channel] if one.dim() == 2 else one[channel]
             at = tuple(map(int, np.unravel_index(int(units.cpu().numpy().argmax()), units.shape)))
-            unit = (*at, channel) if one.dim() == 2 else (channel, *at)
+            unit = index_of(one.dim(), channel, at)
             seed[(i, *unit)] = one[unit]
             found.append(at)
             values.append(float(one[unit]))
         return seed
 
-    back = traced_back(net, x, layer.place, start, rule).pixels.cpu().numpy()
-    finite = np.nan_to_num(back, posinf=0, neginf=0)  # a root, as in the Neocognitron, has no slope at zero
-    return Units(tuple(found), np.array(values, np.float32), finite)
+    back = traced_back(net, x, layer.place, start, rule).finite
+    return Units(tuple(found), np.array(values, np.float32), back)

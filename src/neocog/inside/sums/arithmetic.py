@@ -15,7 +15,7 @@ from neocog.errors import UserError
 from neocog.inside.sums.calls import Made, made_by
 from neocog.inside.sums.steps import Step, formula
 from neocog.inside.sums.terms import POOLING, SUMS, Arithmetic, arithmetic_of, taps
-from neocog.inside.units import BEHIND, Layer
+from neocog.inside.units import BEHIND, Layer, index_of, source_of
 
 BETWEEN = BEHIND | IDENTITIES | {"local_response_norm"}
 """what may stand between a layer and the pool that reads it"""
@@ -55,8 +55,7 @@ def computed(
     """The arithmetic of a unit of `layer` on `x` (1, channels, height, width).
 
     `at` is (row, column) of maps, (token,) of tokens, () of a vector; `plain` the network's trace at this size, where
-    it is known. UserError where the layer's units are no single
-    sum or maximum, as those of a block are not.
+    it is known. UserError where the layer's units are no single sum or maximum, as those of a block are not.
     """
     plain = plain or trace(net, tuple(x.shape[1:]))
     chain = _chain(plain, layer)
@@ -73,13 +72,13 @@ def _chain(plain: Trace, layer: Layer) -> list[int]:
     """The operation that sums or takes a maximum, and those behind it to the units' values."""
     i, chain = layer.op, [layer.op]
     while plain.ops[i].kind not in SUMS:
-        op = plain.ops[i]
-        if op.kind not in BEHIND | IDENTITIES or len(op.inputs) != 1 or op.inputs[0] == 0:
+        op, source = plain.ops[i], source_of(plain.ops, i)
+        if op.kind not in BEHIND | IDENTITIES or not source:
             raise UserError(
                 f"the units of {layer.name} come from {op.kind}, not from one convolution, linear layer or pool; "
                 "name one of those (`neocog summary MODEL` lists them)"
             )
-        i = op.inputs[0]
+        i = source
         chain.insert(0, i)
     return chain
 
@@ -94,7 +93,7 @@ def _next_pool(plain: Trace, layer: Layer) -> int | None:
         i = readers[0]
         if plain.ops[i].kind in POOLING:
             return i
-        if plain.ops[i].kind not in BETWEEN or len(plain.ops[i].inputs) != 1:
+        if plain.ops[i].kind not in BETWEEN or source_of(plain.ops, i) is None:
             return None
     return None
 
@@ -109,8 +108,8 @@ def _steps(
         kind = plain.ops[i].kind
         if kind in IDENTITIES:
             continue
-        out = made[i].out
-        tensor = float(out[(0, *at, channel)] if out.dim() == 3 else out[(0, channel, *at)])
+        out = made[i].out[0]
+        tensor = float(out[index_of(out.dim(), channel, at)])
         words, value = formula(kind, made[i], channel, x)
         x = tensor if value is None else value
         steps.append(Step(kind, words, x, tensor))

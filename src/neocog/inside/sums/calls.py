@@ -11,23 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neocog.analysis.call import replaced
+from neocog.analysis.call import Arguments, replaced
 from neocog.analysis.capture import Call, capture
 from neocog.analysis.op import Trace
 from neocog.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class Made(Arguments):
     """A call as it happened: copies of its arguments before it and of what it gave."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     out: Tensor
-
-    def arg(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument by torch's position and name."""
-        return self.args[position] if len(self.args) > position else self.kwargs.get(name, default)
 
 
 class _AllSeen(Exception):
@@ -58,7 +54,7 @@ def made_by(net: nn.Module, x: Tensor, plain: Trace, wanted: Sequence[int]) -> d
 
     handlers = {kind: seen for kind, _, _ in places}
     with capture(net, (), handlers), torch.no_grad(), suppress(_AllSeen):
-        net(x)
+        net(x.clone())
     missing = [i for i in places.values() if i not in made]
     if missing:
         op = plain.ops[missing[0]]
@@ -67,6 +63,12 @@ def made_by(net: nn.Module, x: Tensor, plain: Trace, wanted: Sequence[int]) -> d
             "name another layer"
         )
     return made
+
+
+def nothing(net: nn.Module, size: Sequence[int], pictures: int = 1) -> Tensor:
+    """Pictures of `size` (channels, height, width) that are zero everywhere, as `net` reads them."""
+    like = next((p for p in net.parameters() if p.is_floating_point()), torch.empty(0))
+    return torch.zeros(pictures, *size, dtype=like.dtype, device=like.device)
 
 
 def _turn(plain: Trace, i: int) -> tuple[str, str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from neocog.inside.bounds import held
 from neocog.inside.sums.calls import Made
 
 
@@ -29,12 +30,6 @@ class Step:
         return {"min(max(0, x), 6)": "relu6", "max(0, x)": "relu"}.get(self.words, self.kind)
 
 
-LIMITS = {
-    "hardtanh": ("min_val", "max_val"),
-    "clamp": ("min", "max"),
-    "clamp_min": ("min", ""),
-    "clip": ("min", "max"),
-}
 FORMULAS = {
     "sigmoid": "1 / (1 + exp(−x))", "tanh": "tanh x", "silu": "x / (1 + exp(−x))", "gelu": "x Φ(x)",
     "hardswish": "x min(max(x + 3, 0), 6) / 6", "mish": "x tanh(ln(1 + exp x))", "softplus": "ln(1 + exp x)",
@@ -43,9 +38,9 @@ FORMULAS = {
 
 def formula(kind: str, made: Made, channel: int, x: float) -> tuple[str, float | None]:
     """The formula of a step and what it makes of `x`; None where only the network is asked."""
-    limits = _limits(kind, made)
-    if limits is not None:
-        low, high = limits
+    found = held(kind, made)
+    if found is not None:
+        _, low, high = found
         clamped = "x" if low == -inf else f"max({low:g}, x)"
         return (clamped if high == inf else f"min({clamped}, {high:g})"), min(max(x, low), high)
     if kind == "batch_norm":
@@ -57,21 +52,6 @@ def formula(kind: str, made: Made, channel: int, x: float) -> tuple[str, float |
     return FORMULAS.get(kind, f"{kind} of x"), None
 
 
-def _limits(kind: str, made: Made) -> tuple[float, float] | None:
-    """Between which numbers a step holds x; None where it does something else."""
-    if kind in ("relu", "relu6"):
-        return 0.0, inf if kind == "relu" else 6.0
-    if kind not in LIMITS:
-        return None
-    ends = [made.arg(i, name, None) if name else None for i, name in enumerate(LIMITS[kind], 1)]
-    if any(isinstance(end, Tensor) for end in ends):
-        return None
-    if kind == "hardtanh":  # whose limits are these where none are given
-        ends = [default if end is None else end for end, default in zip(ends, (-1.0, 1.0), strict=True)]
-    low, high = ends
-    return -inf if low is None else float(low), inf if high is None else float(high)
-
-
 def _factor(made: Made, channel: int) -> float | None:
     """What is added to the maps or multiplied with them: a number, or one for each channel."""
     if len(made.args) != 2 or made.kwargs:
@@ -79,11 +59,8 @@ def _factor(made: Made, channel: int) -> float | None:
     one, other = made.args
     if isinstance(one, Tensor) and isinstance(other, Tensor):
         less = one if one.numel() < other.numel() else other
-        if one.numel() == other.numel():  # maps of one position: which is not of the picture, its type tells
-            learned = [tensor for tensor in (one, other) if isinstance(tensor, nn.Parameter)]
-            if len(learned) != 1:
-                return None
-            less = learned[0]
+        if one.numel() == other.numel():  # nothing tells which of them is not of the picture
+            return None
         count = less.numel()
         alone = count == 1 or (less.dim() >= 3 and less.shape[-3] == count)
         return float(less.reshape(-1)[channel if count > 1 else 0]) if alone else None

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.see.opened import Opened, as_input
+from neocog.api.embedding.ways import choose_for_layers
+from neocog.api.see.opened import Opened, as_input, in_words
 from neocog.errors import UserError, unknown
 from neocog.inference.engines import choose
+from neocog.inference.network import Network
 from neocog.weights.digest import digest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from neocog.inside.evidence.watched import StrongestMap
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -19,8 +29,23 @@ Floats = NDArray[np.float32]
 
 def answering(network: Opened) -> Callable[[Pixels], Floats]:
     """Probabilities (n, classes) of pixels (n, height, width, channels), by the fastest engine that is right."""
-    logits = _logits(network)
+    logits: Callable[[Pixels], Floats]
+    if network.frozen is None:
+        logits = partial(_by_torch, network)
+    else:
+        logits = choose(_whole(network, network.frozen.whole, "logits"), None).engine
     return lambda pixels: network.activated(_checked(network, logits(pixels)))
+
+
+def answering_and_watching(network: Opened, watched: StrongestMap) -> Callable[[Pixels], Floats]:
+    """The same, and behind the classes the mean of each map of the watched layer, in one pass."""
+    run = _watching(network, watched)
+
+    def answer(pixels: Pixels) -> Floats:
+        logits, means = np.split(run(pixels), [watched.classes], axis=1)
+        return np.concatenate([network.activated(_checked(network, logits)), means], axis=1)
+
+    return answer
 
 
 def class_of(network: Opened, probabilities: Floats, given: str | int | None) -> int:
@@ -55,19 +80,31 @@ def mean_colour(network: Opened) -> Pixels:
     return np.asarray(np.rint(np.array(network.preprocess.mean) * 255).clip(0, 255), np.uint8)
 
 
-def _logits(network: Opened) -> Callable[[Pixels], Floats]:
-    if network.frozen is None:
-        return lambda pixels: _by_torch(network, pixels)
-    state = {name: tensor.detach().cpu().numpy() for name, tensor in network.net.state_dict().items()}
+def _watching(network: Opened, watched: StrongestMap) -> Callable[[Pixels], Floats]:
+    """Logits, and the means of maps beside them."""
+    from neocog.inside.evidence.watched import Watched
+
+    place, widths = watched.layer.place, (watched.classes, watched.layer.channels)
+    frozen = network.frozen
+    if frozen is None:
+        return partial(_by_torch, replace(network, net=Watched(deepcopy(network.net), place)))
+    said = f"logits and means of {place.module} {place.call}"
+    whole = _whole(network, lambda: Watched(frozen.whole(), place), said)
+    return choose_for_layers(whole, len(widths), lambda: widths, "auto", "auto").engine
+
+
+def _whole(network: Opened, backbone: Callable[[], nn.Module], said: str) -> Network:
+    """What gives `said`, to be told apart from what others give."""
+    assert network.frozen is not None
     inner = network.frozen.network
-    whole = replace(
+    state = {name: tensor.detach().cpu().numpy() for name, tensor in network.net.state_dict().items()}
+    return replace(
         inner,
         preprocess=network.preprocess,
         digest=digest(state),
-        backbone=network.frozen.whole,
-        source=f"{inner.source}; logits",
+        backbone=backbone,
+        source=f"{inner.source}; {said}",
     )
-    return choose(whole, None).engine
 
 
 def _by_torch(network: Opened, pixels: Pixels, batch: int = 16) -> Floats:
@@ -75,7 +112,7 @@ def _by_torch(network: Opened, pixels: Pixels, batch: int = 16) -> Floats:
 
     from neocog.analysis.capture import evaluated
 
-    with torch.no_grad(), evaluated(network.net):
+    with in_words(network), torch.no_grad(), evaluated(network.net):
         parts = [network.net(as_input(network, pixels[i : i + batch])) for i in range(0, len(pixels), batch)]
     if not all(isinstance(part, torch.Tensor) for part in parts):
         raise UserError(f"the network must give one tensor, it gave {type(parts[0]).__name__}")

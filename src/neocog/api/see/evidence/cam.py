@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from neocog.api.keywords import demand_known
+from neocog.api.see.about import about
 from neocog.api.see.evidence.answered import answering, class_of, mean_colour
-from neocog.api.see.evidence.tried import DELETED, REDRAWN, Trial, curves, trial
+from neocog.api.see.evidence.baselines import BECOME
+from neocog.api.see.evidence.tried import (
+    DELETED,
+    RANDOM,
+    REDRAWN,
+    WEIGHTS,
+    Trial,
+    curves,
+    rank_text,
+    trial,
+)
+from neocog.api.see.given import demand_seed
 from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import gallery
 from neocog.draw.gallery import Plate, Room
+from neocog.draw.text import in_percent
 from neocog.draw.tiles import enlarged, overlaid, rgb
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -33,7 +45,11 @@ WORDS = {
     "LayerCAM": "The maps of {layer}, each number weighted by its own derivative where that is above 0, summed "
     "(Jiang et al. 2021).",
 }
-GREY = "grey, of the colour that preprocessing makes 0,"
+ACTIVE = (
+    "LayerCAM takes positive derivatives alone, so that it follows where the layer is active at all; and that the "
+    "picture decides to a good part whatever the weights. Its correlation with random weights is therefore mostly "
+    "above Grad-CAM's."
+)
 LEAST = 336  # pixels of the longer side of an overlay
 
 
@@ -87,6 +103,7 @@ def cam(
     correlation with that of a network that learned nothing.
     """
     demand_known("see cam", options, OpenOptions.__annotations__)
+    demand_seed(seed)
     if top < 1:
         raise UserError(f"top must be at least 1 class, got {top}")
     told = progress or Silent()
@@ -96,18 +113,20 @@ def cam(
     answers = answer(view.pixels[None])[0]
     likeliest = np.argsort(-answers, kind="stable")[:top].tolist()
     targets = likeliest if target is None else [class_of(network, answers, target)]
-    shown = [f"{network.class_name(t)} {answers[t]:.1%}" for t in targets]
+    shown = [f"{network.class_name(t)} {in_percent(answers[t])}" for t in targets]
     first = trial(view, answer, targets[0], mean_colour(network), seed)
     with told.step("classes", len(targets)) as advance:
-        found = _judged(network, view, maps, [first.of(t) for t in targets], shown, seed, advance)
+        tried = [(first.of(t), words) for t, words in zip(targets, shown, strict=True)]
+        found = _judged(network, view, maps, tried, seed, advance)
     facts = (("picture", view.name), ("layer", _layer_words(maps)))
     return Cam(
+        about=about(network, "cam"),
         gallery=gallery(
             "class activation maps",
             network,
             (*(_room(view, found, i, maps) for i in range(len(KINDS))), _believed(found)),
             facts=facts,
-            notes=(DELETED.format(GREY), REDRAWN),
+            notes=(DELETED.format(BECOME["mean"]), REDRAWN, ACTIVE),
         ),
         figures=_figures(network, view, maps, found, answers),
         lines=tuple(
@@ -131,20 +150,19 @@ def _judged(
     network: Opened,
     view: View,
     maps: Maps,
-    tried: Sequence[Trial],
-    shown: Sequence[str],
+    tried: Sequence[tuple[Trial, str]],
     seed: int,
     advance: Advance,
 ) -> list[_Of]:
-    """For each class the maps of each kind."""
+    """The maps of each kind for each class, which is tried and called by its name and probability."""
     from neocog.inside.evidence.cam import class_activation
     from neocog.inside.evidence.sanity import randomised
 
-    targets = [one.target for one in tried]
+    targets = [one.target for one, _ in tried]
     learned = class_activation(network.net, view.x, maps, targets)
     unlearned = class_activation(randomised(network.net, seed), view.x, maps, targets)
     found = []
-    for i, (one, words) in enumerate(zip(tried, shown, strict=True)):
+    for i, (one, words) in enumerate(tried):
         own = tuple(_found(kind, (learned, unlearned), i, one) for kind in KINDS)
         found.append(_Of(one.target, words, one, own))
         advance(1)
@@ -152,17 +170,12 @@ def _judged(
 
 
 def _found(kind: str, cams: tuple[Cams, Cams], i: int, trying: Trial) -> _Found:
+    from neocog.inside.evidence.cam import stretched_over
     from neocog.inside.evidence.sanity import rank_correlation
 
     maps = [one.grad_cam(i) if kind == KINDS[0] else one.layer_cam(i) for one in cams]
     on_picture = stretched_over(maps[0], *trying.pixels.shape[:2])
     return _Found(kind, maps[0], trying.deletion(on_picture), rank_correlation(*maps))
-
-
-def stretched_over(values: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """(rows, columns) smoothly enlarged to the picture."""
-    scaled = Image.fromarray(values.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(scaled, np.float64)
 
 
 def _layer_words(maps: Maps) -> str:
@@ -206,12 +219,12 @@ def _believed(found: Sequence[_Of]) -> Room:
             one.kind,
             f"{one.deletion.area:.3f}",
             f"{of.trying.random_area:.3f}",
-            "undefined" if one.rank is None else f"{one.rank:.2f}",
+            rank_text(one.rank),
         )
         for of in found
         for one in of.found
     )
-    header = ("class", "map", "deletion", "in random order", "correlation with random weights")
+    header = ("class", "map", "deletion", RANDOM, WEIGHTS)
     return Room(title="Can it be believed?", plates=plots, header=header, rows=rows)
 
 
@@ -228,7 +241,7 @@ def _figures(
                 "target": of.target,
                 "probability": float(answers[of.target]),
                 "random_deletion_area": of.trying.random_area,
-                **{
+                "maps": {
                     one.kind: {
                         "deletion_area": one.deletion.area,
                         "rank_correlation_with_random_weights": one.rank,

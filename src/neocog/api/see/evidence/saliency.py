@@ -10,13 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.keywords import demand_known
+from neocog.api.see.about import about
 from neocog.api.see.evidence.answered import answering, class_of
 from neocog.api.see.evidence.baselines import BECOME, Baseline, baseline_of, blank
-from neocog.api.see.evidence.tried import DELETED, REDRAWN, Trial, curves, trial
+from neocog.api.see.evidence.tried import (
+    DELETED,
+    RANDOM,
+    REDRAWN,
+    WEIGHTS,
+    Trial,
+    curves,
+    rank_text,
+    trial,
+)
+from neocog.api.see.given import demand_seed, several
 from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import gallery
 from neocog.draw.gallery import Plate, Room
+from neocog.draw.text import in_percent
 from neocog.draw.tiles import around_grey, enlarged, glowing, rgb, signed
 from neocog.errors import unknown
 from neocog.progress import Progress, Silent
@@ -94,7 +106,7 @@ def saliency(
     image: object = None,
     *,
     target: str | int | None = None,
-    methods: Sequence[Method] = (),
+    methods: Method | Sequence[Method] = (),
     baseline: Baseline = "black",
     samples: int = 50,
     noise: float = 0.15,
@@ -110,9 +122,8 @@ def saliency(
     such are left out.
     """
     demand_known("see saliency", options, OpenOptions.__annotations__)
-    wrong = next((name for name in methods if name not in get_args(Method)), None)
-    if wrong is not None:
-        raise unknown("method", wrong, get_args(Method))
+    demand_seed(seed)
+    named = _methods(methods)
     told = progress or Silent()
     network = opened(model, told, options)
     view, answer = picture(network, image), answering(network)
@@ -120,10 +131,11 @@ def saliency(
     wanted = class_of(network, answers, target)
     asked = _Asked(wanted, baseline_of(network, view, baseline), samples, noise, seed)
     trying = trial(view, answer, wanted, blank(network, view, baseline), seed)
-    found, notes = _all(network, view, asked, methods, trying, told)
-    shown = f"{network.class_name(wanted)} {answers[wanted]:.1%}"
+    found, notes = _all(network, view, asked, named, trying, told)
+    shown = f"{network.class_name(wanted)} {in_percent(answers[wanted])}"
     facts = (("picture", view.name), ("class", shown))
     return Saliency(
+        about=about(network, "saliency"),
         gallery=gallery(
             "evidence for a class",
             network,
@@ -137,6 +149,15 @@ def saliency(
         evidence={one.method: one.evidence for one in found},
         baseline=baseline,
     )
+
+
+def _methods(given: Method | Sequence[Method]) -> tuple[Method, ...]:
+    """Each once, in the order given. UserError for one that there is not."""
+    names = several(given)
+    for name in names:
+        if name not in get_args(Method):
+            raise unknown("method", name, get_args(Method))
+    return names
 
 
 def _all(
@@ -222,12 +243,12 @@ def _rooms(
             TITLES[f.method],
             f"{f.deletion.area:.3f}",
             f"{trying.random_area:.3f}",
-            "undefined" if f.rank is None else f"{f.rank:.2f}",
+            rank_text(f.rank),
             "" if f.gap is None else f"{f.gap:.2%}",
         )
         for f in found
     )
-    header = ("method", "deletion", "in random order", "correlation with random weights", "completeness gap")
+    header = ("method", "deletion", RANDOM, WEIGHTS, "completeness gap")
     return (
         Room(title="Evidence", plates=(whole, *plates), small=True),
         Room(title="Can it be believed?", plates=(plot,), header=header, rows=rows),

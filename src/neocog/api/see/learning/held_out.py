@@ -15,9 +15,10 @@ from neocog.api.evaluating.answered import training_hashes
 from neocog.api.evaluating.options import DataOptions
 from neocog.api.evaluating.scored import match_labels
 from neocog.api.networks import Loaded
+from neocog.api.see.given import demand_unread
 from neocog.api.see.opened import Opened, as_input
-from neocog.api.see.plane.sampled import balanced
 from neocog.bundle import Card
+from neocog.data.balanced import balanced
 from neocog.data.builtin import BUILTIN
 from neocog.data.dataset import UNLABELLED, Dataset, judged_part
 from neocog.data.decode import Pixels
@@ -116,9 +117,7 @@ def shown_to(
 
     assert loaded.bundle is not None and loaded.folder is not None
     if data is None:
-        given = next((name for name in ("part", *ReadingOptions.__annotations__) if options.get(name)), None)
-        if given:
-            raise UserError(f"{given} says how DATA are read, none are given; name them or leave it out")
+        demand_unread(options, ("part", *ReadingOptions.__annotations__))
         dataset = own_held_out(loaded.folder, loaded.bundle.card)
     else:
         dataset = judged_data(data, told, options, options.get("part"))
@@ -179,7 +178,7 @@ def _read(network: Opened, dataset: Dataset, hashes: frozenset[str], told: Progr
                 found.rows.append(i)
                 found.trained += content_hash(picture).hex() in hashes
             except Unreadable as reason:
-                found.skipped.append((dataset.samples.name(i), str(reason)))
+                found.skipped.append((dataset.short_name(i), str(reason)))
             advance(1)
     return found
 

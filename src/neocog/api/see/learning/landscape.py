@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.networks import Loaded
-from neocog.api.see.plane.sampled import balanced
 from neocog.bundle import read_snapshot, snapshots
 from neocog.progress import Progress
 
@@ -74,7 +73,7 @@ def landscape_of(
     from neocog.inside.learning.landscape import plane_losses, random_direction, slice_losses
 
     points, side, seed = asked
-    task = some(task)
+    task = task.some(max(LEAST, PIXELS // (task.x.shape[2] * task.x.shape[3])))
     generator = torch.Generator().manual_seed(seed)
     ways = [random_direction(net, generator) for _ in range(DIRECTIONS)]
     steps = np.linspace(-REACH, REACH, points)
@@ -86,16 +85,6 @@ def landscape_of(
         with told.step("grid", side * side) as advance:
             grid = plane_losses(net, task, (ways[0], ways[1]), places, advance)
     return Landscape(steps, len(task.x), slices, grid, *_line(loaded, net, task, points, told))
-
-
-def some(task: Task) -> Task:
-    """As many of the pictures as have `PIXELS` together, but `LEAST`, equally many of each class; all if they fit."""
-    import torch
-
-    most = max(LEAST, PIXELS // (task.x.shape[2] * task.x.shape[3]))
-    kinds = task.truth if task.truth.dim() == 1 else task.truth.argmax(1)
-    rows = torch.from_numpy(balanced(kinds.numpy(), most))
-    return replace(task, x=task.x[rows], truth=task.truth[rows])
 
 
 def _line(

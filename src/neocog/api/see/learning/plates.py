@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from neocog.api.see.learning.landscape import Landscape
 from neocog.api.see.learning.learned import Curves, Points
-from neocog.draw.by_layer import Dots, Histogram, histograms
-from neocog.draw.by_layer import dots as dots_by_layer
+from neocog.api.see.wording import DEAD
+from neocog.draw.by_layer import Figures, Histogram, figures, histograms
 from neocog.draw.gallery import Plate, Room
+from neocog.draw.text import in_percent
 from neocog.draw.tiles import glowing, resized
 from neocog.draw.trends import Trend, trends
 
@@ -154,7 +155,7 @@ def health_rooms(health: Health, named: Named) -> Iterator[Room]:
     learned = [one for one in health.layers if one.learned is not None]
     yield Room(
         title="Layer by layer",
-        words=f"In evaluation, on {health.pictures:,} pictures at once.",
+        words=f"In evaluation, on {health.pictures:,} pictures at once. {DEAD}",
         plates=_layer_plates(learned, named) if learned else (),
         header=HEADER,
         rows=tuple(_row(one, named) for one in health.layers),
@@ -168,9 +169,9 @@ def _layer_plates(learned: Sequence[LayerState], named: Named) -> tuple[Plate, .
         name="gradients",
         title="Gradients by layer",
         caption="The gradient of the mean loss on the pictures with respect to each layer's weights, and the same in "
-        "units of these weights (root mean squares), the first layer on top. Points that wander to the left as they go "
-        "up are vanishing gradients.",
-        svg=dots_by_layer(
+        "units of these weights (root mean squares), the first layer on top, on a logarithmic axis. Points that wander "
+        "to the left as they go up are vanishing gradients.",
+        svg=figures(
             "Gradients", ("gradient", "gradient / weights"), [_gradient_row(one, named) for one in learned]
         ),
     )
@@ -184,9 +185,9 @@ def _layer_plates(learned: Sequence[LayerState], named: Named) -> tuple[Plate, .
     return gradients, weights
 
 
-def _gradient_row(one: LayerState, named: Named) -> Dots:
+def _gradient_row(one: LayerState, named: Named) -> Figures:
     assert one.learned is not None
-    return Dots(named(one.module), (one.learned.gradient, one.learned.relative))
+    return Figures(named(one.module), (one.learned.gradient, one.learned.relative))
 
 
 def _histogram(one: LayerState, named: Named) -> Histogram:
@@ -202,9 +203,9 @@ def _row(one: LayerState, named: Named) -> tuple[str, ...]:
         behind = (
             passed.kind + (" (gate)" if passed.gate else ""),
             f"{passed.mean:.3g} ± {passed.deviation:.3g}",
-            f"{passed.zeros:.1%}" if passed.dead is not None else NONE,
-            NONE if passed.dead is None else f"{int((~passed.active).sum()):,} ({passed.dead:.0%})",
-            NONE if passed.saturated is None else f"{passed.saturated:.1%}",
+            in_percent(passed.zeros) if passed.dead is not None else NONE,
+            NONE if passed.dead is None else f"{int((~passed.active).sum()):,} ({in_percent(passed.dead)})",
+            NONE if passed.saturated is None else in_percent(passed.saturated),
         )
     gradient = None if learned is None else learned.gradient
     return (
@@ -217,14 +218,15 @@ def _row(one: LayerState, named: Named) -> tuple[str, ...]:
 
 
 def _drift_room(drifts: Sequence[Drift], named: Named) -> Room:
-    rows = [Dots(named(one.module), (one.moved, one.factor)) for one in drifts]
+    rows = [Figures(named(one.module), (one.moved, one.factor)) for one in drifts]
     plate = Plate(
         name="batch-norm",
         title="Batch norm: what it remembers, and these pictures",
         caption="How far the means of what reaches each batch norm now are from the running ones, in running "
         "deviations, and the factor by which variances are off, up or down (1 is none); both root mean squares over "
-        "the channels. Statistics of single channels of few pictures jump, so small values mean nothing.",
-        svg=dots_by_layer("Batch norm", ("means off, in deviations", "factor of the variances"), rows),
+        "the channels, on a logarithmic axis. Statistics of single channels of few pictures jump, so small values mean "
+        "nothing.",
+        svg=figures("Batch norm", ("means off, in deviations", "factor of the variances"), rows),
     )
     return Room(
         title="Batch norm",

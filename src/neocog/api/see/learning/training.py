@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from neocog.api.alone import demand_alone
+from neocog.api.embedding.ways import of_loaded
 from neocog.api.evaluating.options import DataOptions
-from neocog.api.keywords import demand_known
 from neocog.api.networks import Loaded, load_classifier, module_of
+from neocog.api.see.about import about
+from neocog.api.see.given import demand_options, demand_seed
 from neocog.api.see.learning.held_out import FEWEST, Shown, shown_to
 from neocog.api.see.learning.landscape import Landscape, landscape_of
 from neocog.api.see.learning.learned import Curves, curves_of
 from neocog.api.see.learning.plates import health_rooms, landscape_rooms, learning_rooms
-from neocog.api.see.opened import Opened
+from neocog.api.see.opened import Opened, title_of
 from neocog.api.see.seen import Seen, gallery
 from neocog.draw.text import count
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
+from neocog.weights.shipped import is_shipped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +55,7 @@ class Training(Seen):
 
 
 def training(
-    run: str,
+    model: str | Path,
     data: object | None = None,
     *,
     pictures: int = PICTURES,
@@ -61,21 +65,22 @@ def training(
     progress: Progress | None = None,
     **options: Unpack[TrainingOptions],
 ) -> Training:
-    """The curves of a run, the loss around its weights, and activations, gradients and weights by layer.
+    """The curves of the run `model`, the loss around its weights, and activations, gradients and weights by layer.
 
     `data` are labelled pictures; without them those that judged the run, where they are still at hand. At most
     `pictures` are taken, as many of each class. A slice has `points` steps; with `grid` the loss over two directions is
     drawn at grid x grid points. Nothing is trained. Raises `UserError` in words.
     """
-    demand_known("see training", options, TrainingOptions.__annotations__)
+    demand_options(training, options, TrainingOptions)
     demand_alone("see")
+    demand_seed(seed)
     _demand_odd("points", points)
     if grid:
         _demand_odd("grid", grid)
     if pictures < FEWEST:
         raise UserError(f"at least {FEWEST} pictures must be looked at, got {pictures}")
     told = progress or Silent()
-    loaded, network = _opened(run, options.get("run_model"))
+    loaded, network = _opened(model, options.get("run_model"))
     assert loaded.folder is not None
     shown = shown_to(network, loaded, data, pictures, told, options)
     health = _examined(network.net, shown.task, told)
@@ -90,19 +95,18 @@ def _demand_odd(name: str, given: int) -> None:
         )
 
 
-def _opened(run: str, model: str | None) -> tuple[Loaded, Opened]:
+def _opened(run: str | Path, run_model: str | None) -> tuple[Loaded, Opened]:
     """The run, and its whole network with the last layer."""
-    loaded = load_classifier(run, model)
-    if loaded.folder is None:
+    loaded = load_classifier(run, run_model)
+    if loaded.folder is None or is_shipped(loaded.folder):
+        kind = "a published model" if loaded.folder is None else "a model that comes with neocog"
         raise UserError(
-            f"{run} is a published model, of whose training nothing is here; give a folder that neocog train made"
+            f"{run} is {kind}, of whose training nothing is here; give a folder that neocog train made"
         )
-    at = "" if loaded.epoch is None else f"@{loaded.epoch}"
-    title = f"{loaded.network.name} of {loaded.folder}{at}"
-    source = f"the run {loaded.folder}{at}"
     network = Opened(
-        loaded.network.name, title, module_of(loaded), loaded.network.preprocess, loaded.classes, source
-    )
+        loaded.network.name, title_of(loaded), module_of(loaded), loaded.network.preprocess, loaded.classes,
+        of_loaded(loaded).source,
+    )  # fmt: skip
     return loaded, network
 
 
@@ -134,15 +138,16 @@ def _seen(network: Opened, curves: Curves, landscape: Landscape, health: Health,
     if shown.skipped:
         facts.append(("cannot be read", count(len(shown.skipped), "picture")))
     return Training(
+        about=about(network, "training", (shown.data,), shown.skipped),
         gallery=gallery(
-            "See training",
+            "Training",
             network,
             rooms,
             facts=tuple(facts),
             notes=_notes(shown),
             warnings=suspicious,
         ),
-        figures=_figures(network, curves, landscape, health, suspicious, shown),
+        figures=_figures(curves, landscape, health, suspicious, shown),
         curves=curves,
         landscape=landscape,
         health=health,
@@ -165,12 +170,13 @@ def _notes(shown: Shown) -> tuple[str, ...]:
 
     notes = [
         "Suspicious is a rectified layer of which more than "
-        f"{symptoms.DEAD:.0%} of the channels are 0 for every picture; one of which more than "
-        f"{symptoms.SATURATED:.0%} of the activations have less than 5 % of the steepest slope, unless it is a gate; "
-        "a first layer whose gradient, in units of its weights, is less than "
+        f"{100 * symptoms.DEAD:g} % of the channels are dead; one of which more than "
+        f"{100 * symptoms.SATURATED:g} % of the activations have less than 5 % of the steepest slope, unless it is a "
+        "gate; a first layer whose gradient, in units of its weights, is less than "
         f"{symptoms.VANISHING:g} of the last one's, or more than {1 / symptoms.VANISHING:g} times; a batch norm whose "
         f"means are off by more than {symptoms.MOVED:g} running deviations or whose variances by more than a factor "
-        f"of {symptoms.FACTOR:g}; a held-out loss that rose by more than {symptoms.RISEN - 1:.0%} above its least.",
+        f"of {symptoms.FACTOR:g}; a held-out loss that rose by more than {100 * (symptoms.RISEN - 1):g} % above its "
+        "least.",
         "Everything is computed in evaluation, with the running statistics of batch norms and without dropout; the "
         "run is not changed.",
     ]
@@ -180,7 +186,6 @@ def _notes(shown: Shown) -> tuple[str, ...]:
 
 
 def _figures(
-    network: Opened,
     curves: Curves,
     landscape: Landscape,
     health: Health,
@@ -188,12 +193,9 @@ def _figures(
     shown: Shown,
 ) -> dict[str, Any]:
     return {
-        "run": network.title,
-        "data": shown.data,
         "pictures": health.pictures,
         "of": shown.of,
         "trained_on": shown.trained,
-        "skipped": [{"path": path, "reason": reason} for path, reason in shown.skipped],
         "loss": health.loss if isfinite(health.loss) else None,
         "suspicious": list(suspicious),
         "curves": curves.to_json(),

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Literal, Unpack, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.api.alone import demand_alone
-from neocog.api.embedding.features import EmbedOptions
-from neocog.api.keywords import demand_known
-from neocog.api.see.plane.pictured import COLOURS, Pictured, pictured
+from neocog.api.embedding.options import EmbedOptions, PictureFeatureOptions
+from neocog.api.see.given import demand_options, demand_seed
+from neocog.api.see.plane.figures import about_of, figures_of
+from neocog.api.see.plane.pictured import Color, Pictured, pictured
 from neocog.api.see.seen import Facts, Seen
 from neocog.api.thumbnails import thumbnail
-from neocog.draw.atlas import Spot, dots, thumbnails
+from neocog.draw.atlas import Spot, dotted, thumbnails
 from neocog.draw.gallery import Gallery, Plate, Room, file_stem
-from neocog.draw.text import count
+from neocog.draw.text import count, in_percent
 from neocog.draw.tiles import Pixels
 from neocog.errors import UserError, unknown
 from neocog.inference.network import Floats
-from neocog.inside.embedding import COMPONENTS, FEWEST, METHODS, NEIGHBOURS, Purity, components, plane, purity
+from neocog.inside.embedding import COMPONENTS, FEWEST, NEIGHBOURS, Purity, plane, purity
 from neocog.progress import Progress, Silent
 
+Method = Literal["tsne", "umap", "pca"]
 PICTURES = 600
 """shown where nothing else is said: more hardly find room"""
 SIDE = 64  # pixels of a thumbnail's longer side
@@ -57,30 +57,40 @@ class Atlas(Seen):
     layers: Mapping[str, Mapped]
 
 
+class EmbeddingOptions(PictureFeatureOptions, total=False):
+    """What one may say about the features and the pictures, by keyword."""
+
+    run_model: str | None
+    """FILE.py:FUNCTION of a run that has one, to trust it on this machine"""
+
+
 def embedding(
-    source: str | Path,
+    model: str | Path,
     *data: object,
-    method: str = "tsne",
-    color: str | None = None,
+    method: Method = "tsne",
+    color: Color | None = None,
     pictures: int = PICTURES,
     seed: int = 0,
     progress: Progress | None = None,
-    **options: Unpack[EmbedOptions],
+    **options: Unpack[EmbeddingOptions],
 ) -> Atlas:
-    """Pictures of `data` where their features put them: of a model, a run, or a file that `neocog embed` wrote.
+    """Pictures of `data` where their features put them: `model` is one's name, a run, or a file `neocog embed` wrote.
 
     Several `data` are domains. `method` is `tsne`, `umap` or `pca`; `color` one of label, part, domain and group, by
     default the label, and the domain, too, where there are several. At most `pictures` are shown, as many of each
-    class. `EmbedOptions` says what else may be given, `layers` first of all. Raises `UserError` in words.
+    class. `EmbeddingOptions` says what else may be given, `layers` first of all. Raises `UserError` in words.
     """
-    demand_known("see embedding", options, EmbedOptions.__annotations__)
+    demand_options(embedding, options, EmbeddingOptions)
     demand_alone("see")
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
+    demand_seed(seed, bits=32)  # as scikit-learn takes them
+    if method not in CALLED:
+        raise unknown("method", method, CALLED)
+    if color is not None:
+        _demand_color(color, len(data))
     if pictures < FEWEST:
         raise UserError(f"at least {FEWEST} pictures must be shown, got {pictures}")
     told = progress or Silent()
-    found = pictured(source, data, pictures, told, options)
+    found = pictured(model, data, pictures, told, _embed_options(options))
     if len(found.names) < FEWEST:
         raise UserError(
             f"an embedding needs at least {FEWEST} pictures, got {len(found.names)} that can be read; give more DATA"
@@ -92,32 +102,46 @@ def embedding(
             layers[layer] = _mapped(rows, found, colours, method, seed)
             advance(1)
     return Atlas(
+        about=about_of(found),
         gallery=_gallery(found, layers, colours, method),
-        figures=_figures(found, layers, method, seed),
+        figures=figures_of(found, layers, method, seed),
         pictures=found,
         layers=layers,
     )
 
 
-def _colours(found: Pictured, wanted: str | None) -> tuple[str, ...]:
+def _embed_options(options: EmbeddingOptions) -> EmbedOptions:
+    others = {name: value for name, value in options.items() if name != "run_model"}
+    return cast("EmbedOptions", {**others, "model": options.get("run_model")})
+
+
+def _demand_color(wanted: str, data: int) -> None:
+    """UserError for what no pictures can be coloured by, before features are computed."""
+    if wanted not in get_args(Color):
+        raise unknown("color", wanted, get_args(Color))
+    if wanted == "domain" and data < 2:
+        raise UserError(f"color domain needs several DATA, each of which is one, got {data}; name several")
+
+
+def _colours(found: Pictured, wanted: Color | None) -> tuple[Color, ...]:
     """What pictures are coloured by."""
     if wanted is None:
-        return tuple(colour for colour in ("label", "domain") if colour in found.said)
-    if wanted not in COLOURS:
-        raise unknown("colour", wanted, COLOURS)
+        chosen: tuple[Color, ...] = ("label", "domain")
+        return tuple(colour for colour in chosen if colour in found.said)
     if wanted not in found.said:
-        way = "name several DATA" if wanted == "domain" else f"choose {', '.join(found.said) or 'none'}"
-        raise UserError(f"color {wanted} needs pictures with a {wanted}, {found.data[0]} says none; {way}")
+        raise UserError(
+            f"color {wanted} needs pictures with a {wanted}, {found.data[0]} says none; "
+            f"choose {', '.join(found.said) or 'none'}"
+        )
     return (wanted,)
 
 
 def _mapped(rows: Floats, found: Pictured, colours: tuple[str, ...], method: str, seed: int) -> Mapped:
-    points, pure = plane(rows, method, seed), {}
+    (points, kept), pure = plane(rows, method, seed), {}
     for colour in colours:
         groups, classes = found.groups(colour), len(found.order[colour])
         if (groups >= 0).sum() >= FEWEST:
             pure[colour] = (purity(rows, groups, classes), purity(points, groups, classes))
-    kept = components(rows, 2 if method == "pca" else COMPONENTS, seed)[1]
     return Mapped(points, rows.shape[1], kept, pure)
 
 
@@ -128,13 +152,11 @@ def _gallery(found: Pictured, layers: Mapping[str, Mapped], colours: tuple[str, 
     ]
     gone = [f"{name}: {reason}, left out" for name, reason in found.skipped]
     return Gallery(
-        over="See embedding",
+        over="Embedding",
         title=f"{found.origin.model} on {', '.join(found.data)}",
         facts=_facts(found, layers, method),
         rooms=tuple(rooms),
         notes=(*_notes(found, method), *gone[:20]),
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=version("neocog"),
     )
 
 
@@ -147,7 +169,8 @@ def _facts(found: Pictured, layers: Mapping[str, Mapped], method: str) -> Facts:
         facts.append((layer, f"{count(one.numbers, 'number')} a picture"))
         for colour, (among, drawn) in one.purity.items():
             name = f"{NEIGHBOURS}-NN purity, {GROUPED[colour]}"
-            words = f"{among.mean:.1%} among the features, {drawn.mean:.1%} in the plane, {among.chance:.1%} by chance"
+            shares = (in_percent(share) for share in (among.mean, drawn.mean, among.chance))
+            words = "{} among the features, {} in the plane, {} by chance".format(*shares)
             facts.append((name if len(layers) == 1 else f"{name}, {layer}", words))
     return tuple(facts)
 
@@ -188,7 +211,7 @@ def _rooms(
             name=f"{file_stem(layer)}-{colour or 'dots'}",
             title=f"{CALLED[method]} of {layer}" + (f", by {GROUPED[colour]}" if colour else ""),
             caption=_dots_caption(one, colour, method),
-            svg=dots(_title(layer, colour), spots[colour], found.order.get(colour, ())),
+            svg=dotted(_title(layer, colour), spots[colour], found.order.get(colour, ())),
         )
         for colour in shown
     ]
@@ -209,10 +232,11 @@ def _rooms(
 def _dots_caption(one: Mapped, colour: str, method: str) -> str:
     many = min(2 if method == "pca" else COMPONENTS, one.numbers, len(one.points))
     own = f"A dot for each picture; point at one to read its name. {count(many, 'principal component')} hold "
-    own += f"{one.kept:.1%} of the variance of {count(one.numbers, 'number')}. Neither axis has a unit."
+    own += f"{in_percent(one.kept)} of the variance of {count(one.numbers, 'number')}. "
+    own += "Neither axis has a unit; both have one scale."
     if colour in one.purity:
         among, drawn = one.purity[colour]
-        own += f" {NEIGHBOURS}-NN purity {among.mean:.1%} among the features, {drawn.mean:.1%} here."
+        own += f" {NEIGHBOURS}-NN purity {in_percent(among.mean)} among the features, {in_percent(drawn.mean)} here."
     return own
 
 
@@ -224,7 +248,7 @@ def _table(layer: str, colour: str, pure: tuple[Purity, Purity], names: tuple[st
         words=f"Of the {NEIGHBOURS} nearest pictures the share of the same {GROUPED[colour]}; the weakest first.",
         header=(GROUPED[colour], "pictures", "among the features", "in the plane"),
         rows=tuple(
-            (names[i], f"{among.counts[i]:,}", f"{among.by_class[i]:.1%}", f"{drawn.by_class[i]:.1%}")
+            (names[i], f"{among.counts[i]:,}", in_percent(among.by_class[i]), in_percent(drawn.by_class[i]))
             for i in ranked.tolist()
             if among.counts[i]
         ),
@@ -243,46 +267,3 @@ def _spots(points: NDArray[np.float32], found: Pictured, colour: str) -> list[Sp
 
 def _title(layer: str, colour: str) -> str:
     return layer + (f" by {GROUPED[colour]}" if colour else "")
-
-
-def _figures(found: Pictured, layers: Mapping[str, Mapped], method: str, seed: int) -> dict[str, Any]:
-    return {
-        "model": found.origin.model,
-        "weights": found.origin.source,
-        "data": list(found.data),
-        "method": method,
-        "seed": seed,
-        "pictures": [
-            {"path": name, **{colour: str(found.said[colour][i]) for colour in found.said}}
-            for i, name in enumerate(found.names)
-        ],
-        "of": found.of,
-        "skipped": [{"path": path, "reason": reason} for path, reason in found.skipped],
-        "layers": {layer: _layer_figures(one, found) for layer, one in layers.items()},
-    }
-
-
-def _layer_figures(one: Mapped, found: Pictured) -> dict[str, Any]:
-    return {
-        "numbers": one.numbers,
-        "variance_kept": one.kept,
-        "points": [[round(float(x), 4), round(float(y), 4)] for x, y in one.points],
-        "purity": {
-            colour: {
-                "k": among.k,
-                "features": among.mean,
-                "plane": drawn.mean,
-                "chance": among.chance,
-                "by_kind": {
-                    name: {
-                        "pictures": int(among.counts[i]),
-                        "features": float(among.by_class[i]),
-                        "plane": float(drawn.by_class[i]),
-                    }
-                    for i, name in enumerate(found.order[colour])
-                    if among.counts[i]
-                },
-            }
-            for colour, (among, drawn) in one.purity.items()
-        },
-    }

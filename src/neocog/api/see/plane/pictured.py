@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from neocog.api.embedding.features import EmbedOptions, demand_some, embedded, opened, part_of
 from neocog.api.embedding.origin import Origin
 from neocog.api.embedding.sources import ready
-from neocog.api.see.plane.sampled import balanced
+from neocog.data.balanced import balanced
 from neocog.data.dataset import Dataset
 from neocog.data.manifest import label_text
 from neocog.data.samples import Joined, Samples
@@ -22,7 +23,8 @@ from neocog.inference.layer_features import gather, tells_nothing
 from neocog.inference.network import Floats
 from neocog.progress import Progress
 
-COLOURS = ("label", "part", "domain", "group")
+Color = Literal["label", "part", "domain", "group"]
+"""what is known of a picture besides its content"""
 Indices = NDArray[np.int64]
 
 
@@ -35,7 +37,7 @@ class Pictured:
     features: dict[str, Floats]
     """layer -> (n, d)"""
     said: dict[str, NDArray[np.str_]]
-    """of each of `COLOURS` that is known what it is for each picture; nothing where a picture has none"""
+    """of each `Color` that is known what it is for each picture; nothing where a picture has none"""
     order: dict[str, tuple[str, ...]]
     """of each of these the names that occur, in the order of the data"""
     of: int
@@ -86,7 +88,9 @@ def _computed(
     samples = Joined([one.samples for one in chosen])
     found = gather(samples, made.way, told, cached=options.get("cache", True))
     named = replace(chosen[0], name=", ".join(one.name for one in chosen), samples=samples)
-    skipped = demand_some(named, found, options.get("strict", False))
+    demand_some(named, found, options.get("strict", False))
+    short = [one.short_name(i) for one in chosen for i in range(len(one))]
+    skipped = tuple((short[i], reason) for i, reason in found.skipped)
     ends = np.cumsum([0, *map(len, chosen)])
     kept = [
         one.select(found.indices[(found.indices >= low) & (found.indices < high)] - low)
@@ -107,7 +111,7 @@ def _of_file(
         for layer in found[0].features
     }
     kept = [one.select(some) for one, some in zip(sets, rows, strict=True)]
-    skipped = tuple(pair for one in found for pair in one.skipped)
+    skipped = tuple((_below(one.dataset.root, name), why) for one in found for name, why in one.skipped)
     return _pictured(kept, features, skipped, found[0].origin, sum(map(len, sets)))
 
 
@@ -125,6 +129,11 @@ def _kinds(dataset: Dataset) -> list[str]:
     if dataset.targets is None:
         return [str(label) for label in dataset.labels.tolist()]
     return [row.tobytes().hex() for row in dataset.targets]
+
+
+def _below(root: Path | None, name: str) -> str:
+    path = Path(name)
+    return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else name
 
 
 def _pictured(

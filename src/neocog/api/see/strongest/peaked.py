@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from neocog.inside.patches.index import Index
     from neocog.inside.units import Layer
 
-KEPT = 9
-"""pictures a channel that are kept even where fewer are asked for"""
+K = 9
+"""pictures a channel: as many are shown where nothing else is said, and kept even where fewer are asked for"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def peaked(
     channels = {layer.name: layer.channels for layer in layers}
     engine, why = _engine(network, peaks, layers, means)
     told.say(f"engine: {engine.name}; {why}")
-    index = indexed(samples, network.preprocess, engine, channels, max(k, KEPT), told)
+    index = indexed(samples, network.preprocess, engine, channels, max(k, K), told)
     if kept:
         kept.save(index, samples, {"engine": engine.name})
     return Peaked(index.first(k), engine.name, False)

@@ -13,8 +13,10 @@ from neocog.api.see.opened import Opened
 from neocog.api.see.seen import Facts, gallery
 from neocog.api.see.strongest.peaked import Peaked
 from neocog.api.see.strongest.sheets import Channel, plate
+from neocog.api.see.wording import DEAD
 from neocog.data.dataset import Dataset
 from neocog.draw.gallery import Gallery, Room
+from neocog.draw.text import count, size_text
 
 if TYPE_CHECKING:
     from neocog.inside.units import Layer
@@ -73,7 +75,7 @@ class Report:
     def gallery(self) -> Gallery:
         rooms = (*(self._room(layer) for layer in self.layers if layer.name in self.looked), self._table())
         return gallery(
-            "patches",
+            "Strongest patches",
             self.network,
             rooms,
             facts=self._facts(),
@@ -100,9 +102,10 @@ class Report:
     def _room(self, layer: Layer) -> Room:
         some = self.looked[layer.name]
         plates = tuple(plate(one, f"channel {one.channel}", self._remark(one)) for one in some)
-        sides = "x".join(map(str, layer.shape[1:] if layer.kind == "maps" else layer.shape[:-1]))
+        sides = size_text(layer.shape[1:] if layer.kind == "maps" else layer.shape[:-1])
         of = {"maps": f" of {sides}", "tokens": f" at {sides} tokens", "vector": ""}[layer.kind]
-        words = f"{layer.channels:,} channels{of}. {_sees(layer)} Left {some[0].stored.size} patches, strongest first"
+        left = f"Left {count(some[0].stored.size, 'patch')}, strongest first"
+        words = f"{layer.channels:,} channels{of}. {_sees(layer)} {left}"
         return Room(
             title=layer.name,
             words=f"{words}; right what {BACK[some[0].rule]}, cut by the same window.",
@@ -112,7 +115,7 @@ class Report:
 
     def _remark(self, one: Channel) -> str:
         if one.channel in self.dead.get(one.layer, ()):
-            return "dead: never above zero"
+            return "dead: 0 in each of the pictures"
         group = next((group for group in self.duplicates[one.layer] if one.channel in group), ())
         others = [str(other) for other in group if other != one.channel]
         most = self.ceilings.get(one.layer, INFINITE)
@@ -129,8 +132,8 @@ class Report:
     def _table(self) -> Room:
         return Room(
             title="All layers",
-            words="Every channel of each of them is in the index. Dead ones were never above zero on these pictures; "
-            "duplicates have the same pictures in the same order, with activations in the same proportion.",
+            words=f"Every channel of each of them is in the index. {DEAD} Duplicates have the same pictures in the "
+            "same order, with activations in the same proportion.",
             header=("layer", "shape", "channels", "dead", "duplicates"),
             rows=tuple(self._row(layer) for layer in self.layers),
         )
@@ -142,7 +145,7 @@ class Report:
         doubled = sum(map(len, self.duplicates[layer.name])) - len(groups)
         return (
             layer.name,
-            "x".join(map(str, layer.shape)),
+            size_text(layer.shape),
             f"{layer.channels:,}",
             silent,
             f"{doubled:,}" + (f" ({_few(groups)})" if groups else ""),
@@ -184,10 +187,7 @@ class Report:
     def figures(self) -> dict[str, Any]:
         """As `--json` prints them."""
         return {
-            "model": self.network.title,
-            "data": self.dataset.name,
             "pictures": self.found.index.pictures,
-            "skipped": [{"picture": name, "reason": reason} for name, reason in self.skipped],
             "k": self.found.index.k,
             "engine": self.found.engine,
             "cached": self.found.found,
@@ -215,7 +215,7 @@ def _sees(layer: Layer) -> str:
     window = layer.window((0, 0))
     tall, wide = window.bottom - window.top, window.right - window.left
     larger = " which is no less than the picture" if tall >= layer.size[0] or wide >= layer.size[1] else ""
-    return f"A unit sees {wide:,}x{tall:,} pixels{',' if larger else ''}{larger}."
+    return f"A unit sees {size_text((tall, wide))} pixels{',' if larger else ''}{larger}."
 
 
 def _few(names: Sequence[object]) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.see.opened import Opened, View, view_of
+from neocog.api.see.opened import Opened, as_input
+from neocog.api.see.sized import sized
 from neocog.data.dataset import UNLABELLED, Dataset
 from neocog.draw import tiles
 from neocog.draw.gallery import Plate, file_stem
@@ -18,7 +20,6 @@ from neocog.errors import Unreadable, UserError
 
 if TYPE_CHECKING:
     from neocog.inside.back.rules import Rule
-    from neocog.inside.patches.peaks import Units
     from neocog.inside.patches.top_pictures import Strongest
     from neocog.inside.units import Layer
 
@@ -26,6 +27,8 @@ LEAST, MOST = 72, 112
 """pixels of a patch's longer side on the sheet"""
 BETWEEN = 10
 """white pixels between patches and reconstructions"""
+PICTURES = 64
+"""whose pixels are kept, since channels of a layer often share them"""
 CLIPPED = 0.995
 """share of a reconstruction's numbers that are not clipped, as in the DeepVis toolbox of Yosinski et al. (2015)"""
 NAMED = 3
@@ -56,8 +59,10 @@ class Channel:
     """of tokens, the patch of the picture that each is"""
     patches: NDArray[np.uint8]
     """(k, height, width, 1 or 3)"""
-    reconstructions: NDArray[np.float32]
-    """(k, height, width, 1 or 3), in the units of the network's input; 0 beyond the picture's edge"""
+    reconstructions: NDArray[np.uint8]
+    """(k, height, width, 1 or 3): 0 is middle grey, 127.5, as it is beyond the picture's edge"""
+    scales: NDArray[np.float32]
+    """(k,), in the units of the network's input: what white, 255, stands for; its negative is black"""
 
     @property
     def difference(self) -> float:
@@ -78,29 +83,29 @@ class Channel:
 
 
 class Sheets:
-    """Looks at channels of one network on some data; each picture is read once for a layer."""
+    """Looks at channels of one network on some data, of which it keeps `PICTURES`."""
 
     def __init__(self, network: Opened, dataset: Dataset):
         self._network, self._dataset = network, dataset
-        self._views: dict[int, View] = {}
+        self._pixels = lru_cache(PICTURES)(self._read)
 
     def channels(self, layer: Layer, found: Strongest, which: Sequence[int], rule: Rule) -> list[Channel]:
         """One after the other."""
-        self._views.clear()
         return [self._channel(layer, found, channel, rule) for channel in which]
 
     def _channel(self, layer: Layer, found: Strongest, channel: int, rule: Rule) -> Channel:
-        import torch
-
         from neocog.inside.patches.crops import alike, window_of
         from neocog.inside.patches.peaks import strongest_units
         from neocog.inside.patches.top_pictures import labels_of
 
         pictures = found.pictures[channel]
-        views = [self._view(int(i)) for i in pictures]
-        x = torch.cat([view.x for view in views])
-        units = strongest_units(self._network.net, x, layer, channel, rule)
+        shown = np.stack([self._pixels(int(i)) for i in pictures])
+        units = strongest_units(self._network.net, as_input(self._network, shown), layer, channel, rule)
         boxes = alike([window_of(layer, at) for at in units.at])
+        backs = np.stack(
+            [tiles.cut(*one, 0) for one in zip(units.back.transpose(0, 2, 3, 1), boxes, strict=True)]
+        )
+        scales = np.array([_scale(back) for back in backs], np.float32)
         grid = self._network.patches(layer)
         labels = labels_of(one_label(self._dataset), pictures)
         return Channel(
@@ -114,18 +119,17 @@ class Sheets:
             units.at,
             boxes,
             tuple(None if grid is None else grid.box_of(at[0]) for at in units.at),
-            np.stack([tiles.cut(view.pixels, box) for view, box in zip(views, boxes, strict=True)]),
-            _cut(units, boxes),
+            np.stack([tiles.cut(*one) for one in zip(shown, boxes, strict=True)]),
+            np.stack([tiles.around_grey(*one) for one in zip(backs, scales.tolist(), strict=True)]),
+            scales,
         )
 
-    def _view(self, i: int) -> View:
-        if i not in self._views:
+    def _read(self, i: int) -> NDArray[np.uint8]:
+        try:
+            return self._network.preprocess(self._dataset.samples.read(i))
+        except Unreadable as error:
             name = self._dataset.samples.name(i)
-            try:
-                self._views[i] = view_of(self._network, name, self._dataset.samples.read(i))
-            except Unreadable as error:
-                raise UserError(f"{name} was readable and is not any more ({error}); run it again") from error
-        return self._views[i]
+            raise UserError(f"{name} was readable and is not any more ({error}); run it again") from error
 
     def _class(self, label: int) -> str:
         return self._dataset.classes[label]
@@ -138,26 +142,15 @@ def one_label(dataset: Dataset) -> NDArray[np.int64]:
     return dataset.labels
 
 
-def _cut(units: Units, boxes: Sequence[tuple[int, int, int, int]]) -> NDArray[np.float32]:
-    """The windows out of what came back: (k, height, width, channels)."""
-    cuts = []
-    for back, (top, left, bottom, right) in zip(units.back.transpose(0, 2, 3, 1), boxes, strict=True):
-        height, width = back.shape[:2]
-        pad = max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0)
-        wide = np.pad(back, ((pad[0], pad[1]), (pad[2], pad[3]), (0, 0)))
-        cuts.append(wide[top + pad[0] : bottom + pad[0], left + pad[2] : right + pad[2]])
-    return np.stack(cuts)
-
-
 def sheet(one: Channel) -> NDArray[np.uint8]:
     """Patches and beside them reconstructions, each scaled by itself around grey, k of both in a square."""
     patches = [
         tiles.outlined(tiles.rgb(patch), mark) if mark else tiles.rgb(patch)
         for patch, mark in zip(one.patches, one.tokens, strict=True)
     ]
-    backs = [tiles.rgb(tiles.around_grey(back, _scale(back))) for back in one.reconstructions]
+    backs = [tiles.rgb(back) for back in one.reconstructions]
     columns = ceil(sqrt(len(patches)))
-    left, right = (tiles.mosaic([_sized(t) for t in some], columns) for some in (patches, backs))
+    left, right = (tiles.mosaic([sized(t, LEAST, MOST) for t in some], columns) for some in (patches, backs))
     gap = np.full((len(left), BETWEEN, 3), tiles.PAPER, np.uint8)
     return np.concatenate([left, gap, right], axis=1)
 
@@ -167,19 +160,15 @@ def _scale(back: NDArray[np.float32]) -> float:
     return float(np.quantile(np.abs(back), CLIPPED)) or float(np.abs(back).max())
 
 
-def _sized(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Small tiles enlarged, each pixel a square; large ones made smaller."""
-    height, width = tile.shape[:2]
-    if max(height, width) <= MOST:
-        return tiles.enlarged(tile, LEAST)
-    scale = MOST / max(height, width)
-    return tiles.resized(tile, max(1, round(height * scale)), max(1, round(width * scale)))
-
-
 def plate(one: Channel, title: str, remark: str) -> Plate:
     """The sheet of a channel with what it shows in words."""
     k, first, last = len(one.stored), float(one.stored[0]), float(one.stored[-1])
-    said = [_classes(one, k), f"activations {first:.3g} to {last:.3g}", remark]
+    said = [
+        _classes(one, k),
+        f"activations {first:.3g} to {last:.3g}",
+        "reconstructions each on a scale of its own, 0 is grey",
+        remark,
+    ]
     return Plate(
         name=f"{file_stem(one.layer)}-{one.channel}",
         title=title,

@@ -9,32 +9,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.keywords import demand_known
-from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture, view_of
+from neocog.api.see.about import about
+from neocog.api.see.given import demand_options
+from neocog.api.see.opened import Opened, View, in_words, opened, picture, view_of
 from neocog.api.see.seen import Seen
+from neocog.api.see.tokens.data import AttentionOptions, Over, averaged_over
 from neocog.api.see.tokens.grid import grid_of
 from neocog.api.see.tokens.page import page
-from neocog.data.source import open_dataset
+from neocog.data.quarantine import demand_readable
 from neocog.errors import Unreadable, UserError
 from neocog.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from neocog.inside.attention.attention import Attended
     from neocog.inside.attention.attention import Attention as Forward
+    from neocog.inside.attention.spread import Spread
     from neocog.inside.tokens import Patches
 
 Floats = NDArray[np.float64]
-
-
-class Spread(NamedTuple):
-    """How far a layer's attention reaches, and over how many tokens."""
-
-    distance: Floats
-    """(heads,), in pixels"""
-    entropy: Floats
-    """(heads,), in bits, the mean over queries"""
-    on_others: Floats
-    """(heads,): share that patches give to tokens without a place, such as the class token"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +39,8 @@ class Reach:
     pictures: int
     source: str
     """of which pictures, in words"""
+    of_data: bool
+    """whether they are those of data, not the picture alone"""
     skipped: tuple[tuple[str, str], ...] = ()
     """(name, reason) of those that cannot be read"""
 
@@ -98,41 +92,45 @@ def attention(
     image: object = None,
     *,
     data: object = None,
-    n: int = 128,
-    query: tuple[int, int] | None = None,
+    pictures: int = 128,
+    at: tuple[int, int] | None = None,
     renormalise: bool = False,
     progress: Progress | None = None,
-    **options: Unpack[OpenOptions],
+    **options: Unpack[AttentionOptions],
 ) -> Attention:
-    """What each head looks at in `image`, by the class token or by the patch at row and column `query`.
+    """What each head looks at in `image`, by the class token or by the patch at row and column `at`.
 
     Without a class token the mean over all tokens is shown. The mean distance of attention is that of `image`, or the
-    mean over `n` pictures of `data`, evenly spaced; `renormalise` leaves the class token's share out of it. UserError
-    for networks without attention, or with attention in windows only.
+    mean over at most so many `pictures` of `data`, evenly spaced; `renormalise` leaves the class token's share out of
+    it. `AttentionOptions` has what else may be said. UserError for networks without attention, or with attention in
+    windows only.
     """
-    demand_known("see attention", options, OpenOptions.__annotations__)
+    demand_options(attention, options, AttentionOptions)
     from neocog.inside.attention.attention import attend
     from neocog.inside.attention.rollout import read_by_the_head, rollout
+    from neocog.inside.attention.spread import even_distance, spread_of
 
     told = progress or Silent()
     network = opened(model, told, options)
-    view = picture(network, image)
-    seen = attend(network.net, view.x)
+    over, view = averaged_over(data, pictures, options, told), picture(network, image)
+    with in_words(network):
+        seen = attend(network.net, view.x)
     layers = over_all_tokens(seen.layers, network.title)
     patches = grid_of(network, layers[0].shape[0])
-    asked = _asked(query, patches)
+    asked = _asked(at, patches)
     weights = tuple(layer.weights[0] for layer in layers)
     rolled = rollout(weights)
     from_here = read_by_the_head(rolled, asked.token)[patches.tokens]
-    if data is None:
+    if over is None:
         spread = tuple(spread_of(one, patches, renormalise) for one in weights)
-        reach = Reach(spread, _even(patches, renormalise), 1, view.name)
+        reach = Reach(spread, even_distance(patches, renormalise), 1, view.name, of_data=False)
     else:
-        reach = _over_pictures(network, data, n, patches, renormalise, told)
+        reach = _over_pictures(network, over, patches, renormalise, told)
     looked = Looked(view, seen, layers, patches, asked, from_here, reach, renormalise)
     return Attention(
+        about=about(network, "attention", () if over is None else (reach.source,), reach.skipped),
         gallery=page(network, looked),
-        figures=_figures(network, looked),
+        figures=_figures(looked),
         layers=tuple(layer.layer for layer in layers),
         weights=weights,
         tokens=patches.tokens,
@@ -165,66 +163,49 @@ def over_all_tokens(layers: Sequence[Attended], title: str) -> tuple[Attended, .
     return tuple(layer for layer in square if layer.shape == square[0].shape)
 
 
-def _asked(query: tuple[int, int] | None, patches: Patches) -> Asked:
-    if query is None:
+def _asked(at: tuple[int, int] | None, patches: Patches) -> Asked:
+    if at is None:
         token = patches.class_token
         return Asked(token, "all tokens, on average" if token is None else "the class token", None)
     rows, columns = patches.grid
-    if len(query) != 2 or not (0 <= query[0] < rows and 0 <= query[1] < columns):
+    if len(at) != 2 or not (0 <= at[0] < rows and 0 <= at[1] < columns):
         raise UserError(
-            f"query must be a row from 0 to {rows - 1} and a column from 0 to {columns - 1} of the patches, "
-            f"got {','.join(map(str, query))}"
+            f"a patch is a row from 0 to {rows - 1} and a column from 0 to {columns - 1}, "
+            f"got {','.join(map(str, at))}"
         )
-    row, column = query
+    row, column = at
     return Asked(int(patches.tokens[row, column]), f"the patch in row {row}, column {column}", (row, column))
 
 
-def spread_of(weights: NDArray[Any], patches: Patches, renormalise: bool) -> Spread:
-    """Of one layer's weights (heads, tokens, tokens)."""
-    from neocog.inside.attention.distance import attention_distance, entropy
-
-    given = weights[:, patches.tokens.ravel()][:, :, list(patches.others)]
-    return Spread(
-        attention_distance(weights, patches.tokens, patches.step, renormalise),
-        entropy(weights).mean(axis=1),
-        given.sum(axis=2, dtype=np.float64).mean(axis=1),
-    )
-
-
-def _even(patches: Patches, renormalise: bool) -> float:
-    count = patches.tokens.size + len(patches.others)
-    return float(spread_of(np.full((1, count, count), 1 / count), patches, renormalise).distance[0])
-
-
-def _over_pictures(
-    network: Opened, data: object, n: int, patches: Patches, renormalise: bool, told: Progress
-) -> Reach:
-    """The mean over `n` pictures, evenly spaced in the order of the data; those that cannot be read are left out."""
+def _over_pictures(network: Opened, over: Over, patches: Patches, renormalise: bool, told: Progress) -> Reach:
+    """The mean over the chosen pictures; those that cannot be read are left out."""
     from neocog.inside.attention.attention import attend
+    from neocog.inside.attention.spread import Spread, even_distance, spread_of
 
-    if n < 1:
-        raise UserError(f"n must be at least one picture, got {n}")
-    dataset = open_dataset(data)
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, min(n, len(dataset))).round().astype(int))
+    dataset, chosen = over.dataset, over.chosen
     totals: list[list[Floats]] = []
-    skipped: list[tuple[str, str]] = []
+    unread: list[tuple[int, str]] = []
     with told.step("attention", len(chosen)) as advance:
-        for i in map(int, chosen):
-            name = dataset.samples.name(i)
+        for i in chosen:
+            advance(1)
             try:
-                view = view_of(network, name, dataset.samples.read(i))
+                view = view_of(network, dataset.samples.name(i), dataset.samples.read(i))
             except Unreadable as reason:
-                skipped.append((name, str(reason)))
+                unread.append((i, str(reason)))
                 continue
             layers = over_all_tokens(attend(network.net, view.x).layers, network.title)
             new = [list(spread_of(one.weights[0], patches, renormalise)) for one in layers]
             totals = _added(totals, new)
-            advance(1)
+    if over.strict:
+        demand_readable(dataset, unread)
+    skipped = tuple((dataset.short_name(i), reason) for i, reason in unread)
     read = len(chosen) - len(skipped)
     if not read:
         raise UserError(f"no picture of {dataset.name} can be read ({': '.join(skipped[0])})")
     means = tuple(Spread(*(total / read for total in layer)) for layer in totals)
-    return Reach(means, _even(patches, renormalise), read, dataset.name, tuple(skipped))
+    return Reach(
+        means, even_distance(patches, renormalise), read, dataset.name, of_data=True, skipped=skipped
+    )
 
 
 def _added(totals: list[list[Floats]], new: list[list[Floats]]) -> list[list[Floats]]:
@@ -233,11 +214,9 @@ def _added(totals: list[list[Floats]], new: list[list[Floats]]) -> list[list[Flo
     return [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(totals, new, strict=True)]
 
 
-def _figures(network: Opened, looked: Looked) -> dict[str, Any]:
+def _figures(looked: Looked) -> dict[str, Any]:
     patches, reach = looked.patches, looked.reach
     return {
-        "model": network.title,
-        "weights": network.source,
         "picture": looked.view.name,
         "grid": list(patches.grid),
         "patch": list(patches.step),
@@ -245,7 +224,6 @@ def _figures(network: Opened, looked: Looked) -> dict[str, Any]:
         "from": looked.asked.words,
         "rollout": looked.rollout.tolist(),
         "pictures": reach.pictures,
-        "skipped": [{"path": path, "reason": reason} for path, reason in reach.skipped],
         "renormalised": looked.renormalised,
         "even_distance": reach.even,
         "layers": [

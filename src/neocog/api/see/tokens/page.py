@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,26 +10,30 @@ from numpy.typing import NDArray
 
 from neocog.api.see.opened import Opened
 from neocog.api.see.seen import Facts, gallery
+from neocog.api.see.sized import sized
+from neocog.api.see.wording import as_it_gets, called
 from neocog.draw.gallery import Gallery, Plate, Room
 from neocog.draw.heads import heads
-from neocog.draw.text import percent
-from neocog.draw.tiles import Pixels, enlarged, mosaic, outlined, overlaid, resized, rgb
+from neocog.draw.labelled import Sheet, Tile
+from neocog.draw.text import count, in_percent, size_text
+from neocog.draw.tiles import Pixels, outlined, overlaid, rgb
 
 if TYPE_CHECKING:
-    from neocog.api.see.tokens.attention import Looked, Spread
+    from neocog.api.see.tokens.attention import Looked, Reach
     from neocog.inside.attention.attention import Attended
+    from neocog.inside.attention.spread import Spread
     from neocog.inside.tokens import Patches
 
 LARGE, SMALL = 448, 112
 """pixels of a picture's longer side: alone, and beside others"""
 LINE = 5
-SCALE = "Bright is the largest number of this picture, dark is 0."
+SCALE = "It glows over the picture in grey: bright is its largest number, dark is 0."
 
 
 def page(network: Opened, looked: Looked) -> Gallery:
     """Everything that `looked` holds, as pictures."""
     return gallery(
-        "attention",
+        "Attention",
         network,
         (_whole(looked), _by_head(looked), _reaching(looked)),
         facts=_facts(network, looked),
@@ -42,24 +45,35 @@ def _facts(network: Opened, looked: Looked) -> Facts:
     reach = looked.reach
     kinds = sorted({layer.weights.shape[1] for layer in looked.layers})
     first, last = reach.layers[0].distance.mean(), reach.layers[-1].distance.mean()
-    over = f"{reach.pictures:,} pictures of {reach.source}" if reach.pictures > 1 else "this picture"
     return (
-        ("picture", Path(looked.view.name).name),
+        ("picture", called(looked.view)),
         *_answer(network, looked.seen.output),
         ("tokens", _tokens(looked.patches)),
-        ("layers", f"{len(looked.layers)}, heads: {', '.join(map(str, kinds))}"),
-        ("mean distance", f"{first:.1f} pixels in the first layer, {last:.1f} in the last, over {over}"),
+        ("layers", f"{_layers(looked)}, heads: {', '.join(map(str, kinds))}"),
+        (
+            "mean distance",
+            f"{first:.1f} pixels in the first layer, {last:.1f} in the last, over {_over(reach)}",
+        ),
         ("of even attention", f"{reach.even:.1f} pixels"),
         ("check", _checked(looked.layers)),
         *((("skipped", f"{len(reach.skipped):,} that cannot be read"),) if reach.skipped else ()),
     )
 
 
+def _over(reach: Reach) -> str:
+    return f"{count(reach.pictures, 'picture')} of {reach.source}" if reach.of_data else "this picture"
+
+
 def _tokens(patches: Patches) -> str:
     (rows, columns), (height, width) = patches.grid, patches.step
     others = len(patches.others)
     more = {0: "no class token", 1: "and a class token"}.get(others, f"and {others} tokens without a place")
-    return f"{rows} x {columns} patches of {height} x {width} pixels, {more}"
+    return f"{size_text((rows, columns))} patches of {size_text((height, width))} pixels, {more}"
+
+
+def _layers(looked: Looked) -> str:
+    shown, every = len(looked.layers), len(looked.seen.layers)
+    return f"{shown}" if shown == every else f"{shown} of {every}, the others are among fewer or other tokens"
 
 
 def _checked(layers: Sequence[Attended]) -> str:
@@ -78,7 +92,7 @@ def _answer(network: Opened, output: Any) -> Facts:
 
 
 def _whole(looked: Looked) -> Room:
-    large = _sized(looked.view.pixels, LARGE)
+    large = sized(rgb(looked.view.pixels), LARGE, LARGE)
     asked = looked.asked
     last = _maps(looked.layers[-1], looked).mean(axis=0)
     own = asked.at is not None
@@ -89,7 +103,7 @@ def _whole(looked: Looked) -> Room:
             Plate(
                 name="picture",
                 title="The picture",
-                caption="As the network sees it." + (" The square is the patch that looks." if own else ""),
+                caption=as_it_gets(looked.view) + (" The square is the patch that looks." if own else ""),
                 pixels=_marked(large, looked),
             ),
             Plate(
@@ -111,16 +125,18 @@ def _whole(looked: Looked) -> Room:
 
 
 def _by_head(looked: Looked) -> Room:
-    small = _sized(looked.view.pixels, SMALL)
+    small = sized(rgb(looked.view.pixels), SMALL, SMALL)
 
     def plate(number: int, layer: Attended) -> Plate:
         maps = _maps(layer, looked)
-        tiles = [overlaid(small, one) for one in (maps.mean(axis=0), *maps)]
+        whose = ("mean", *(f"head {i + 1}" for i in range(len(maps))))
+        shown = zip(whose, (maps.mean(axis=0), *maps), strict=True)
+        tiles = [Tile(pixels=overlaid(small, one), label=label, photograph=True) for label, one in shown]
         return Plate(
             name=f"layer_{number:02}",
             title=f"Layer {number}",
-            caption=f"{layer.layer}: the mean over heads, then head 1 to {len(maps)}",
-            pixels=mosaic(tiles, len(tiles)),
+            caption=f"{layer.layer}: the mean over heads, then head 1 to {len(maps)}, each on a scale of its own.",
+            sheet=Sheet(title=f"Layer {number}", tiles=tiles, columns=len(tiles)),
         )
 
     return Room(
@@ -133,7 +149,6 @@ def _by_head(looked: Looked) -> Room:
 
 def _reaching(looked: Looked) -> Room:
     reach = looked.reach
-    over = f"{reach.pictures:,} pictures of {reach.source}" if reach.pictures > 1 else "this picture"
     how = (
         "brought to one among patches"
         if looked.renormalised
@@ -148,15 +163,15 @@ def _reaching(looked: Looked) -> Room:
     tokens = looked.layers[0].shape[1]
     return Room(
         title="How far attention reaches",
-        words=f"Mean over {over}. Entropy is that of a row of attention: 0 bits where all of it is on one token, "
-        f"{np.log2(tokens):.2f} where it is even over {tokens}.",
+        words=f"Mean over {_over(reach)}. Entropy is that of a row of attention: 0 bits where all of it is on one "
+        f"token, {np.log2(tokens):.2f} where it is even over {tokens}.",
         plates=(
             Plate(
                 name="distance",
                 title="Mean attention distance",
                 caption="A dot for each head: the distance in pixels between a patch and those it looks at, weighted "
                 f"by attention, averaged over all patches ({how}). Dosovitskiy et al. (2021), figure 7, right; the "
-                "paper averages over 128 pictures.",
+                "paper averages over 128 pictures. The dashed line is attention that is even over all tokens.",
                 svg=plot,
             ),
         ),
@@ -174,7 +189,7 @@ def _row(number: int, layer: Attended, spread: Spread) -> tuple[str, ...]:
         str(len(spread.distance)),
         _span(spread.distance, "{:.1f}"),
         _span(spread.entropy, "{:.2f}"),
-        f"{percent(float(spread.on_others.mean()))} %",
+        in_percent(float(spread.on_others.mean())),
     )
 
 
@@ -191,16 +206,6 @@ def _maps(layer: Attended, looked: Looked) -> NDArray[Any]:
     return np.asarray(row[:, looked.patches.tokens])
 
 
-def _sized(pixels: NDArray[np.uint8], longest: int) -> Pixels:
-    """Small pictures by whole pixels, so that each stays a square; large ones smaller."""
-    coloured = rgb(pixels)
-    height, width = coloured.shape[:2]
-    if max(height, width) <= longest:
-        return enlarged(coloured, longest)
-    share = longest / max(height, width)
-    return resized(coloured, max(1, round(height * share)), max(1, round(width * share)))
-
-
 def _marked(large: Pixels, looked: Looked) -> Pixels:
     if looked.asked.at is None:
         return large
@@ -211,7 +216,7 @@ def _marked(large: Pixels, looked: Looked) -> Pixels:
 
 def _notes(looked: Looked) -> tuple[str, ...]:
     left_out = [layer for layer in looked.seen.layers if all(layer is not one for one in looked.layers)]
-    listed = ", ".join(f"{layer.layer} ({layer.shape[0]} x {layer.shape[1]})" for layer in left_out)
+    listed = ", ".join(f"{layer.layer} ({size_text(layer.shape)})" for layer in left_out)
     return (
         "Attention was read from outside in one forward, whose output is the same bits as without it.",
         "Rollout leaves out MLPs, norms and what the values hold: it says where information could come from, not what "

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.keywords import demand_known
-from neocog.api.see.opened import Opened, OpenOptions, opened
+from neocog.api.see.about import about
+from neocog.api.see.given import demand_options
+from neocog.api.see.opened import OpenOptions, opened
 from neocog.api.see.seen import Facts, Seen, gallery
 from neocog.api.see.tokens.grid import grid_of
 from neocog.draw.gallery import Plate, Room
-from neocog.draw.text import percent
+from neocog.draw.text import in_percent, size_text
 from neocog.draw.tiles import Pixels, enlarged, glowing, mosaic, signed
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
@@ -46,7 +47,7 @@ def positions(
 
     UserError for networks that add no positions to their tokens.
     """
-    demand_known("see positions", options, OpenOptions.__annotations__)
+    demand_options(positions, options, OpenOptions)
     from neocog.inside.attention.position_tables import position_table, similarity
 
     network = opened(model, progress or Silent(), options)
@@ -56,13 +57,14 @@ def positions(
             f"this view needs positions that are added to tokens, {network.title} adds none; ViTs with learned "
             "positions or with sines and cosines do"
         )
-    patches = grid_of(network, len(own.values))
+    patches = own.patches or grid_of(network, len(own.values))
     tables = {OWN: own.values[patches.tokens.ravel()], **_waves(patches, own.values.shape[1])}
     alike = {name: similarity(table, patches.grid) for name, table in tables.items()}
     rooms = (_alike_room(alike), _tables_room(tables))
     return Positions(
-        gallery=gallery("positions", network, rooms, facts=_facts(own, patches, alike)),
-        figures=_figures(network, own, patches, alike),
+        about=about(network, "positions"),
+        gallery=gallery("Positions", network, rooms, facts=_facts(own, patches, alike)),
+        figures=_figures(own, patches, alike),
         tables=tables,
         similarity=alike,
     )
@@ -99,7 +101,7 @@ def _alike_room(alike: dict[str, Floats]) -> Room:
             name=f"similarity_{name}",
             title=TITLES[name],
             caption="A map for each patch of how alike its position is to all: the cosine from "
-            f"{maps.min():.2f}, dark, to 1, bright. {SOURCES[name]}",
+            f"{maps.min():.2f}, dark, to 1, bright, one scale for all maps. {SOURCES[name]}",
             pixels=maps_of_maps(maps),
         )
 
@@ -123,8 +125,8 @@ def _tables_room(tables: dict[str, Floats]) -> Room:
         return Plate(
             name=f"table_{name}",
             title=TITLES[name],
-            caption=f"A row for each patch, row by row of the picture; a column for each of {table.shape[1]} numbers. "
-            f"Blue is below 0, red above, the deepest {np.abs(table).max():.2g}.",
+            caption="What is added to the tokens: a row for each patch, row by row of the picture; a column for each "
+            f"of {table.shape[1]:,} numbers. Blue is below 0, white 0, red above, deepest {np.abs(table).max():.2g}.",
             pixels=enlarged(signed(table), SHEET),
         )
 
@@ -136,7 +138,7 @@ def _words(alike: Floats) -> tuple[str, ...]:
 
     means = alike_by_place(alike)
     return (
-        f"{percent(beside(alike))} %",
+        in_percent(beside(alike)),
         *(
             f"{mean:.2f}".replace("-0.00", "0.00")
             for mean in (means.same_row, means.same_column, means.neither)
@@ -145,24 +147,23 @@ def _words(alike: Floats) -> tuple[str, ...]:
 
 
 def _facts(own: Table, patches: Patches, alike: dict[str, Floats]) -> Facts:
-    rows, columns = patches.grid
-    source = ", ".join(f"{name} ({' x '.join(map(str, shape))})" for name, shape in own.parameters)
+    source = ", ".join(f"{name} ({size_text(shape)})" for name, shape in own.parameters)
     near = _words(alike[OWN])[0]
-    resized = any(len(own.values) not in shape for _, shape in own.parameters)
     return (
         ("positions", f"from {source}" if source else "computed, not learned"),
-        ("grid", f"{rows} x {columns} patches" + (", interpolated by the network" if resized else "")),
+        (
+            "grid",
+            f"{size_text(patches.grid)} patches" + (", interpolated by the network" if own.resized else ""),
+        ),
         ("numbers", f"{own.values.shape[1]} for each"),
         ("neighbours", f"{near} of positions are most alike to one beside them"),
     )
 
 
-def _figures(network: Opened, own: Table, patches: Patches, alike: dict[str, Floats]) -> dict[str, Any]:
+def _figures(own: Table, patches: Patches, alike: dict[str, Floats]) -> dict[str, Any]:
     from neocog.inside.attention.position_tables import alike_by_place, beside
 
     return {
-        "model": network.title,
-        "weights": network.source,
         "parameters": {name: list(shape) for name, shape in own.parameters},
         "grid": list(patches.grid),
         "numbers": own.values.shape[1],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neocog.api.alone import demand_alone
+from neocog.api.see.about import About
+from neocog.api.see.given import several
 from neocog.api.see.seen import Seen
 from neocog.draw.function import function
 from neocog.draw.gallery import Gallery, Plate, Room
@@ -29,22 +30,26 @@ class Activations(Seen):
     curves: dict[str, Curve]
 
 
-def activations(names: tuple[str, ...] = (), *, reach: float = 7.0) -> Activations:
-    """The functions called `names`, all of them if none is given, from -`reach` to `reach`."""
+def activations(names: str | Sequence[str] = (), *, reach: float = 7.0) -> Activations:
+    """The functions called `names`, one or several, all of them if none is given, from -`reach` to `reach`."""
     from neocog.inside.nonlinearities import FLAT, NONLINEARITIES, curve, saturation
 
-    known = {one.name: one for one in NONLINEARITIES}
-    for name in names:
+    demand_alone("see")
+    known, wanted = {one.name: one for one in NONLINEARITIES}, several(names)
+    for name in wanted:
         if name not in known:
             raise unknown("non-linearity", name, known)
     if not 0 < reach < float("inf"):
         raise UserError(f"reach must be above 0 and finite, got {reach:g}")
-    chosen = [known[name] for name in dict.fromkeys(names or known)]
+    chosen = [known[name] for name in wanted or known]
     x = np.linspace(-reach, reach, POINTS)
     curves = {one.name: curve(one, x) for one in chosen}
     ends = {one.name: saturation(one) for one in chosen}
     return Activations(
-        gallery=_page(chosen, curves, ends, FLAT), figures=_figures(chosen, ends), curves=curves
+        about=About(view="activations"),
+        gallery=_page(chosen, curves, ends, FLAT),
+        figures={"functions": _figures(chosen, ends)},
+        curves=curves,
     )
 
 
@@ -53,7 +58,8 @@ def _page(
 ) -> Gallery:
     room = Room(
         title="Each function and its derivative",
-        words="The line is the function, the dashed line its derivative.",
+        words="The line is the function, the dashed line its derivative; the axes are those of the numbers, each plot "
+        "with its own.",
         plates=tuple(_plate(one, curves[one.name], ends[one.name], flat) for one in chosen),
         small=True,
         header=(
@@ -68,7 +74,7 @@ def _page(
         rows=tuple(_row(one, ends[one.name]) for one in chosen),
     )
     return Gallery(
-        over="activations",
+        over="Activations",
         title="Non-linearities of networks",
         facts=(("functions", ", ".join(curves)),),
         rooms=(room,),
@@ -76,8 +82,6 @@ def _page(
             "Values are torch's, derivatives are autograd's: at a kink the one that networks learn with.",
             f"Where the slope is below {flat:g} a unit is saturated: next to nothing of the gradient comes back.",
         ),
-        made=datetime.now(UTC).isoformat(timespec="seconds"),
-        version=version("neocog"),
     )
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.keywords import demand_known
+from neocog.api.see.about import about
+from neocog.api.see.given import demand_options
 from neocog.api.see.opened import Opened, OpenOptions, opened
 from neocog.api.see.seen import Facts, Seen, gallery
 from neocog.api.see.units.filters_over_epochs import epochs_room, over_epochs
+from neocog.api.see.units.shown import one_or_both
 from neocog.draw.gallery import Plate, Room
-from neocog.draw.kernels import SCALES, kernel_tiles
-from neocog.draw.labelled import Tile, tiles
+from neocog.draw.kernels import Scale, kernel_tiles
+from neocog.draw.labelled import Sheet, Tile
+from neocog.draw.text import in_percent, size_text
 from neocog.errors import UserError, unknown
 from neocog.progress import Progress, Silent
 from neocog.weights.shipped import default_model
@@ -28,7 +30,7 @@ TOP = 256
 READ = 32
 """channels of a filter shown, where these are neither one nor three"""
 LISTED = 12
-SCALED = {
+SCALED: dict[Scale, str] = {
     "each": "each filter on its own: middle grey is 0, the number furthest from 0 is at the end of the scale",
     "joint": "all filters together: middle grey is 0, the number furthest from 0 in any is at the end of the scale",
 }
@@ -52,7 +54,7 @@ def filters(
     model: object = default_model(),
     *,
     layer: str | None = None,
-    scale: str = "each",
+    scale: Scale = "each",
     top: int = TOP,
     progress: Progress | None = None,
     **options: Unpack[OpenOptions],
@@ -64,9 +66,9 @@ def filters(
     al. 2021, figure 7). Of a run that kept snapshots the same filters are shown over the epochs (Zeiler and Fergus
     2014, figure 4). UserError where there is no convolution.
     """
-    demand_known("see filters", options, OpenOptions.__annotations__)
-    if scale not in SCALES:
-        raise unknown("scale", scale, SCALES)
+    demand_options(filters, options, OpenOptions)
+    if scale not in SCALED:
+        raise unknown("scale", scale, SCALED)
     if top < 1:
         raise UserError(f"top must be 1 or more filters, got {top}")
     told = progress or Silent()
@@ -81,8 +83,9 @@ def filters(
         *_pairs_room(bank),
     )
     return Filters(
+        about=about(network, "filters"),
         gallery=gallery("Filters", network, rooms, facts=_facts(bank, scale), notes=_notes(bank)),
-        figures=_figures(network, bank, components, epochs),
+        figures=_figures(bank, components, epochs),
         layer=bank.layer,
         kernels=bank.kernels,
         components=None if components is None else components.kernels,
@@ -92,11 +95,14 @@ def filters(
 
 FIRST = (
     "Filters are drawn as they meet the network's input, which is the picture minus a mean, divided by a deviation.",
-    "A filter's colour is the part of its energy that lies in differences between red, green and blue.",
+    "A filter's colour is the part of its energy that lies in differences between red, green and blue; coloured is one "
+    "with half of its energy or more there. Oriented is one whose power spectrum prefers a direction (a selectivity of "
+    "at least 0.4 of 1). Noise is neither: more than 20 % of the power in patterns finer than 0.35 cycles a pixel, in "
+    "filters that are large enough to tell.",
 )
 NOTES = (
-    "A filter is dead here if its length is at most 2 % of the longest; two are alike from a cosine of 0.95 on, "
-    "opposite from -0.95 on.",
+    "A filter is faint if its length is at most 2 % of the longest; two are alike from a cosine of 0.95 on, opposite "
+    "from -0.95 on.",
 )
 
 
@@ -120,14 +126,14 @@ def _components(bank: Bank) -> Components | None:
     return principal(bank.kernels) if bank.embeds_patches else None
 
 
-def _sheet(bank: Bank, scale: str, top: int) -> Room:
-    from neocog.inside.kernels.filters import dead
+def _sheet(bank: Bank, scale: Scale, top: int) -> Room:
+    from neocog.inside.kernels.filters import faint
 
     read = bank.kernels.shape[1]
     cut = bank.kernels if bank.pictorial else bank.kernels[:, :READ]
-    gone = dead(bank.kernels)
+    weak = faint(bank.kernels)
     shown = [
-        Tile(pixels=tile, label=f"{i}{' dead' if gone[i] else ''}")
+        Tile(pixels=tile, label=f"{i}{' faint' if weak[i] else ''}")
         for i, tile in enumerate(kernel_tiles(cut, scale, bank.pictorial)[:top])
     ]
     columns = 16 if len(shown) > 96 else 12
@@ -137,11 +143,11 @@ def _sheet(bank: Bank, scale: str, top: int) -> Room:
         name="filters",
         title=f"{_all(len(shown), len(bank.kernels))} filters of {bank.layer}",
         caption=f"{_seen(read, bank.pictorial)} Scaled {SCALED[scale]}.",
-        svg=tiles(
-            f"filters of {bank.layer}",
-            shown,
-            columns,
-            64.0 if bank.pictorial and columns == 12 else 780 / columns,
+        sheet=Sheet(
+            title=f"Filters of {bank.layer}",
+            tiles=shown,
+            columns=columns,
+            side=64.0 if bank.pictorial and columns == 12 else 780 / columns,
         ),
     )
     what = "the first layer" if bank.first else bank.layer
@@ -172,19 +178,18 @@ def _component_room(found: Components) -> Room:
     kernels = found.kernels
     cut = kernels if kernels.shape[1] in (1, 3) else kernels[:, :READ]
     shown = [
-        Tile(pixels=tile, label=f"{100 * share:.1f} %")
+        Tile(pixels=tile, label=in_percent(float(share)))
         for tile, share in zip(kernel_tiles(cut), found.shares, strict=True)
     ]
-    total = 100 * float(found.shares.sum())
     plate = Plate(
         name="components",
         title=f"The first {len(shown)} principal components",
         caption=(
             "Of all filters of the patch embedding, by singular value decomposition around their mean, each scaled on "
-            f"its own with 0 as middle grey. Below each its share of the variance; together {total:.0f} %. The sign of "
-            "a component has no meaning."
+            f"its own with 0 as middle grey. Below each its share of the variance; together "
+            f"{in_percent(float(found.shares.sum()))}. The sign of a component has no meaning."
         ),
-        svg=tiles("principal components of the patch embedding", shown, 7, 84.0),
+        sheet=Sheet(title="Principal components of the patch embedding", tiles=shown, columns=7),
     )
     words = (
         "What a Vision Transformer's first layer can tell about a patch (Dosovitskiy et al. 2021, figure 7, left). In "
@@ -207,47 +212,46 @@ def _pairs_room(bank: Bank) -> tuple[Room, ...]:
     return (Room(title="Alike and opposite", words=words, header=("channels", "cosine", ""), rows=rows),)
 
 
-def _facts(bank: Bank, scale: str) -> Facts:
-    from neocog.inside.kernels.filters import colour_share, dead, pairs
+def _facts(bank: Bank, scale: Scale) -> Facts:
+    from neocog.inside.kernels.filters import faint, pairs
+    from neocog.inside.kernels.orientation import tuning
 
-    count, read, height, width = bank.kernels.shape
-    stride, padding = (_pair(pair) for pair in (bank.stride, bank.padding))
+    count = len(bank.kernels)
+    stride, padding = (one_or_both(*pair) for pair in (bank.stride, bank.padding))
     facts = [
         ("layer", bank.layer),
-        ("filters", f"{count} of {read}x{height}x{width}, stride {stride}, padding {padding}"),
+        ("filters", f"{count} of {size_text(bank.kernels.shape[1:])}, stride {stride}, padding {padding}"),
         ("scaling", "each filter on its own" if scale == "each" else "one for all filters"),
-        ("dead", f"{int(dead(bank.kernels).sum())} of {count}"),
+        ("faint", f"{int(faint(bank.kernels).sum())} of {count}"),
     ]
     found = pairs(bank.kernels)
     alike = sum(1 for pair in found if pair[2] > 0)
     facts.append(("alike, opposite", f"{alike}, {len(found) - alike} pairs"))
     if bank.coloured:
-        coloured = int((colour_share(bank.kernels) >= 0.5).sum())
-        facts.append(("colour", f"{coloured} of {count} have half of their energy or more in colour"))
+        found_in = tuning(bank.kernels)
+        facts.append(
+            ("coloured, oriented", f"{found_in.coloured.sum()}, {found_in.oriented.sum()} of {count}")
+        )
     return tuple(facts)
 
 
-def _pair(pair: Sequence[int]) -> str:
-    return str(pair[0]) if pair[0] == pair[1] else "x".join(map(str, pair))
-
-
 def _figures(
-    network: Opened, bank: Bank, components: Components | None, epochs: dict[int, NDArray[np.float32]]
+    bank: Bank, components: Components | None, epochs: dict[int, NDArray[np.float32]]
 ) -> dict[str, Any]:
-    from neocog.inside.kernels.filters import colour_share, dead, norms, pairs
+    from neocog.inside.kernels.filters import faint, norms, pairs
+    from neocog.inside.kernels.orientation import tuning
 
     kernels = bank.kernels
     return {
-        "model": network.title,
         "layer": bank.layer,
         "shape": list(kernels.shape),
         "stride": list(bank.stride),
         "padding": list(bank.padding),
         "groups": bank.groups,
         "norms": [float(f"{n:.6g}") for n in norms(kernels)],
-        "dead": [int(i) for i in np.nonzero(dead(kernels))[0]],
+        "faint": [int(i) for i in np.nonzero(faint(kernels))[0]],
         "pairs": [[i, j, float(f"{c:.6g}")] for i, j, c in pairs(kernels)],
-        "colour": [float(f"{c:.6g}") for c in colour_share(kernels)] if bank.coloured else None,
+        "colour": [float(f"{c:.6g}") for c in tuning(kernels).colour] if bank.coloured else None,
         "component_shares": None if components is None else [float(f"{s:.6g}") for s in components.shares],
         "epochs": list(epochs),
     }

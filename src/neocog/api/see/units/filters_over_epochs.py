@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from neocog.api.see.opened import OpenOptions, opened
 from neocog.bundle import snapshots
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.kernels import strip
-from neocog.draw.labelled import Tile, tiles
+from neocog.draw.labelled import Sheet, Tile
 from neocog.draw.trends import Trend, trends
 from neocog.progress import Progress, Silent
 
@@ -30,13 +31,11 @@ def over_epochs(
     model: object, layer: str, told: Progress, options: OpenOptions
 ) -> dict[int, NDArray[np.float32]]:
     """The kernels after those epochs whose weights the run kept, at most `EPOCHS` of them, evenly chosen."""
-    from torch import nn
-
     from neocog.inside.kernels.filters import bank_of
 
-    if isinstance(model, nn.Module) or reference_of(str(model)) is not None:
+    if not isinstance(model, str | Path) or reference_of(str(model)) is not None:
         return {}
-    folder, epoch = run_and_epoch(str(model))
+    folder, epoch = run_and_epoch(model)
     if folder is None or epoch is not None:
         return {}
     kept = [number for number, _ in snapshots(folder)]
@@ -68,10 +67,11 @@ def epochs_room(bank: Bank, epochs: dict[int, NDArray[np.float32]]) -> Room:
         name="epochs",
         title=f"Epochs {min(epochs)} to {max(epochs)}, from left to right",
         caption=(
-            f"One filter a row: the {len(chosen)} that are the longest in the end, by their number. Each row has one "
-            "scale, so that what grows stands out."
+            f"One filter a row: the {len(chosen)} that are the longest in the end, by their number, from the weights "
+            "that the run kept. Middle grey is 0. Each row has one scale, up to the number furthest from 0 at any "
+            "epoch, so that what grows stands out."
         ),
-        svg=tiles("filters over the epochs", shown, len(epochs), 56.0),
+        svg=Sheet(title="Filters over the epochs", tiles=shown, columns=len(epochs), side=56.0).svg(),
     )
     words = "How the filters came about (as Zeiler and Fergus 2014, figure 4, show it for feature maps)."
     return Room(title="Over the epochs", words=words, plates=(plate, _resemblance_plate(bank, epochs)))

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from neocog.api.keywords import demand_known
+from neocog.api.see.about import about
+from neocog.api.see.given import demand_options, several
 from neocog.api.see.opened import Opened, OpenOptions, View, as_input, opened, picture, view_of
 from neocog.api.see.seen import Seen, gallery
-from neocog.api.see.units.shown import framed, window_words, with_places
+from neocog.api.see.units.shown import framed, one_or_both, window_words, with_places
+from neocog.api.see.wording import called
 from neocog.data.builtin import whole_photographs
-from neocog.draw.gallery import Plate, Room
+from neocog.draw.gallery import Plate, Room, file_stem
+from neocog.draw.text import in_percent, size_text
 from neocog.draw.tiles import overlaid
 from neocog.draw.trends import Trend, trends
 from neocog.progress import Progress, Silent
@@ -59,24 +62,26 @@ def receptive_field(
     In theory, as rows and columns of the picture; and in effect, by the gradient over the picture given, or over a few
     photographs that neocog brings. UserError for a layer that there is not, or that has no places.
     """
-    demand_known("see receptive-field", options, OpenOptions.__annotations__)
+    demand_options(receptive_field, options, OpenOptions)
     told = progress or Silent()
     network = opened(model, told, options)
     views = _views(network, image)
-    chosen = with_places(network, [layers] if isinstance(layers, str) else layers, _vector)
+    chosen = with_places(network, several(layers), _vector)
     shown = _in_effect(network, views, chosen, told)
     everything = _everything(network, shown)
     rooms = (_pictures_room(views[0], shown), _table_room(shown), _growth_room(network, everything, shown))
-    pictures = views[0].name if len(views) == 1 else f"{len(views)} photographs that neocog brings"
+    pictures = called(views[0]) if len(views) == 1 else f"{len(views)} photographs that neocog brings"
     facts = (
         ("pictures", pictures),
         *((seen.layer.name, _line(seen)) for seen in shown),
     )
     return ReceptiveFields(
+        about=about(network, "receptive-field"),
         gallery=gallery("Receptive fields", network, rooms, facts=facts, notes=NOTES),
         figures={
-            "model": network.title,
-            "pictures": [view.name for view in views],
+            "picture": views[0].name if len(views) == 1 else None,
+            "pictures": len(views),
+            "shown": [{"picture": view.name} for view in views],
             "layers": [_figures(seen) for seen in shown],
         },
         fields=shown,
@@ -89,8 +94,8 @@ def _views(network: Opened, image: object) -> list[View]:
         return [picture(network, image)]
     brought = whole_photographs()
     first = picture(network)
-    names = [i for i in range(len(brought)) if not brought.name(i).endswith(first.name)][: PHOTOGRAPHS - 1]
-    return [first, *(view_of(network, brought.name(i), brought.read(i)) for i in names)]
+    others = [i for i in range(len(brought)) if not brought.name(i).endswith(first.name)][: PHOTOGRAPHS - 1]
+    return [first, *(view_of(network, brought.name(i), brought.read(i)) for i in others)]
 
 
 def _vector(layer: Layer) -> str:
@@ -124,20 +129,19 @@ def _everything(network: Opened, shown: Sequence[Sight]) -> tuple[Sight, ...]:
 
 
 def _pictures_room(view: View, shown: Sequence[Sight]) -> Room:
-    plates = tuple(_plate(view, seen, number) for number, seen in enumerate(shown))
+    plates = tuple(_plate(view, seen) for seen in shown)
     words = "The frame is what the middle unit of a layer could see, the glow what moves it in effect."
     return Room(title="On the picture", words=words, plates=plates, small=True)
 
 
-def _plate(view: View, seen: Sight, number: int) -> Plate:
+def _plate(view: View, seen: Sight) -> Plate:
     assert seen.effective is not None
-    glow = overlaid(view.pixels, np.sqrt(seen.effective.influence))
+    glow, side = overlaid(view.pixels, np.sqrt(seen.effective.influence)), round(seen.effective_side or 0)
     return Plate(
-        name=f"field_{number:02}",
+        name=f"field-{file_stem(seen.layer.name)}",
         title=seen.layer.name,
-        caption=f"In theory {window_words(seen.window, view)}. In effect "
-        f"{seen.effective_side:.0f} x {seen.effective_side:.0f}. Glow: square root of the mean gradient, bright is the "
-        "largest.",
+        caption=f"Frame, in theory: {window_words(seen.window, view)}. In effect {size_text((side, side))}. Glow: "
+        "square root of the mean absolute gradient, dark is 0, bright the largest of this layer.",
         pixels=framed(glow, [seen.window]),
     )
 
@@ -163,33 +167,32 @@ def _row(seen: Sight) -> tuple[str, ...]:
     inside = seen.inside
     return (
         seen.layer.name,
-        "x".join(map(str, seen.layer.shape[1:] if seen.layer.kind == "maps" else seen.layer.shape[:1])),
+        size_text(seen.layer.shape[1:] if seen.layer.kind == "maps" else seen.layer.shape[:1]),
         _size(seen),
         stride,
         padding,
         f"{inside.top} to {inside.bottom - 1}",
         f"{inside.left} to {inside.right - 1}",
-        f"{100 * seen.share:.3g} %",
+        in_percent(seen.share),
         f"{seen.effective_side:.0f}",
-        " x ".join(f"{d:.1f}" for d in seen.effective.deviation),
+        " × ".join(f"{d:.1f}" for d in seen.effective.deviation),
     )
 
 
 def _pair(seen: Sight, name: str) -> str:
     assert seen.triple is not None
     down, across = (getattr(axis, name) for axis in seen.triple)
-    return str(down) if down == across else f"{down} x {across}"
+    return one_or_both(down, across)
 
 
 def _size(seen: Sight) -> str:
     if seen.cause:
         return "everything"
-    height, width = seen.size
-    return str(height) if height == width else f"{height} x {width}"
+    return one_or_both(*seen.size)
 
 
 def _line(seen: Sight) -> str:
-    of = f"{100 * seen.share:.3g} % of the picture"
+    of = f"{in_percent(seen.share)} of the picture"
     return f"{_size(seen)} in theory, {of}; {seen.effective_side:.0f} in effect"
 
 
@@ -211,7 +214,9 @@ def _growth_room(network: Opened, everything: Sequence[Sight], shown: Sequence[S
     plate = Plate(
         name="growth",
         title="Side of the field, in pixels",
-        caption="Of the middle unit, layer by layer. Where a field is no square, the side of one as large.",
+        caption="Of the middle unit, layer by layer, in pixels of the input: from kernels, strides and paddings; the "
+        "part inside the picture; and the fewest pixels that hold 95 % of the gradient. Where a field is no square, "
+        "the side of one as large.",
         svg=trends("side of the receptive field, pixels", "layer", lines, marks=marks),
     )
     words = "How far a layer could see, and how far what moves it lies apart."

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from neocog.api.see.opened import Opened, View
+from neocog.api.see.wording import as_it_gets, called
 from neocog.draw.gallery import Plate
+from neocog.draw.text import size_text
 from neocog.draw.tiles import Box, Pixels, cut, enlarged, outlined, rgb
 from neocog.errors import UserError
 
@@ -57,6 +59,11 @@ def _pointed(pixels: Pixels, box: Box) -> Pixels:
     return pixels
 
 
+def one_or_both(down: int, across: int) -> str:
+    """A side, stride or padding down and across: one number where they are the same."""
+    return str(down) if down == across else size_text((down, across))
+
+
 def covers(window: Window, view: View) -> bool:
     """Whether the whole picture lies in the window."""
     height, width = view.pixels.shape[:2]
@@ -66,7 +73,7 @@ def covers(window: Window, view: View) -> bool:
 def window_words(window: Window, view: View) -> str:
     """Size and place of a window on the picture, and how much of it lies outside."""
     height, width = view.pixels.shape[:2]
-    size = f"{window.bottom - window.top} x {window.right - window.left} pixels"
+    size = f"{size_text((window.bottom - window.top, window.right - window.left))} pixels"
     place = f"rows {window.top} to {window.bottom - 1}, columns {window.left} to {window.right - 1}"
     if covers(window, view):
         return (
@@ -80,19 +87,23 @@ def window_plates(view: View, window: Window, unit: str) -> tuple[Plate, ...]:
     """The picture with the window outlined, and what lies under it, enlarged."""
     whole = Plate(
         name="picture",
-        title=view.name,
-        caption=f"As the network gets it, with the exact receptive field of {unit}: {window_words(window, view)}.",
+        title=called(view),
+        caption=f"{as_it_gets(view)} Framed is the receptive field of {unit}, which follows exactly from kernels, "
+        f"strides and paddings: {window_words(window, view)}.",
         pixels=framed(view.pixels, [window]),
     )
     if covers(window, view):
         return (whole,)
-    patch = Plate(
+    patch = rgb(cut(view.pixels, window))
+    under = enlarged(patch, 320)
+    inner = Plate(
         name="window",
         title="Under the window",
-        caption="The same pixels, enlarged without smoothing; grey is outside the picture.",
-        pixels=enlarged(rgb(cut(view.pixels, window)), 320),
+        caption="The pixels in the frame, enlarged without smoothing, in their own colours; grey is outside "
+        "the picture.",
+        pixels=under,
     )
-    return whole, patch
+    return whole, inner
 
 
 def with_places(network: Opened, names: Sequence[str], refusal: Callable[[Layer], str]) -> tuple[Layer, ...]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neocog.draw.gallery import Plate, Room
-from neocog.draw.labelled import Tile, tiles
+from neocog.draw.labelled import Sheet, Tile
 from neocog.draw.numbers import Grid, equations
 from neocog.draw.numbers import number as number
+from neocog.draw.text import size_text
 from neocog.draw.tiles import signed
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ READABLE = 11
 """columns of a grid whose numbers can still be read"""
 LISTED = 16
 """rows of a table of what is added"""
+COLOURED = "Each grid is coloured by its own largest number: blue below 0, white 0, red above."
 NUMBERS = 4096
 """of a window that are among the figures, at most"""
 NOTES = (
@@ -36,7 +38,7 @@ WORDS = {"conv2d": "convolution", "linear": "linear layer"}
 def reads(sum_: Arithmetic) -> str:
     """How many numbers go into a sum."""
     channels, height, width = sum_.window.shape
-    shape = f"{channels}x{height}x{width}" if (channels, height) != (1, 1) else f"{width}"
+    shape = size_text(sum_.window.shape) if (channels, height) != (1, 1) else f"{width:,}"
     return f"{shape} numbers, by {sum_.layer or sum_.kind} ({_kind(sum_)})"
 
 
@@ -73,8 +75,7 @@ def _products_room(sum_: Arithmetic, names: tuple[str, ...]) -> tuple[Room, ...]
     plate = Plate(
         name="products",
         title="Window × kernel = products",
-        caption=f"Number by number, for {which}. Each grid is coloured by its own largest number: blue below 0, red "
-        f"above.{padding}",
+        caption=f"Number by number, for {which}, as the network's operation read them. {COLOURED}{padding}",
         svg=drawn(sum_, names, chosen),
     )
     words = "What lies under the window is multiplied with the kernel, number by number."
@@ -107,7 +108,7 @@ def _pictures(sum_: Arithmetic, names: tuple[str, ...], chosen: list[int]) -> st
             ("window", "kernel", "products"), (sum_.window[i], sum_.kernel[i], sum_.products[i]), strict=True
         )
         shown += [Tile(pixels=signed(values), label=f"{names[i]}: {word}") for word, values in parts]
-    return tiles("window times kernel", shown, 3, 200.0)
+    return Sheet(title="window times kernel", tiles=shown, columns=3, side=200.0).svg()
 
 
 def _sum_room(sum_: Arithmetic, names: tuple[str, ...]) -> Room:
@@ -121,7 +122,9 @@ def _sum_room(sum_: Arithmetic, names: tuple[str, ...]) -> Room:
         ("difference", sum_.difference),
     ]
     blank = ("",) * (2 if alone else 0)
-    rows += [(name, *blank, number(value, 3 if name == "difference" else 8)) for name, value in ends]
+    rows += [
+        (name, *blank, number(value, 3) if name == "difference" else number(value)) for name, value in ends
+    ]
     header = ("read", "input", "weight", "product") if alone else ("read", "sum of products")
     words = (
         "What is added, the largest part first. The sum by hand equals the number that the network computed, but for "
@@ -132,10 +135,10 @@ def _sum_room(sum_: Arithmetic, names: tuple[str, ...]) -> Room:
 
 def _channels(sum_: Arithmetic, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     sums, order = sum_.products.sum(axis=(1, 2)), _by_size(sum_)
-    rows = [(names[i], number(float(sums[i]), 8)) for i in order[:LISTED]]
+    rows = [(names[i], number(float(sums[i]))) for i in order[:LISTED]]
     left = order[LISTED:]
     if left:
-        rows.append((f"the other {len(left)} channels", number(float(sums[left].sum()), 8)))
+        rows.append((f"the other {len(left)} channels", number(float(sums[left].sum()))))
     return list(rows)
 
 
@@ -146,10 +149,10 @@ def _numbers(sum_: Arithmetic, names: tuple[str, ...]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for i in order[:LISTED]:
         name = names[i] if len(names) == len(products) else f"number {i}"
-        rows.append((name, *(number(float(a[i]), 6) for a in (window, kernel, products))))
+        rows.append((name, *(number(float(a[i])) for a in (window, kernel, products))))
     left = order[LISTED:]
     if len(left):
-        rows.append((f"the other {len(left):,}", "", "", number(float(products[left].sum()), 8)))
+        rows.append((f"the other {len(left):,}", "", "", number(float(products[left].sum()))))
     return rows
 
 
@@ -160,8 +163,8 @@ def _maximum_room(sum_: Arithmetic) -> Room:
     plate = Plate(
         name="maximum",
         title="The window of the pool",
-        caption=f"The largest number, framed, is {number(sum_.total, 8)}, from row {where[0]}, column {where[1]} of "
-        f"the map below; the network has {number(sum_.tensor, 8)}.",
+        caption=f"The largest number, framed, is {number(sum_.total)}, from row {where[0]}, column {where[1]} of "
+        f"the map below; the network has {number(sum_.tensor)}. {COLOURED}",
         svg=equations(
             "pool", [[Grid(name="window", values=sum_.window[0], there=sum_.inside, won=sum_.winner)]]
         ),
@@ -175,10 +178,8 @@ def _maximum_room(sum_: Arithmetic) -> Room:
 def _steps_room(sum_: Arithmetic) -> tuple[Room, ...]:
     if not sum_.steps:
         return ()
-    rows = [
-        ("sum" if sum_.kernel is not None else "maximum", "", number(sum_.total, 8), number(sum_.tensor, 8))
-    ]
-    rows += [(step.name, step.words, number(step.value, 8), number(step.tensor, 8)) for step in sum_.steps]
+    rows = [("sum" if sum_.kernel is not None else "maximum", "", number(sum_.total), number(sum_.tensor))]
+    rows += [(step.name, step.words, number(step.value), number(step.tensor)) for step in sum_.steps]
     words = "What becomes of the sum, x, on its way to the unit's value. Each line starts from the one above."
     header = ("step", "formula", "by hand", "in the network")
     return (Room(title="From the sum to the unit", words=words, header=header, rows=tuple(rows)),)
@@ -200,7 +201,8 @@ def pool_room(pooled: Pooled | None) -> tuple[Room, ...]:
         title=f"The window of {sum_.layer or 'the pool'} at row {pooled.at[0]}, column {pooled.at[1]}",
         caption=f"The unit has a dark frame; {said}: {number(sum_.total)}, in the network "
         f"{number(sum_.tensor)}.{counted}"
-        + (" The largest has an orange frame." if sum_.kernel is None else ""),
+        + (" The largest has an orange frame." if sum_.kernel is None else "")
+        + f" {COLOURED}",
         svg=equations(
             "pool",
             [

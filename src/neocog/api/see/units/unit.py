@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
-from neocog.api.keywords import demand_known
+from neocog.api.see.about import about
+from neocog.api.see.given import demand_options
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import Facts, Seen, gallery
 from neocog.api.see.units import sums
 from neocog.api.see.units.shown import window_plates, window_words
+from neocog.api.see.wording import called
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.kernels import kernel_tiles
-from neocog.draw.labelled import Tile, tiles
+from neocog.draw.labelled import Sheet, Tile
 from neocog.draw.tiles import glowing, signed
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
@@ -59,7 +61,7 @@ def unit(
     place `at`: (row, column) of maps, of tokens the number of one or the (row, column) of its patch. Works for
     convolutions, linear layers and pools. UserError for a layer, channel or place that there is not.
     """
-    demand_known("see unit", options, OpenOptions.__annotations__)
+    demand_options(unit, options, OpenOptions)
     network = opened(model, progress or Silent(), options)
     view = picture(network, image)
     found = _layer(network, layer)
@@ -73,8 +75,9 @@ def unit(
     )
     facts = _facts(view, found, chosen, computed)
     return OneUnit(
-        gallery=gallery("A unit", network, rooms, facts=facts, notes=sums.NOTES),
-        figures={"model": network.title, "picture": view.name, **_figures(found, chosen, computed)},
+        about=about(network, "unit"),
+        gallery=gallery("One unit", network, rooms, facts=facts, notes=sums.NOTES),
+        figures={"picture": view.name, **_figures(found, chosen, computed)},
         layer=found.name,
         channel=chosen.channel,
         at=chosen.at,
@@ -168,8 +171,9 @@ def _kernel_plate(network: Opened, layer: Layer, chosen: Unit, kept: list[int]) 
     plate = Plate(
         name="bank",
         title="Filters",
-        caption=f"{_shown(kept, layer)}, each scaled on its own with 0 as middle grey; the unit's has a frame.",
-        svg=tiles(f"filters of {layer.name}", shown, 12, 56.0),
+        caption=f"{_shown(kept, layer)}: the weights of each as colours, scaled on its own with 0 as middle grey; the "
+        "unit's has a frame.",
+        sheet=Sheet(title=f"Filters of {layer.name}", tiles=shown, columns=12, side=56.0),
     )
     return (plate,)
 
@@ -181,8 +185,9 @@ def _maps_plate(layer: Layer, chosen: Unit, values: NDArray[np.float32], kept: l
     return Plate(
         name="maps",
         title="Feature maps",
-        caption=f"{_shown(kept, layer)}, each scaled on its own: {scale}. The unit's has a frame.",
-        svg=tiles(f"maps of {layer.name}", shown, 12, 56.0),
+        caption=f"{_shown(kept, layer)}: what each filter makes of the picture, behind norm and non-linearity, each "
+        f"scaled on its own: {scale}. The unit's has a frame.",
+        sheet=Sheet(title=f"Maps of {layer.name}", tiles=shown, columns=12, side=56.0),
     )
 
 
@@ -194,7 +199,7 @@ def _facts(view: View, layer: Layer, chosen: Unit, computed: Computed) -> Facts:
     sum_ = computed.arithmetic
     at = (chosen.at[0], chosen.at[1]) if len(chosen.at) == 2 else None
     facts = [
-        ("picture", view.name),
+        ("picture", called(view)),
         ("unit", _name(layer, chosen)),
         ("sees", window_words(layer.window(at), view)),
         ("reads", sums.reads(sum_)),
