@@ -101,17 +101,7 @@ def asked_for(options: ProbeOptions) -> Asked:
         raise UserError(f"folds must be 2 or more, got {folds}")
     save, boxes = options.get("save"), options.get("boxes")
     kinds = _kinds(listed(options.get("kinds") or (protocol.kinds if protocol else "usual")))
-    if PART_FEATURES in kinds and scale != "none":
-        raise UserError(f"{PART_FEATURES} reads cells as they are, got scale {scale}; ask for --scale none")
-    if boxes is not None and protocol and protocol.box:
-        raise UserError(
-            f"the protocol {protocol.name} cuts pictures to their boxes, got boxes {boxes}; leave one out"
-        )
-    if PART_FEATURES in kinds and boxes is None:
-        raise UserError(
-            f"{PART_FEATURES} learns from cells of aligned parts, got no places of parts; take classical:cells with "
-            "--boxes FILE, whose columns are path, part, x and y"
-        )
+    _demand_parts(kinds, scale, boxes, protocol)
     combine = _combine(listed(options.get("combine") or ()), scale)
     return Asked(
         kinds=kinds,
@@ -128,6 +118,23 @@ def asked_for(options: ProbeOptions) -> Asked:
         kernels=_kernels(listed(options.get("kernel") or ()), combine, scale),
         boxes="" if boxes is None else str(boxes),
     )
+
+
+def _demand_parts(
+    kinds: Sequence[str], scale: str, boxes: str | Path | None, protocol: Protocol | None
+) -> None:
+    """UserError where what is said of parts does not go together."""
+    if PART_FEATURES in kinds and scale != "none":
+        raise UserError(f"{PART_FEATURES} reads cells as they are, got scale {scale}; ask for --scale none")
+    if boxes is not None and protocol and protocol.box:
+        raise UserError(
+            f"the protocol {protocol.name} cuts pictures to their boxes, got boxes {boxes}; leave one out"
+        )
+    if PART_FEATURES in kinds and boxes is None:
+        raise UserError(
+            f"{PART_FEATURES} learns from cells of aligned parts, got no places of parts; take classical:cells with "
+            "--boxes FILE, whose columns are path, part, x and y"
+        )
 
 
 def _demand_heeded(share: float | None, draw: Draw | None, fewer: bool) -> None:

@@ -38,12 +38,7 @@ def parted(
         raise UserError(
             f"parts are cut out of pictures, got features of {source}; give a model or run, and DATA"
         )
-    whole = part_of(opened(data, told, options), told, options)
-    indices, hashes, skipped = hashed(whole, told)
-    if options.get("strict", False):
-        demand_readable(whole, list(skipped))
-    names = tuple((whole.samples.name(i), reason) for i, reason in skipped)
-    dataset = whole.select(indices)
+    dataset, hashes, unread = _readable(part_of(opened(data, told, options), told, options), told, options)
     regions = regions_of(boxes, dataset)
     if regions.note:
         told.say(regions.note)
@@ -64,8 +59,18 @@ def parted(
         dataset=dataset.select(kept),
         features=features,
         hashes=hashes[kept],
-        skipped=names + found.skipped,
+        skipped=unread + found.skipped,
     ), regions
+
+
+def _readable(
+    whole: Dataset, told: Progress, options: EmbedOptions
+) -> tuple[Dataset, NDArray[np.uint8], tuple[tuple[str, str], ...]]:
+    """The pictures that can be read, what they hold as hashes, and names and reasons of the others."""
+    indices, hashes, skipped = hashed(whole, told)
+    if options.get("strict", False):
+        demand_readable(whole, list(skipped))
+    return whole.select(indices), hashes, tuple((whole.samples.name(i), reason) for i, reason in skipped)
 
 
 def cells_of(source: str | Path, regions: Regions) -> Cells | None:

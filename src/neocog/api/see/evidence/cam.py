@@ -113,11 +113,14 @@ def cam(
     answers = answer(view.pixels[None])[0]
     likeliest = np.argsort(-answers, kind="stable")[:top].tolist()
     targets = likeliest if target is None else [class_of(network, answers, target)]
-    shown = [f"{network.class_name(t)} {in_percent(answers[t])}" for t in targets]
     first = trial(view, answer, targets[0], mean_colour(network), seed)
     with told.step("classes", len(targets)) as advance:
-        tried = [(first.of(t), words) for t, words in zip(targets, shown, strict=True)]
+        tried = [(first.of(t), f"{network.class_name(t)} {in_percent(answers[t])}") for t in targets]
         found = _judged(network, view, maps, tried, seed, advance)
+    return _seen(network, view, maps, found, answers)
+
+
+def _seen(network: Opened, view: View, maps: Maps, found: Sequence[_Of], answers: NDArray[np.float32]) -> Cam:
     facts = (("picture", view.name), ("layer", _layer_words(maps)))
     return Cam(
         about=about(network, "cam"),
@@ -133,7 +136,7 @@ def cam(
             (f"{of.shown}, {f.kind}", of.trying.words(f.deletion, f.rank)) for of in found for f in of.found
         ),
         layer=maps.name,
-        targets=tuple(targets),
+        targets=tuple(of.target for of in found),
         maps={kind: np.stack([of.found[i].map for of in found]) for i, kind in enumerate(KINDS)},
     )
 
