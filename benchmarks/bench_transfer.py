@@ -37,6 +37,16 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is compared."""
+
+    peers: Sequence[Peer]
+    budgets: Sequence[float]
+    sizes: Sequence[int]
+    """of the pictures that peers which count epochs train on"""
+
+
+@dataclass(frozen=True)
 class Found:
     """What a side knew when, in one round."""
 
@@ -44,41 +54,41 @@ class Found:
     versions: dict[str, str] | None
 
 
-def transfer_fashion(bench: Bench, peers: Sequence[Peer], budgets: Sequence[float]) -> None:
+def transfer_fashion(bench: Bench, asked: Asked) -> None:
     """Fashion-MNIST, 200 pictures of each class to train on and 100 to judge by."""
     if not (bench.fashion / "train-images-idx3-ubyte.gz").exists():
         say(f"transfer_fashion: skipped, no IDX files in {bench.fashion}; give --fashion FOLDER")
         return
     counts = (10, 5) if bench.quick else (200, 100)
     place = bench.folder / f"fashion-{counts[0]}"
-    compare(bench, "transfer_fashion", apart(make_fashion, bench.fashion, place, *counts), peers, budgets)
+    compare(bench, "transfer_fashion", apart(make_fashion, bench.fashion, place, *counts), asked)
 
 
-def transfer_emoji(bench: Bench, peers: Sequence[Peer], budgets: Sequence[float]) -> None:
+def transfer_emoji(bench: Bench, asked: Asked) -> None:
     """Emoji by category, 800 to train on and 500 to judge by."""
     if bench.emoji is None or not (bench.emoji / "emoji.json").exists():
         say("transfer_emoji: skipped, give --emoji FOLDER of the package emoji-datasource-twitter")
         return
     counts = (100, 50) if bench.quick else (800, 500)
     place = bench.folder / f"emoji-{counts[0]}"
-    compare(bench, "transfer_emoji", apart(make_emoji, bench.emoji, place, *counts), peers, budgets)
+    compare(bench, "transfer_emoji", apart(make_emoji, bench.emoji, place, *counts), asked)
 
 
-MEASUREMENTS: dict[str, Callable[[Bench, Sequence[Peer], Sequence[float]], None]] = {
+MEASUREMENTS: dict[str, Callable[[Bench, Asked], None]] = {
     work.__name__: work for work in (transfer_fashion, transfer_emoji)
 }
 
 
-def compare(bench: Bench, name: str, data: Path, peers: Sequence[Peer], budgets: Sequence[float]) -> None:
+def compare(bench: Bench, name: str, data: Path, asked: Asked) -> None:
     """Every side in turn, in each round with a seed of its own."""
-    rounds: dict[str, list[Found]] = {OURS: []} | {peer.name: [] for peer in peers}
+    rounds: dict[str, list[Found]] = {OURS: []} | {peer.name: [] for peer in asked.peers}
     second: list[float] = []
     for seed in bench.turns(name, 1):
-        rounds[OURS].append(ours(bench, data, budgets, seed, second))
-        for peer in peers:
+        rounds[OURS].append(ours(bench, data, asked.budgets, seed, second))
+        for peer in asked.peers:
             say(f"{name}: {peer.name}")
-            rounds[peer.name].append(theirs(bench, peer, data, budgets, seed))
-    for budget in budgets:
+            rounds[peer.name].append(theirs(bench, peer, data, asked, seed))
+    for budget in asked.budgets:
         within(bench, name, rounds, budget)
     sooner(bench, name, rounds)
     cached = Figure(
@@ -113,9 +123,9 @@ def trained(bench: Bench, cache: Path, data: Path, seed: int, *options: str) -> 
     return Point(done.seconds, figures["top1"], " ".join(options))
 
 
-def theirs(bench: Bench, peer: Peer, data: Path, budgets: Sequence[float], seed: int) -> Found:
+def theirs(bench: Bench, peer: Peer, data: Path, asked: Asked, seed: int) -> Found:
     """Points of all of a peer's runs: by epochs, one run of one epoch and one of as many as fit into each budget."""
-    longest, points, versions = max(budgets), [], {}
+    longest, points, versions = max(asked.budgets), [], {}
     settings = {"HF_HUB_CACHE": str(bench.folder / "hub"), "HF_HUB_OFFLINE": "1", "YOLO_OFFLINE": "true"}
 
     def tried(*options: object) -> list[Point]:
@@ -125,15 +135,15 @@ def theirs(bench: Bench, peer: Peer, data: Path, budgets: Sequence[float], seed:
         versions.update(done.versions)
         return list(done.points)
 
-    for size in SIZES if peer.by != "seconds" else SIZES[:1]:
+    for size in asked.sizes if peer.by != "seconds" else SIZES[:1]:
         if peer.by == "seconds":
-            for budget in budgets:
+            for budget in asked.budgets:
                 tried("--seconds", budget, "--seed", seed)
         elif peer.by == "nothing":
             tried("--size", size)
         else:
             first = tried("--size", size, "--seed", seed, "--epochs", 1)
-            for epochs in fitting(budgets, *start_and_epoch(first)) if first else ():
+            for epochs in fitting(asked.budgets, *start_and_epoch(first)) if first else ():
                 tried("--size", size, "--seed", seed, "--epochs", epochs)
     return Found(points, versions)
 
@@ -189,7 +199,12 @@ def sooner(bench: Bench, name: str, rounds: dict[str, list[Found]]) -> None:
             values=tuple(a.seconds for a, _ in got),
             ratios=tuple(b.seconds / a.seconds for a, b in got),
             goal="ratio >= 8",
-            facts={"accuracy": got[-1][0].accuracy, "peer": got[-1][1].accuracy, "how": got[-1][0].what},
+            facts={
+                "accuracy": got[-1][0].accuracy,
+                "peer": got[-1][1].accuracy,
+                "how": got[-1][0].what,
+                "peer_how": got[-1][1].what,
+            },
         )
         bench.record.write(figure)
 
@@ -221,7 +236,7 @@ def main() -> None:
         elif peers:
             sys.exit("the peers' weights are laid down by the Python with timm: give --peer-python PATH")
         for name in given.only:
-            MEASUREMENTS[name](bench, peers, given.budgets)
+            MEASUREMENTS[name](bench, Asked(peers, given.budgets, given.sizes))
 
 
 def arguments() -> argparse.Namespace:
@@ -234,11 +249,23 @@ def arguments() -> argparse.Namespace:
         help="in seconds, as 30,60; else 30 to 1800, one if --quick",
         metavar="LIST",
     )
+    add(
+        "--sizes",
+        type=pixels,
+        default=SIZES,
+        help="that peers train at, as 128; else 224,128",
+        metavar="LIST",
+    )
     for name in ("fastai", "ultralytics", "autogluon"):
         add(f"--{name}-python", type=Path, help=f"a Python with {name}")
     given = parser.parse_args()
     given.budgets = given.budgets or ((60.0,) if given.quick else BUDGETS)
     return given
+
+
+def pixels(text: str) -> tuple[int, ...]:
+    """Numbers between commas."""
+    return tuple(int(part) for part in text.split(","))
 
 
 def seconds(text: str) -> tuple[float, ...]:

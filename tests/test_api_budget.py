@@ -4,22 +4,25 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from door import neocog, refused
-from neocog.api.training.budget import Budget, Counts, Kind, Speed, plan_for
-from neocog.api.training.measuring import step_speed
+from neocog.api.training.budget import Budget, Counts, Kind, Speed, plan_for, smaller_is_vain
+from neocog.api.training.measuring import own_side, step_speed
 from neocog.api.training.plan import Deadline
 from neocog.api.training.planning import PlanOptions, Timed, planned
 from neocog.api.training.train import carried_out
+from neocog.data.samples import as_samples
 from neocog.errors import UserError
 from neocog.progress import Silent
 from runs import make_data
+from zoo import jpeg
 
 rates = st.floats(0.5, 5000)
 kinds: st.SearchStrategy[Kind] = st.sampled_from(["probe", "partial", "full"])
@@ -35,7 +38,12 @@ speeds = st.builds(
 )
 several = st.lists(speeds, min_size=1, max_size=6, unique_by=lambda s: (s.kind, s.size))
 counts = st.builds(
-    Counts, st.integers(1, 10**5), st.integers(1, 10**4), st.integers(1, 512), st.integers(1, 90)
+    Counts,
+    st.integers(1, 10**5),
+    st.integers(1, 10**4),
+    st.integers(1, 512),
+    st.integers(1, 90),
+    side=st.sampled_from([28.0, 150.0, 500.0]),
 )
 times = st.floats(1, 10**5)
 
@@ -120,6 +128,39 @@ AT_128 = [
 def test_the_way_for_a_time(minutes: float, kind: str, size: int, epochs: int) -> None:
     best = plan_for(60 * minutes, [*AT_224, *AT_128], MANY).chosen
     assert (best.speed.kind, best.speed.size, best.epochs) == (kind, size, epochs)
+
+
+@pytest.mark.parametrize(
+    ("side", "minutes", "kind", "size", "epochs"),
+    [
+        # at 128 px an epoch of the upper third takes 96 s, of all weights 176 s
+        (28, 4, "probe", 224, 0),
+        (28, 11, "partial", 128, 5),
+        (28, 32, "full", 128, 9),
+        (28, 60, "full", 128, 15),  # at 224 px, 5 epochs
+        (28, 1000, "full", 224, 15),
+        (128, 32, "full", 128, 9),
+        (150, 32, "partial", 224, 5),  # at 128 px there is less to see
+    ],
+)
+def test_a_size_that_only_enlarges_waits_for_all_epochs(
+    side: float, minutes: float, kind: str, size: int, epochs: int
+) -> None:
+    pictures = replace(MANY, side=side)
+    best = plan_for(60 * minutes, [*AT_224, *AT_128], pictures).chosen
+    assert (best.speed.kind, best.speed.size, best.epochs) == (kind, size, epochs)
+    vain = smaller_is_vain(60 * minutes, AT_224, pictures, None, smaller=128)
+    assert best.speed.size == 224 or not vain
+    assert vain == ((side, minutes) in ((28, 1000), (150, 32)))
+    assert smaller_is_vain(60 * minutes, AT_224, pictures, None, smaller=128, late=True)
+    assert not smaller_is_vain(30, AT_224, pictures, None, smaller=128, late=True)  # nothing fits
+
+
+def test_own_side_is_the_median_of_the_shorter_sides_of_readable_pictures() -> None:
+    pictures = [np.zeros((high, 90, 3), np.uint8) for high in (20, 30, 95)]
+    assert own_side(as_samples(pictures)) == 30
+    assert own_side(as_samples([*map(jpeg, pictures[:2]), b"no picture"])) == 25
+    assert own_side(as_samples([b"no picture"])) == inf
 
 
 def test_few_pictures_are_not_fine_tuned_on() -> None:

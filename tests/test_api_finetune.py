@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from neocog.progress import Silent
 from neocog.training.judging import predict_logits
 from neocog.training.loop import normaliser
 from neocog.training.processes.exchange import ALONE
-from neocog.training.recipes.named import RECIPES
+from neocog.training.recipes.named import RECIPES, recipe
 from neocog.training.recipes.recipe import Recipe
 from runs import WORDS, make_data, weights
 from worlds import neocog_in_world
@@ -321,3 +322,14 @@ def test_beside_lora_every_block_has_one_rate() -> None:
 def test_papers_recipes_begin_as_their_papers_say() -> None:
     begun = {name for name, found in RECIPES.items() if isinstance(found, Recipe) and found.head_start}
     assert begun == {"finetune"}
+
+
+def test_a_recipe_given_whole_that_begins_with_the_probe_takes_the_published_weights() -> None:
+    """As `finetune` by name does: a changed copy of it must not begin with drawn ones."""
+    whole = replace(recipe("finetune"), lr=1e-4)
+    named, own, scratch = (
+        planned("builtin/photos", None, {"recipe": one}, Timed(Silent()))
+        for one in ("finetune", whole, replace(whole, head_start=False, keep_probe=False))
+    )
+    assert own.weights == named.weights is not None
+    assert scratch.weights is None

@@ -14,7 +14,7 @@ from neocog.cli.knobs import FLAGS
 from neocog.cli.main import app
 from neocog.data.augment.erase import Erasing
 from neocog.data.augment.jitter import Jitter
-from neocog.data.augment.policy import POLICIES, Augment
+from neocog.data.augment.policy import POLICIES, Augment, RandomCrop
 from neocog.errors import UserError
 from neocog.training.recipes.named import RECIPES
 from neocog.training.recipes.recipe import CHOICES, ELSEWHERE, Recipe
@@ -93,6 +93,7 @@ def test_no_flag_has_two_meanings() -> None:
         ("--reprob 0.25", "erasing", 0.25),
         ("--random-erase 0.1", "erasing", 0.1),
         ("--color-jitter 0.4", "colour_jitter", 0.4),
+        ("--scale 0.5,1", "scale", (0.5, 1.0)),
         ("--aug-repeats 3", "repeats", 3),
         ("--ra-reps 4", "repeats", 4),
         ("--drop 0.2", "dropout", 0.2),
@@ -159,6 +160,11 @@ def test_what_is_not_given_leaves_the_recipe_as_it_is() -> None:
         ({"augment": "none", "mixup": 0.2}, {"augment": Augment(mixup=0.2)}),
         ({"augment": "none", "erasing": 0.25}, {"augment": Augment(erasing=Erasing(0.25))}),
         ({"augment": "none", "colour_jitter": 0.4}, {"augment": Augment(jitter=Jitter(0.4, 0.4, 0.4))}),
+        ({"augment": "none", "scale": (0.5, 1)}, {"augment": Augment(crop=RandomCrop(scale=(0.5, 1)))}),
+        (
+            {"augment": "deit", "scale": [0.2, 0.8]},
+            {"augment": replace(POLICIES["deit"], crop=RandomCrop((0.2, 0.8)))},
+        ),
         ({"augment": "trivialaugment", "erasing": 0.0}, None),
     ],
 )
@@ -216,6 +222,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sizes": (32,) * 20}, "an epoch for each of its sizes and one at full size"),
     ({"shift": 0.5}, "shift of an augmentation must lie in 0..0.5, below 0.5, got 0.5"),
     ({"warmup": 0.1, "warmup_epochs": 2}, "give warmup or warmup_epochs, not both"),
+    ({"scale": (0.5,)}, "scale is two shares of the area, such as 0.5,1, got 0.5"),
+    ({"scale": (0.5, 0.2)}, "crop of an augmentation must"),
     ({"warmup_epochs": 20}, "warmup_epochs must lie before the end of the 20 epochs, got 20"),
     ({"warmup_epochs": -1}, "warmup_epochs must lie before the end of the 20 epochs, got -1"),
     (

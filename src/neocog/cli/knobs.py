@@ -86,6 +86,7 @@ FLAGS = (
         float,
         "brightness, contrast and saturation, by up to this share",
     ),
+    Flag("scale", ("--scale",), tuple, "share of its area that a random crop shows, such as 0.5,1"),
     Flag("flip", ("--flip",), bool, "mirror half of the pictures left to right"),
     Flag("vflip", ("--vflip",), bool, "mirror half of the pictures top to bottom"),
     Flag("shift", ("--shift",), float, "largest shift, as a share of the size"),

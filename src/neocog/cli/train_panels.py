@@ -13,7 +13,7 @@ NAMES = {
     "Schedule of the learning rate": "schedule warmup warmup_epochs min_lr decay_milestones factors decay_rate "
     "decay_epochs find_lr",
     "Loss and classes": "loss bce_loss smoothing class_weights balanced aux_weight",
-    "Augmentation": "augment auto flip hflip vflip shift colour_jitter erasing mixup cutmix repeats sizes",
+    "Augmentation": "augment auto scale flip hflip vflip shift colour_jitter erasing mixup cutmix repeats sizes",
     "Fine-tuning": "head_start keep_probe head_epochs unfreeze lora lora_alpha lora_layers",
     "Regularisation and what stays as it is": "dropout drop_path freeze freeze_bn freeze_bn_stats whiten",
     "Weights that are taken in the end": "best_by patience average model_ema average_decay average_from precise_bn "

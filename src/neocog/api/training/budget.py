@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import Literal
 
 from neocog.draw.table import Table
@@ -17,6 +17,7 @@ WAYS: dict[Kind, str] = {
     "full": "fine-tuning of all weights",
     "scratch": "all weights from random ones",
 }
+ORDER: dict[Kind, int] = {"probe": 0, "partial": 1, "full": 2, "scratch": 2}
 FEWEST_EPOCHS = 5  # of fine-tuning, below which a linear classifier on frozen features is the safer choice
 FEWEST_STEPS = 150  # the same in steps: the new last layer has to be found first
 MOST_EPOCHS = 200
@@ -36,6 +37,8 @@ class Counts:
     """of the recipe; as many are planned at most, or more where there are few pictures"""
     probe: bool = True
     """whether the probe is open, to be taken where fine-tuning would have too few steps"""
+    side: float = inf
+    """of the pictures as they are, in pixels, the shorter one: a larger size shows nothing more"""
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,13 @@ class Budget:
 def plan_for(left: float, speeds: Sequence[Speed], counts: Counts, epochs: int | None = None) -> Budget:
     """The best way that fits into `left` seconds, `epochs` being what the user gave.
 
-    Larger pictures are worth more than smaller ones; at one size, from trained weights, training all weights is worth
-    more than the upper ones, these more than a linear classifier on the frozen network, each as long as enough epochs
-    fit. At the same size more time never gives fewer epochs. UserError where nothing fits.
+    Larger pictures are worth more than smaller ones, as long as there is more to see; then, from trained weights,
+    training all weights is worth more than the upper ones, these more than a linear classifier on the frozen network,
+    each as long as enough epochs fit. Where a larger size only enlarges, it is worth more if all epochs fit there, too.
+    At one size more time never gives fewer epochs. UserError where nothing fits.
     """
-    choices = [choice_for(left, speed, counts, epochs) for speed in sorted(speeds, key=_worth, reverse=True)]
+    found = (choice_for(left, speed, counts, epochs) for speed in speeds)
+    choices = sorted(found, key=lambda choice: _worth(choice, counts, epochs), reverse=True)
     fitting = [choice for choice in choices if not choice.verdict]
     if not fitting:
         quickest = min(choices, key=lambda choice: choice.seconds)
@@ -117,9 +122,20 @@ def plan_for(left: float, speeds: Sequence[Speed], counts: Counts, epochs: int |
     return Budget(left, next(c for c in named if c.speed is best.speed), tuple(named))
 
 
-def smaller_is_vain(left: float, speeds: Sequence[Speed], counts: Counts, epochs: int | None = None) -> bool:
-    """Whether smaller pictures than those of `speeds` need not be looked at, since they would not be chosen."""
-    return any(not choice_for(left, speed, counts, epochs).verdict for speed in speeds)
+def smaller_is_vain(
+    left: float, speeds: Sequence[Speed], counts: Counts, epochs: int | None, smaller: int, late: bool = False
+) -> bool:
+    """Whether pictures of side `smaller` need not be looked at beside `speeds`, since they would not be chosen.
+
+    Where it is `late`, any way that fits is good enough.
+    """
+    finest = max(ORDER[speed.kind] for speed in speeds)
+    for choice in (choice_for(left, speed, counts, epochs) for speed in speeds):
+        less = min(smaller, counts.side) < min(choice.speed.size, counts.side)
+        best = ORDER[choice.speed.kind] == finest and _whole(choice, counts, epochs)
+        if not choice.verdict and (less or best or late):
+            return True
+    return False
 
 
 def choice_for(left: float, speed: Speed, counts: Counts, epochs: int | None = None) -> Choice:
@@ -129,8 +145,7 @@ def choice_for(left: float, speed: Speed, counts: Counts, epochs: int | None = N
         seconds = _once(speed, counts)
         return Choice(speed, 0, seconds, "" if seconds <= usable else "takes too long")
     each, least = _epoch(speed, counts), fewest_epochs(speed.kind, counts) if epochs is None else epochs
-    once = _once(speed, counts)
-    most = most_epochs(speed.kind, counts) if epochs is None else epochs
+    once, most = _once(speed, counts), _wanted(speed.kind, counts, epochs)
     fit = min(most, floor(max(0.0, usable - once) / each))
     if least > most:
         steps = most * ceil(counts.train / counts.batch)
@@ -161,10 +176,21 @@ def most_epochs(kind: Kind, counts: Counts) -> int:
     return max(counts.epochs, min(MOST_EPOCHS, ceil(SCRATCH_STEPS / per_epoch)))
 
 
-def _worth(speed: Speed) -> tuple[int, int]:
-    """By size first, then by how many weights learn (docs/training.md has the measurement behind it)."""
-    order = {"probe": 0, "partial": 1, "full": 2, "scratch": 2}[speed.kind]
-    return speed.size, order
+def _wanted(kind: Kind, counts: Counts, epochs: int | None) -> int:
+    return most_epochs(kind, counts) if epochs is None else epochs
+
+
+def _whole(choice: Choice, counts: Counts, epochs: int | None) -> bool:
+    """Whether there is time for all of it."""
+    kind = choice.speed.kind
+    return kind == "probe" or choice.epochs == _wanted(kind, counts, epochs)
+
+
+def _worth(choice: Choice, counts: Counts, epochs: int | None) -> tuple[float, int, int, int, int]:
+    """By what is to be seen first, then by how many weights learn (docs/training.md has the measurements behind it)."""
+    size, kind = choice.speed.size, choice.speed.kind
+    whole = size if _whole(choice, counts, epochs) else 0
+    return min(size, counts.side), ORDER[kind], whole, choice.epochs, size
 
 
 def _once(speed: Speed, counts: Counts) -> float:
@@ -186,9 +212,9 @@ def _explained(choice: Choice, best: Choice) -> Choice:
         why = "chosen"
     elif choice.verdict:
         why = choice.verdict
-    elif choice.speed.kind == best.speed.kind:
-        why = f"fits, with less to see than at {best.speed.size} px"
-    elif choice.speed.kind == "probe":
+    elif choice.speed.kind == best.speed.kind and choice.epochs < best.epochs:
+        why = "fits, for fewer epochs"
+    elif choice.speed.kind == "probe" != best.speed.kind:
         why = "fits, fewer weights learn"
     else:
         why = "fits, but is expected to be less accurate"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neocog.api import names
-from neocog.api.training.plan import FROM_TRAINED, PROBE, Plan
+from neocog.api.training.plan import FROM_TRAINED, OWN, PROBE, Plan
 from neocog.api.training.running import running_json
 from neocog.api.training.teacher import TeacherOptions
 from neocog.bundle import CARD, is_bundle, read_bundle
@@ -34,7 +34,7 @@ class Base:
     asked: Mapping[str, Any]
     """no value is None"""
     preprocess: Preprocess | None = None
-    recipe_name: str = "own"
+    recipe_name: str = OWN
     compare_pixels: bool = False
 
 
@@ -81,7 +81,7 @@ def with_config(asked: Mapping[str, Any]) -> Base:
         return Base(given)
     stored, place = _read(config)
     _demand_fields(stored, CONFIG_KINDS, place)
-    base = Base(_flat(stored), None, "own", bool(stored.get("compare_pixels")))
+    base = Base(_flat(stored), None, OWN, bool(stored.get("compare_pixels")))
     if "preprocess" in stored:
         base = replace(base, preprocess=Preprocess.from_json(dict(stored["preprocess"])))
     if "recipe" in stored and "recipe" not in given:
@@ -129,7 +129,7 @@ def _recipe(stored: Mapping[str, Any]) -> tuple[str, str | AnyRecipe]:
     from neocog.training.recipes.named import RECIPES
 
     given = dict(stored)
-    name = given.pop("name", "own")
+    name = given.pop("name", OWN)
     if not isinstance(name, str):
         raise UserError(f"the recipe's name in a config must be text, got {name!r}")
     if not given:  # `make_plan` knows the name

@@ -11,7 +11,7 @@ from neocog.api.training.unread import demand_read
 from neocog.errors import UserError
 
 if TYPE_CHECKING:
-    from neocog.data.augment.policy import Augment
+    from neocog.data.augment.policy import Augment, RandomCrop
     from neocog.training.recipes.recipe import Recipe
 
 
@@ -83,6 +83,8 @@ class RecipeOptions(TypedDict, total=False):
     """probability of a rectangle painted over"""
     colour_jitter: float | None
     """brightness, contrast and saturation changed by up to this share"""
+    scale: Sequence[float] | None
+    """the least and the most of its area that a random crop shows"""
     flip: bool | None
     """mirror half of the pictures left to right"""
     vflip: bool | None
@@ -157,10 +159,21 @@ def _augment(base: Augment, given: dict[str, Any]) -> Augment:
     changes = {name: given[name] for name in OF_AUGMENT if name in given}
     if "erasing" in given:
         changes["erasing"] = Erasing(given["erasing"]) if given["erasing"] else None
+    if "scale" in given:
+        changes["crop"] = _cropped(augment, given["scale"])
     if "colour_jitter" in given:
         x = given["colour_jitter"]
         changes["jitter"] = Jitter(x, x, x) if x else None
     return replace(augment, **changes)
+
+
+def _cropped(augment: Augment, scale: Sequence[float]) -> RandomCrop:
+    from neocog.data.augment.policy import RandomCrop
+
+    if len(scale) != 2:
+        raise UserError(f"scale is two shares of the area, such as 0.5,1, got {_listed(scale)}")
+    known = augment.crop if isinstance(augment.crop, RandomCrop) else RandomCrop()
+    return known._replace(scale=(scale[0], scale[1]))
 
 
 def _listed(numbers: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from math import inf
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,11 @@ from neocog.api.training.beginning import fresh
 from neocog.api.training.budget import Kind, Speed
 from neocog.api.training.pixels import for_crops, read_pixels
 from neocog.api.training.plan import Plan
-from neocog.data.decode import Pixels
+from neocog.data.decode import Pixels, decode
 from neocog.data.loading.pictures import Labelled
 from neocog.data.loading.workers import Workers
-from neocog.data.samples import Subset
+from neocog.data.samples import Samples, Subset
+from neocog.errors import Unreadable
 from neocog.inference.engines import choose
 from neocog.inference.stream import stream
 from neocog.probing.logistic import fit_logistic
@@ -132,6 +134,15 @@ def read_seconds(samples: Subset, plan: Plan) -> float:
     with clocked() as took:
         read_pixels(samples, plan.preprocess, Silent())
     return took[0]
+
+
+def own_side(samples: Samples) -> float:
+    """The shorter side in pixels of the pictures as they are: the median of some; infinity where none is readable."""
+    sides = []
+    for index in spread(len(samples), READ):
+        with suppress(Unreadable):  # reading them all says so
+            sides.append(min(decode(samples.read(int(index)), 3).full))
+    return float(np.median(sides)) if sides else inf
 
 
 def spread(n: int, count: int) -> NDArray[np.int64]:

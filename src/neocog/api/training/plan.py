@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "efficientnet_lite0"
 PROBE = "probe"
+OWN = "own"
+"""what a recipe is called that was given whole"""
 HYPERRULE = "bit-hyperrule"
 FINETUNE = "finetune"
 FROM_TRAINED = (FINETUNE, "vit-finetune", HYPERRULE)
@@ -116,7 +118,7 @@ def make_plan(
     recipe: str | Recipe | None,
     weights: str | Path | None,
     changes: RecipeOptions,
-    called: str = "own",
+    called: str = OWN,
 ) -> Plan:
     """The plan for `dataset`; `changes` of the recipe are what the user gave, `called` the name of one given whole."""
     digits = dataset.name == "digits" and dataset.root is None
@@ -135,7 +137,7 @@ def make_plan(
     chosen, reasons = _suited(recipe, called, reference, changes, dataset)
     decisions += reasons
     trained = Path(weights).expanduser() if weights is not None else None
-    if called in FROM_TRAINED and trained is None:
+    if trained is None and (called in FROM_TRAINED or _goes_on(called, chosen, reference)):
         trained = _published(reference, called)
         decisions.append(f"weights: the published ones of {reference}")
     elif chosen and trained is None and reference.kind == "ours" and names.at_hand(reference.name):
@@ -153,6 +155,16 @@ def make_plan(
         compare_pixels=digits and model is None,
         decisions=tuple(decisions),
     )
+
+
+def _goes_on(called: str, recipe: AnyRecipe | None, reference: names.Reference) -> bool:
+    """Whether a recipe without a name begins with the probe of a network whose trained weights are at hand."""
+    if called != OWN:  # spares the import of torch
+        return False
+    from neocog.training.recipes.recipe import Recipe
+
+    head_start = isinstance(recipe, Recipe) and recipe.head_start
+    return head_start and reference.kind == "ours" and names.at_hand(reference.name)
 
 
 def _suited(

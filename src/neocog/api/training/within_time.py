@@ -32,6 +32,7 @@ from neocog.progress import Progress
 
 SMALLER = 0.57  # of the usual side: a third of the work
 SMALLEST = 96  # side below which no smaller one is tried
+LOOKING = 0.1  # share of the time after which no smaller size is looked at, if anything fits
 FROZEN = 2 / 3  # share of the blocks that stay as they are where the upper ones learn
 
 Ways = Mapping[Kind, Base]
@@ -49,11 +50,14 @@ def within_time(dataset: Dataset, base: Base, began: float, told: Progress) -> t
     epochs = given.get("epochs", getattr(given.get("recipe"), "epochs", None))  # a recipe given whole is kept
     speeds: list[Speed] = []
     with told.step("measuring", 1):
-        for size in _sizes(chosen(dataset, next(iter(ways.values()))), given):
+        smaller = _smaller(chosen(dataset, next(iter(ways.values()))), given)
+        for size in (None, smaller) if smaller else (None,):
             for kind, way in ways.items():
                 left = total - (monotonic() - began)
                 speeds += _measured(kind, chosen(dataset, _at(way, size)), speeds, counts, left)
-            if smaller_is_vain(total - (monotonic() - began), speeds, counts, epochs):
+            spent = monotonic() - began
+            late = spent > LOOKING * total
+            if smaller and smaller_is_vain(total - spent, speeds, counts, epochs, smaller, late):
                 break
     budget = plan_for(total - (monotonic() - began), speeds, counts, epochs)
     for line in [*str(budget.table()).splitlines(), _sentence(budget)]:
@@ -128,12 +132,12 @@ def _patterns(block: Sequence[str], above: Sequence[str]) -> Iterator[str]:
     yield from [f"{module}.*"] if whole else block
 
 
-def _sizes(plan: Plan, given: Mapping[str, Any]) -> tuple[int | None, ...]:
-    """Sides to try, None for the usual one."""
+def _smaller(plan: Plan, given: Mapping[str, Any]) -> int | None:
+    """A side to try beside the usual one; None where there is none."""
     height, width = plan.preprocess.size
     if "img_size" in given or height != width or height < SMALLEST:
-        return (None,)
-    return (None, max(32, round(height * SMALLER / 32) * 32))
+        return None
+    return max(32, round(height * SMALLER / 32) * 32)
 
 
 def _at(way: Base, size: int | None) -> Base:
@@ -146,10 +150,14 @@ def _asking(base: Base, **further: Any) -> Base:
 
 def _counts(dataset: Dataset, given: Mapping[str, Any], ways: Ways) -> Counts:
     """How many pictures train and judge; batch and epochs are the recipe's, where one of the ways has any."""
+    from neocog.api.training.measuring import own_side
+
     recipe = next((r for way in ways.values() if (r := chosen(dataset, way).recipe)), None)
     train, held_out = expected_counts(dataset, given.get("val_fraction", 0.2))
     batch = getattr(recipe, "batch_size", 1) * getattr(recipe, "accumulate", 1)
-    return Counts(train, held_out, batch, getattr(recipe, "epochs", 1), "probe" in ways)
+    return Counts(
+        train, held_out, batch, getattr(recipe, "epochs", 1), "probe" in ways, own_side(dataset.samples)
+    )
 
 
 def _measured(kind: Kind, plan: Plan, known: Sequence[Speed], counts: Counts, left: float) -> list[Speed]:

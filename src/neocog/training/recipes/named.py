@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from neocog.data.augment.policy import Augment
+from neocog.data.augment.policy import Augment, RandomCrop
 from neocog.errors import UserError, unknown
 from neocog.training.organised import NeocognitronRecipe, SelfOrganisation, Teaching
-from neocog.training.recipes.eras import CROPS, ERAS
+from neocog.training.recipes.eras import ERAS
 from neocog.training.recipes.recipe import Recipe
 
 AnyRecipe = Recipe | NeocognitronRecipe
@@ -38,7 +38,7 @@ RECIPES: dict[str, AnyRecipe] = {
         keep_probe=True,
         freeze_bn=True,
         clip=1.0,
-        augment=CROPS,
+        augment=Augment(crop=RandomCrop(scale=(0.5, 1.0)), flip=True),  # docs/finetune.md has what was tried
     ),
     **ERAS,
     "neocognitron-1980": SelfOrganisation(),
