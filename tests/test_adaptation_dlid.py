@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import Lasso
 
-from neocog.adaptation.dlid import mixed
+from neocog.adaptation.dlid import encoders, mixed
 from neocog.adaptation.sparse_coding import AGREEMENT, SPARSITY, Encoder, _towards, infer, learn
 
 Doubles = NDArray[np.float64]
@@ -60,6 +60,52 @@ def test_the_encoders_step_is_torchs_gradient() -> None:
     for moved, start in ((stepped.filters, filters), (stepped.offset, offset), (stepped.gain, gain)):
         assert start.grad is not None
         assert moved == pytest.approx((start - 0.1 * start.grad).detach().numpy(), abs=1e-12)
+
+
+def test_the_dictionarys_steps_are_torchs_gradients_on_rows_of_length_one() -> None:
+    """With all rows in one batch; the second epoch's step is half as long, and begins where the first has ended."""
+    rows = made(3, rows=40)[0]
+    encoder, dictionary = learn(rows, codes=8, epochs=0, seed=1)
+    for epochs in (1, 2):
+        z = torch.tensor(infer(rows, dictionary, encoder(rows)))
+        atoms = torch.tensor(dictionary, requires_grad=True)
+        ((torch.tensor(rows) - z @ atoms).square().sum() / 2 / len(rows)).backward()
+        assert atoms.grad is not None
+        expected = torch.nn.functional.normalize(atoms.detach() - atoms.grad / epochs, dim=1).numpy()
+        assert np.abs(expected - dictionary).max() > 0.01
+        encoder, dictionary = learn(rows, codes=8, epochs=epochs, seed=1)
+        assert dictionary == pytest.approx(expected, abs=1e-10)
+
+
+def orthonormal(seed: int, d: int, columns: int) -> Doubles:
+    return np.asarray(np.linalg.qr(np.random.default_rng(seed).normal(size=(d, columns)))[0])
+
+
+def sums_of_few(causes: Doubles, rows: int, seed: int) -> Doubles:
+    """Each row is a sum of some of the columns of `causes` (d, n), with a variance of about 1 a number."""
+    rng = np.random.default_rng(seed)
+    shape = (rows, causes.shape[1])
+    found = (rng.normal(size=shape) * (rng.random(shape) < 0.2)) @ causes.T
+    return np.asarray(found / found.std())
+
+
+def cost(codes: Doubles, rows: Doubles) -> float:
+    """What a row costs on average with these codes and the dictionary that rebuilds it best."""
+    rebuilt = codes @ np.linalg.lstsq(codes, rows, rcond=None)[0]
+    return float((np.square(rows - rebuilt).sum() / 2 + SPARSITY * np.abs(codes).sum()) / len(rows))
+
+
+def test_the_farther_along_the_path_the_dearer_the_source_and_the_cheaper_the_target() -> None:
+    """Each domain has causes of its own; an encoder that has learned nothing is dearer than any on the path."""
+    rows = [sums_of_few(orthonormal(seed, 40, 10), 600, seed) for seed in (0, 1)]
+    path = encoders(rows[0], rows[1], seed=0)
+    source, target = (np.array([cost(encode(each), each) for encode in path]) for each in rows)
+    assert (np.diff(source) > 0).all()
+    assert (np.diff(target) < 0).all()
+    drawn = np.random.default_rng(2).normal(size=(40, 128)) / np.sqrt(40)
+    unlearned = cost(np.tanh(rows[0] @ drawn), rows[0])
+    assert max(source[0], target[-1]) < unlearned / 4
+    assert max(source.max(), target.max()) < unlearned
 
 
 def test_learning_lowers_what_rows_cost() -> None:

@@ -226,6 +226,13 @@ def test_features_that_are_no_numbers_are_named(bad: float) -> None:
         broken(target=target)
 
 
+@pytest.mark.parametrize("name", ["gfk", "subspace", "dlid"])
+def test_features_that_are_the_same_for_all_pictures_have_no_directions(name: str) -> None:
+    flat = np.full((80, 20), 3, np.float32)
+    with pytest.raises(UserError, match=r"features that differ.* look at the weights and the layer"):
+        METHODS[name].fit(broken(source=flat, target=flat), KINDS["svm"], 0)
+
+
 def test_every_kind_of_classifier_stands_behind_a_method() -> None:
     domains, x, truth = shifted(labels=2)
     kinds: list[Kind] = [KINDS[name] for name in ("rbf-svm", "ridge", "knn", "ncm", "logreg-dropout")]

@@ -17,7 +17,7 @@ import neocog
 from neocog.api.adapting.draws import splits
 from neocog.api.adapting.judged import outcomes, without_slow
 from neocog.api.adapting.options import Asked, asked
-from neocog.api.adapting.pair import Pair, paired
+from neocog.api.adapting.pair import Pair, paired, with_column
 from neocog.api.adapting.places import places_of
 from neocog.api.adapting.result import Adaptation
 from neocog.api.embedding.features import Embedded, Origin
@@ -170,6 +170,13 @@ def test_what_is_asked_without_labels_in_the_target_has_no_row_that_needs_them()
         ({"splits": 0}, "splits must be 1 or more, got 0"),
         ({"labels_per_class": -1}, "must be 0 .unsupervised. or more, got -1"),
         ({"source_per_class": 0}, "source pictures per class must be 1 or more"),
+        ({"beside": "surf-bow"}, "is a classical method, classical:NAME, got surf-bow"),
+        (
+            {"beside": "classical:lbp,classical:surf"},
+            "unknown classical method.*did you mean classical:surf-bow",
+        ),
+        ({"behind": "chi2-svm"}, "chi2-svm compares histograms, .* take another classifier"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, object], said: str) -> None:
@@ -177,7 +184,9 @@ def test_what_makes_no_sense_is_refused(options: dict[str, object], said: str) -
         asked(options)  # type: ignore[arg-type]
 
 
-def test_a_model_may_be_left_out_for_files_of_features_only(tmp_path: Path) -> None:
+def test_a_model_may_be_left_out_for_files_of_features_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = [tmp_path / name for name in ("a.npz", "b.safetensors")]
     for file in files:
         file.touch()
@@ -188,6 +197,8 @@ def test_a_model_may_be_left_out_for_files_of_features_only(tmp_path: Path) -> N
     assert [place.features for place in places_of(None, *files, None, {})] == files
     given = {"layers": ["fc6"], "part": "test"}
     assert [place.options for place in places_of(None, *files, None, given)] == [given, given]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert places_of(None, "~/a.npz", files[1], None, {})[0].features == files[0]
 
 
 def test_domains_of_one_data_set_are_told_apart_by_its_column() -> None:
@@ -230,6 +241,22 @@ def test_figures_of_a_row_are_those_of_scikit_learn_on_the_same_draws() -> None:
             assert found[name].balanced[i] == pytest.approx(expected)
     mean, deviation = np.mean(found[name].balanced), np.std(found[name].balanced, ddof=1)
     assert str(found[name]) == f"{100 * mean:.1f} ± {100 * deviation:.1f}"
+
+
+def only(found: Embedded, rows: NDArray[np.bool_]) -> Embedded:
+    features = {layer: x[rows] for layer, x in found.features.items()}
+    data = found.dataset.select(np.flatnonzero(rows))
+    return replace(found, dataset=data, features=features, hashes=found.hashes[rows])
+
+
+def test_a_column_leaves_out_what_its_method_makes_nothing_of_but_no_class() -> None:
+    source, target = domain("a", SOURCE, 0), domain("b", TARGET, 1)
+    both = paired(source, target)
+    found = with_column(both, "lbp", only(source, np.arange(77) >= 5), target)
+    assert np.bincount(found.source.labels).tolist() == [25, 25, 22]
+    assert "lbp makes nothing of 5 pictures of a: left out." in found.notes
+    with pytest.raises(UserError, match=r"got none of cat \(lbp makes nothing of them\)"):
+        with_column(both, "lbp", only(source, source.dataset.labels != 0), target)
 
 
 def test_the_same_pictures_are_no_two_domains() -> None:

@@ -140,11 +140,20 @@ def test_a_group_that_trains_does_not_judge(asked: dict[str, Any]) -> None:
         neocog.probe("classical:tiny", patients(60), kinds=["ncm"], splits=3, **asked)
 
 
+def test_a_tilde_is_the_users_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(place))
+    neocog.probe("~/whole.npz", kinds=["ncm"], layers=["pixels"], output="~/told")
+    assert (place / "told" / "probe.json").is_file()
+
+
 def test_one_name_is_one_name(place: Path) -> None:
     found = neocog.probe(place / "whole.npz", kinds="ncm", layers="pixels")
     assert [(one.kind, one.layer) for one in found.measured] == [("ncm", "pixels")]
     with pytest.raises(UserError, match="all layers are those of a model or a run"):
         neocog.probe(place / "whole.npz", kinds="ncm", layers="all")
+    words = ("probe", "whole.npz", "--kind", "ncm,ncm-cosine", "--layer", "pixels", "--json")
+    told = json.loads(command(*words, cwd=place).stdout)
+    assert [row["kind"] for row in told["results"]] == ["ncm", "ncm-cosine"]
 
 
 def test_nothing_is_said_of_a_choice_that_there_was_not(place: Path) -> None:
@@ -204,7 +213,10 @@ def test_a_network_that_saw_what_judges_is_warned_of(tmp_path: Path) -> None:
     assert sentence in (tmp_path / "out" / "probe.html").read_text("utf-8")
     # of a run of which the last layer alone was trained the features have seen nothing
     frozen = make_run(tmp_path / "frozen", 0, taught=range(100, 130), recipe={"name": "probe"})
-    assert neocog.probe(frozen, tmp_path / "data", kinds="ncm", engine="torch").trained_on == 0
+    kept = {"recipe": "finetune", "beside_probe": {"kept": "probe"}}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(kept))
+    for run in (frozen, tmp_path / "run"):
+        assert neocog.probe(run, tmp_path / "data", kinds="ncm", engine="torch").trained_on == 0
 
 
 def test_a_strength_is_not_chosen_by_copies_of_what_trains(tmp_path: Path) -> None:
@@ -602,6 +614,12 @@ def test_office_in_one_domain(tmp_path: Path) -> None:
         ({"save": "r"}, "a run is saved of a model or a run"),
         ({"layers": ["all"]}, "all layers are those of a model or a run"),
         ({"folds": 1}, "folds must be 2 or more, got 1"),
+        ({"per_class": 0}, "the number of pictures of each class that train must be 1 or more, got 0"),
+        (
+            {"kinds": "chi2-svm", "data": "no/such"},
+            "chi2-svm compares histograms, whose numbers are 0 or more, got",
+        ),
+        ({"seed": -1}, "seed must be a whole number from 0 to 2**31 - 1, got -1"),
         ({"val_fraction": 1.5}, "val_fraction must lie between 0 and 1, got 1.5"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from neocog.classical.parts.aligned import aligned
 from neocog.classical.parts.boxes import CUB_BODY, CUB_HEAD, Parted, group_boxes
 from neocog.classical.parts.pooling import PartPooling
 from neocog.classical.tiny import TinyImages
+from neocog.data.samples import Picture, Samples
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 from neocog.progress import Silent
@@ -80,6 +82,31 @@ def test_features_are_those_of_part_pooling(birds: Path) -> None:
     assert (wanted[:, wanted.shape[1] // 2 :] == 0).all(axis=1).sum() == 4
     np.testing.assert_allclose(found.features["features"], wanted, atol=1e-6)
     assert len(found.hashes) == 40  # those of the pictures, not of their parts
+
+
+class Counted:
+    """Pictures that count how often one is read."""
+
+    def __init__(self, samples: Samples):
+        self.samples, self.reads = samples, 0
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def name(self, index: int) -> str:
+        return self.samples.name(index)
+
+    def read(self, index: int) -> Picture:
+        self.reads += 1
+        return self.samples.read(index)
+
+
+def test_a_picture_is_decoded_once_for_all_of_its_parts(birds: Path) -> None:
+    """But where a batch of eight ends between two of its 76 parts; once more it is read to know its content."""
+    dataset = open_dataset(birds / "data")
+    counted = Counted(dataset.samples)
+    parted("classical:tiny", replace(dataset, samples=counted), str(birds / "parts.csv"), Silent(), {})
+    assert counted.reads <= 40 + 40 + 9
 
 
 def test_a_network_sees_each_part_as_a_picture_of_its_own(birds: Path) -> None:

@@ -263,6 +263,9 @@ def test_what_cannot_be_done_is_told_in_one_line(place: Path) -> None:
         ({"queries": ["missing.png"]}, "does not exist"),
         ({"queries": ["missing.png"], "figures": True}, "does not exist"),
         ({"queries": ["query.png"], "figures": True}, "a QUERY was given, too"),
+        ({"rank": "margin"}, "rank is of doubtful labels, none are looked for, got margin"),
+        ({"prune": "class", "outliers": 3}, "prune is of doubtful labels"),
+        ({"mislabels": True, "seed": -1}, "seed must be a whole number from 0"),
         ({"mislabels": True, "k": 3}, "k is of neighbours, doubtful labels need none, got 3"),
         ({"by": "run", "queries": ["query.png"]}, "by is for features from a file"),
         ({"output": ""}, "holds other files"),
@@ -442,6 +445,10 @@ def test_a_frozen_network_was_not_trained_on_what_its_run_learned(place: Path, t
         shutil.copytree(place / "run", tmp_path / "run", dirs_exist_ok=True)
         (tmp_path / "run" / "run.json").write_text(json.dumps(told))
         assert neocog.retrieve(tmp_path / "run", tmp_path / "digits", k=3).trained is None
+    saved = make_run(
+        tmp_path / "saved", recipe={"name": "probe"}
+    )  # as `probe --save` leaves it, without a run.json
+    assert neocog.retrieve(saved, tmp_path / "digits", k=3).trained is None
     (tmp_path / "run" / "run.json").write_text(json.dumps({"recipe": "finetune", "beside_probe": None}))
     assert neocog.retrieve(tmp_path / "run", tmp_path / "digits", k=3).trained is not None
 

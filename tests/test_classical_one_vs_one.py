@@ -202,3 +202,5 @@ def test_wrong_data_are_told() -> None:
         PartOneVsOne().fit(X, [1, 1, 1, 1])
     with pytest.raises(UserError, match=r"as many parts, got \[1, 2\]"):
         PartOneVsOne().fit([*X, Landmarked(X[0].picture, X[0].points[:1])], [*y, 0])
+    with pytest.raises(UserError, match="each picture must have 2 parts, picture 1 has 1"):
+        PartOneVsOne().fit(X, y).transform([X[0], Landmarked(X[1].picture, X[1].points[:1])])

@@ -1,5 +1,6 @@
 """Crops by exact geometry; part features as what the feature says of each crop, in its place; missing parts."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 import trees
 from neocog.classical.parts.boxes import CUB_BODY, CUB_HEAD, DECAF_CROP, Parted, crop, group_boxes, window
 from neocog.classical.parts.pooling import PartPooling
+from neocog.classical.tiny import TinyImages
 from neocog.data.source import open_dataset
 from neocog.errors import UserError
 
@@ -147,6 +149,19 @@ def test_regions_are_weighted_sums_and_a_missing_parts_weight_goes_to_the_others
     assert found[0, [0, 3]].tolist() == [0.25 * 100 + 0.75 * 200, 2 * 200]
     assert found[1, [0, 3]].tolist() == [50, 0]
     assert found[2, [0, 3]].tolist() == [70, 140]
+
+
+def test_memory_is_that_of_the_result() -> None:
+    """Eight parts in one region: all parts of all pictures at once would be 16 times as many bytes."""
+    boxes = np.array([(5 * part, 0, 5, 5) for part in range(8)], float)
+    X = [Parted(picture((0, 0, 40, 40, 100)), boxes)] * 300
+    made = PartPooling(TinyImages(), [[1.0] * 8]).fit(X[:2])
+    tracemalloc.start()
+    found = made.transform(X)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == (300, 3072)
+    assert most < 2 * found.nbytes
 
 
 def test_parts_tell_what_the_whole_picture_does_not() -> None:

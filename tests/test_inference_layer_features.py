@@ -13,6 +13,7 @@ import pytest
 from neocog.data.preprocess import Preprocess
 from neocog.data.samples import Arrays
 from neocog.errors import UserError
+from neocog.inference.feature_rows import Spooled
 from neocog.inference.layer_features import Gathered, Way, gather, last_layer, seen
 from neocog.inference.network import Network
 from neocog.progress import Silent
@@ -103,6 +104,17 @@ def test_in_files_are_the_same_numbers_and_no_file_has_a_name(tmp_path: Path) ->
         assert np.array_equal(whole.features[layer], mapped.features[layer])
     assert np.array_equal(whole.hashes, mapped.hashes) and whole.indices.tolist() == mapped.indices.tolist()
     assert whole.skipped == mapped.skipped and [i for i, _ in whole.skipped] == [19]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_a_full_disk_is_told_once_and_no_second_error_hides_it(tmp_path: Path) -> None:
+    rows = Spooled(tmp_path)
+    rows._file.close()
+    rows._file = Path("/dev/full").open("wb")  # type: ignore[assignment]  # noqa: SIM115
+    rows.append(np.ones((2, 3), np.float32))  # so little waits to be written
+    with pytest.raises(UserError, match="cannot write into .*No space left on device; choose another place"):
+        rows.array()
+    rows.close()
 
 
 @pytest.mark.parametrize("spooled", [False, True])

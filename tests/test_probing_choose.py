@@ -188,6 +188,17 @@ def test_what_cannot_be_fitted_is_refused(change: dict[str, np.ndarray], words: 
         fit_best(KINDS["logreg"], given["features"], given["labels"], 2, 0)
 
 
+@pytest.mark.parametrize("shape", [(3, 63), (64,)])
+@pytest.mark.parametrize("scale", SCALES)
+def test_features_of_another_network_are_told(scale: str, shape: tuple[int, ...]) -> None:
+    x, y = digits(60)
+    fitted = fit_best(KINDS["ncm"], x, y, 10, 0, scale=scale).fitted
+    with pytest.raises(
+        UserError, match=r"features must be \(n, 64\), like those that were learned from, got \("
+    ):
+        fitted.predict(np.zeros(shape, np.float32))
+
+
 def test_an_unknown_scale_is_answered_with_those_there_are() -> None:
     x, y = digits(60)
     with pytest.raises(UserError, match="standard"):

@@ -281,6 +281,9 @@ def test_the_names_are_those_of_the_docs() -> None:
     assert set(GROUPS["all"]) == plain | {f"{name}-dropout" for name in plain} | other
     assert set(KINDS) == set(GROUPS["all"]) | {"chi2-svm", "intersection-svm"}
     assert GROUPS["decaf"] == ("logreg", "logreg-dropout", "svm", "svm-dropout")  # DeCAF's table 1
+    usual = {"logreg": 0.003, "svm": 0.0001, "ridge": 1000, "knn": 1, "knn-cosine": 1}
+    usual |= dict.fromkeys(("rbf-svm", "poly-svm", "chi2-svm", "intersection-svm"), 10)
+    assert {name: KINDS[name].usual for name in usual} == usual
 
 
 @pytest.mark.parametrize("name", ["knn", "knn-cosine", "knn-dropout"])

@@ -167,7 +167,10 @@ def test_equal_classifiers_are_rarely_told_apart() -> None:
 
 
 def test_equal_figures_differ_by_nothing() -> None:
-    assert over_splits(np.zeros((3, 10))).p == 1
+    equal = over_splits(np.zeros((3, 10)))
+    assert equal.p == 1
+    # ten pictures that show nothing of a share of more than 1 - 0.025 ** (1 / 10)
+    assert equal.interval == pytest.approx((0.025**0.1 - 1, 1 - 0.025**0.1))
     assert over_splits(np.full((3, 8), 0.125)).p == 0
     with pytest.raises(UserError, match="two splits"):
         over_splits(np.zeros((1, 10)))

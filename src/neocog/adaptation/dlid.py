@@ -9,6 +9,7 @@ from neocog.adaptation.domains import Domains, Doubles
 from neocog.adaptation.mapped import Mapped, learned_behind
 from neocog.adaptation.sparse_coding import Encoder, learn
 from neocog.adaptation.subspaces import principal
+from neocog.errors import UserError
 from neocog.inference.network import Floats
 from neocog.probing.kinds import Kind
 from neocog.probing.scale import learned_scale
@@ -32,10 +33,15 @@ def fit_dlid(domains: Domains, kind: Kind, seed: int) -> Mapped:
     labels and those that the target has. Theirs stacks convolutional layers of it on pixels and trains the classifier
     through them; here an extractor is one encoder of 128 codes on the first 64 principal components of the features of
     both domains, standardised over both, and stays as it was learned.
+    UserError where all pictures of both have the same features.
     """
     together = np.concatenate([domains.source, domains.target])
     standard = learned_scale("standard", together)
     axes = principal(standard(together).astype(np.float64), DIMENSIONS)
+    if not axes.shape[1]:
+        raise UserError(
+            "a path needs features that differ, got the same for all pictures; look at the weights and the layer"
+        )
     spread = np.sqrt(np.square(standard(together) @ axes).mean())
 
     def inputs(x: Floats) -> Doubles:

@@ -40,8 +40,13 @@ def highest_dimension(source: Doubles, target: Doubles) -> int:
     """Up to which dimension subspaces of both domains are compared: half of the features, and fewer than the rows.
 
     A geodesic between two subspaces needs room beside the first (Gong and others 2012, section 3.2: d < D / 2).
-    UserError where that leaves none.
+    UserError where that leaves none, and where the rows of a domain are all the same.
     """
+    if not (np.ptp(source, axis=0).any() and np.ptp(target, axis=0).any()):
+        raise UserError(
+            "subspaces need features that differ within each domain, got a domain whose pictures all have the same; "
+            "look at the weights and the layer"
+        )
     features: int = source.shape[1]
     most = min(features // 2, len(source) - 1, len(target) - 1, MOST)
     if most < 1:

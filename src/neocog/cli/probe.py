@@ -35,7 +35,7 @@ def probe(
         Option(
             "--kind",
             "--clf",
-            help="logreg, svm, rbf-svm, ridge, knn, ncm, .. or usual, decaf, all; repeatable",
+            help="logreg, svm, rbf-svm, ridge, knn, ncm, .. or usual, decaf, all; repeatable, or joined by commas",
         ),
     ] = None,
     combine: Annotated[
@@ -114,7 +114,7 @@ def probe(
         source,
         data,
         output=output,
-        kinds=kinds or (),
+        kinds=features.names(kinds),
         combine=features.names(combine),
         kernel=features.names(kernel),
         boxes=boxes,

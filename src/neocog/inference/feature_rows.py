@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Protocol
@@ -72,7 +73,8 @@ class Spooled:
         return np.memmap(self._file, self._dtype, "r", shape=self._shape)
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # a full disk, which `append` or `array` has told of
+            self._file.close()
 
     def _refused(self, error: OSError) -> UserError:
         return UserError(

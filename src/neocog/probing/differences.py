@@ -43,7 +43,7 @@ def over_splits(shares: NDArray[np.float64]) -> Difference:
     by_pictures = float(np.square(added - mean / n).sum()) * n / max(n - 1, 1)
     error = sqrt(float(each.var(ddof=1)) / splits + by_pictures)
     if error == 0:
-        return Difference(mean, (mean, mean), 1.0 if mean == 0 else 0.0)
+        return Difference(mean, _room_for_others(mean, n), 1.0 if mean == 0 else 0.0)
     half = float(stdtrit(splits - 1, 1 - TAIL)) * error
     return Difference(mean, (mean - half, mean + half), 2 * float(stdtr(splits - 1, -abs(mean) / error)))
 
@@ -65,7 +65,12 @@ def of_one_split(won: NDArray[np.float64], weights: NDArray[np.float64], seed: i
     values, counts = np.unique(shares, return_counts=True)
     if len(values) > 1:
         interval = middle(rng.multinomial(n, counts / n, REPEATS) @ values)
-    else:  # each draw would be the same: the other kinds are then as many as none of so many allow
-        unseen = clopper_pearson(0, round(1 / np.square(weights).sum()))[1] * (2 if mean else 1)
-        interval = max(-1.0, mean - unseen), min(1.0, mean + unseen)
+    else:  # each draw would be the same
+        interval = _room_for_others(mean, round(1 / np.square(weights).sum()))
     return Difference(mean, interval, (1 + as_large) / (1 + FLIPS))
+
+
+def _room_for_others(mean: float, n: int) -> Interval:
+    """Of n pictures that are all alike, whose difference is `mean`: others are as many as none among so many allow."""
+    unseen = clopper_pearson(0, n)[1] * (2 if mean else 1)
+    return max(-1.0, mean - unseen), min(1.0, mean + unseen)

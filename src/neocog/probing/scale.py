@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from neocog.errors import unknown
+from neocog.errors import UserError, unknown
 from neocog.inference.network import Floats
 from neocog.probing.fitted import Fitted, Labels, Linear
 from neocog.probing.logistic import folded, standardised
@@ -21,7 +21,10 @@ SCALES = {
 
 @dataclass(frozen=True)
 class Scale:
-    """features -> (features - mean) / spread, each row brought to the length sqrt(d) before where `directions`."""
+    """features -> (features - mean) / spread, each row brought to the length sqrt(d) before where `directions`.
+
+    UserError for features that have not as many numbers as those that it was learned from.
+    """
 
     mean: Floats = field(repr=False)
     """(d,)"""
@@ -30,6 +33,11 @@ class Scale:
     directions: bool = False
 
     def __call__(self, features: Floats) -> Floats:
+        if features.ndim != 2 or features.shape[1] != len(self.mean):
+            raise UserError(
+                f"features must be (n, {len(self.mean)}), like those that were learned from, got {features.shape}; "
+                "take them from the same network and layer"
+            )
         if self.directions:
             lengths = np.linalg.norm(features, axis=1, keepdims=True)
             factor = np.float32(np.sqrt(features.shape[1])) / np.where(lengths > 0, lengths, np.inf)

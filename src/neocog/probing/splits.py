@@ -47,7 +47,12 @@ class Draw:
     """what the number was asked for with; empty where it is a paper's"""
 
     def __post_init__(self) -> None:
-        for name, value in (("per class", self.per_class), ("splits", self.splits), ("judges", self.most)):
+        numbers = {
+            "pictures of each class that train": self.per_class,
+            "splits": self.splits,
+            "pictures of each class that judge": self.most,
+        }
+        for name, value in numbers.items():
             if value is not None and value < 1:
                 raise UserError(f"the number of {name} must be 1 or more, got {value}")
 

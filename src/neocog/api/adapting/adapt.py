@@ -42,7 +42,7 @@ def adapt(
     demand_known("adapt", options, AdaptOptions.__annotations__)
     demand_alone("adapt")
     told, what = progress or Silent(), asked(options)
-    folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
+    folder = None if output is None else files.make_result_folder(Path(output).expanduser(), FIGURES)
     report = _adapted(network, source, target, what, options, told)
     if folder is not None:
         report.write(folder)

@@ -120,4 +120,6 @@ class Adapting:
 
 
 def _is_network(place: Place) -> bool:
-    return not is_features_file(Path(place.features)) and not str(place.features).startswith("classical:")
+    return not is_features_file(Path(place.features).expanduser()) and not str(place.features).startswith(
+        "classical:"
+    )

@@ -33,14 +33,13 @@ def _comparison(found: Adaptation) -> list[str]:
 def _labels(found: Adaptation) -> list[str]:
     asked, split = found.asked, found.splits[0]
     said = [
-        f"Of each class of the source {per_class_of_source(found.pair, asked)} pictures are labelled, or as many as "
-        f"there are: {count(len(split.source), 'picture')}."
+        f"Of each class of the source {_labelled(per_class_of_source(found.pair, asked))}, or as many as there are: "
+        f"{count(len(split.source), 'picture')}."
     ]
     judges = count(len(split.judged), "picture")
     if asked.labels_per_class:
         said.append(
-            f"Of each class of the target {asked.labels_per_class} pictures are labelled, all others with a label "
-            f"judge: {judges}."
+            f"Of each class of the target {_labelled(asked.labels_per_class)}, all others with a label judge: {judges}."
         )
     elif asked.explicit:
         said.append(f"No picture of the target is labelled; {judges} judge.")
@@ -50,6 +49,10 @@ def _labels(found: Adaptation) -> list[str]:
             f"are absent; {judges} judge."
         )
     return said
+
+
+def _labelled(many: int) -> str:
+    return f"{count(many, 'picture')} {'is' if many == 1 else 'are'} labelled"
 
 
 def _draws(found: Adaptation) -> list[str]:

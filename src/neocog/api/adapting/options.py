@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neocog.adaptation.methods import METHODS
+from neocog.api.embedding.classical import entries_of, is_classical
 from neocog.api.embedding.options import FeatureOptions
+from neocog.api.see.given import demand_seed
 from neocog.errors import UserError, unknown
-from neocog.probing.kinds import KINDS
+from neocog.probing.kinds import GROUPS, KINDS
 
 ADABN = "adabn"
 BEHIND = "svm"
@@ -68,6 +70,7 @@ class Asked:
     """whether methods were named, so that one that cannot be had is an error and no note"""
 
     def __post_init__(self) -> None:
+        demand_seed(self.seed, bits=31)  # further draws add to it, and scikit-learn takes 32 bits
         if self.labels_per_class < 0:
             raise UserError(f"labels per class must be 0 (unsupervised) or more, got {self.labels_per_class}")
         for name, value in (("source pictures per class", self.source_per_class), ("splits", self.splits)):
@@ -88,6 +91,8 @@ def asked(options: AdaptOptions) -> Asked:
     for name in named:
         if name not in (*METHODS, ADABN):
             raise unknown("method of adaptation", name, (*METHODS, ADABN))
+    for name in names(options.get("beside")):
+        _demand_classical(name)
     labels = options.get("labels_per_class", 3)
     chosen = [name for name in (*METHODS, ADABN) if not named or name in named]
     without = [name for name in chosen if labels == 0 and name != ADABN and METHODS[name].needs != "source"]
@@ -107,12 +112,26 @@ def asked(options: AdaptOptions) -> Asked:
     )
 
 
+def _demand_classical(name: str) -> None:
+    """UserError for what cannot stand beside the network; before any feature is computed."""
+    if not is_classical(name):
+        raise UserError(
+            f"what stands beside the network is a classical method, classical:NAME, got {name}; name one so"
+        )
+    entries_of(name)
+
+
 def _behind(given: str | None, methods: Sequence[str]) -> str:
     """The classifier behind the methods. UserError for an unknown one, and where it would stand behind none."""
     if given is None:
         return BEHIND
     if given not in KINDS:
         raise unknown("classifier", given, KINDS)
+    if given not in GROUPS["all"]:
+        raise UserError(
+            f"{given} compares histograms, whose numbers are 0 or more, but methods map features to numbers of either "
+            "sign; take another classifier, as svm or rbf-svm"
+        )
     if all(method in OWN for method in methods):
         raise UserError(
             f"a classifier stands behind a method that maps features, but {', '.join(methods)} have their own, got "

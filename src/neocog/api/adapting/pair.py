@@ -108,7 +108,10 @@ def _demand_every_class(source: Domain, classes: tuple[str, ...], why: str) -> N
 
 
 def with_column(pair: Pair, layer: str, source: Embedded, target: Embedded) -> Pair:
-    """The pair with further features of the same pictures; those that have none are left out, which is noted."""
+    """The pair with further features of the same pictures; those that have none are left out, which is noted.
+
+    UserError where a class of the source loses all of its pictures so.
+    """
     notes, domains = list(pair.notes), []
     for domain, found in ((pair.source, source), (pair.target, target)):
         rows = {content.tobytes(): i for i, content in enumerate(found.hashes)}
@@ -121,6 +124,7 @@ def with_column(pair: Pair, layer: str, source: Embedded, target: Embedded) -> P
         order = [rows[content.tobytes()] for content in kept_domain.hashes]
         features = np.hstack(list(found.features.values()))
         domains.append(replace(kept_domain, features=kept_domain.features | {layer: features[order]}))
+    _demand_every_class(domains[0], pair.classes, f"{layer} makes nothing of them")
     return replace(pair, source=domains[0], target=domains[1], notes=tuple(notes))
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from neocog.api.embedding.classical import is_classical
 from neocog.data.dataset import Dataset
 from neocog.data.reading import ReadingOptions, make_reading
 from neocog.data.source import open_dataset
@@ -50,9 +49,7 @@ def places_of(
 
 
 def beside(places: tuple[Place, Place], method: str) -> tuple[Place, Place]:
-    """The same pictures by a classical method. UserError for another name, and where there are no pictures."""
-    if not is_classical(method):
-        raise UserError(f"what stands beside the network is a classical method, classical:NAME, got {method}")
+    """The same pictures by a classical method. UserError where there are no pictures."""
     if any(place.data is None for place in places):
         raise UserError(f"{method} reads pictures, got files of features alone; give DATA of both domains")
     source, target = (
@@ -65,14 +62,15 @@ def beside(places: tuple[Place, Place], method: str) -> tuple[Place, Place]:
 
 
 def _file(place: object, options: dict[str, Any]) -> Place:
-    if isinstance(place, str | Path) and Path(place).suffix.lower() in SUFFIXES and not Path(place).exists():
+    path = Path(place).expanduser() if isinstance(place, str | Path) else None
+    if path is not None and path.suffix.lower() in SUFFIXES and not path.exists():
         raise UserError(f"{place} does not exist; `neocog embed` writes files of features")
-    if not isinstance(place, str | Path) or not is_features_file(Path(place)):
+    if path is None or not is_features_file(path):
         raise UserError(
             f"MODEL may be left out only where both domains are files of features, as embed writes them, got {place}; "
             "name a model or a run"
         )
-    return Place(place, None, options)
+    return Place(path, None, options)
 
 
 def _domain(whole: Dataset, name: object) -> Dataset:

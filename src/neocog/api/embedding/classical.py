@@ -49,7 +49,7 @@ def classical_ready(source: str, dataset: Dataset, told: Progress, options: Embe
 
     What several of them say is called by their names.
     """
-    entries = _entries(source)
+    entries = entries_of(source)
     _demand_no_network(source, options, () if len(entries) > 1 else (LAST,))
     if (elsewhere := options.get("learn_from")) is not None:
         dataset = open_dataset(elsewhere)
@@ -95,8 +95,8 @@ def _in_words(pictures: int, dataset: Dataset, own: bool, told: Progress) -> str
     return learned
 
 
-def _entries(source: str) -> dict[str, Entry]:
-    """The methods that a source names, in its order."""
+def entries_of(source: str) -> dict[str, Entry]:
+    """The methods that a source names, in its order; UserError for one that there is not, and for one named twice."""
     names = source.removeprefix(PREFIX).split("+")
     for name in names:
         if name not in CLASSICAL:

@@ -18,7 +18,7 @@ def stages_of(source: str | Path) -> tuple[str, ...]:
 
     from neocog.models.layer_names import stages
 
-    if Path(source).is_file() or str(source).startswith("classical:"):
+    if Path(source).expanduser().is_file() or str(source).startswith("classical:"):
         raise UserError(
             f"all layers are those of a model or a run, got {source}; a file has those that it was made with"
         )

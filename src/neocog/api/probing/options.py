@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neocog.api.embedding.options import FeatureOptions
+from neocog.api.see.given import demand_seed
 from neocog.data.views.protocols import PROTOCOLS as VIEWS
 from neocog.errors import UserError, unknown
 from neocog.probing.choose import FOLDS
@@ -89,6 +90,8 @@ OF_SPLITS = ("per_class", "judged_per_class", "splits", "shots", "val_fraction",
 
 def asked_for(options: ProbeOptions) -> Asked:
     """The options as one checked whole; UserError in words where they do not go together."""
+    seed = options.get("seed", 0)
+    demand_seed(seed, bits=31)  # those of the splits follow it, and scikit-learn takes 32 bits
     protocol = _protocol(options)
     shots = tuple(sorted(set(options.get("shots", ()))))
     draw = _draw(options, protocol, shots)
@@ -101,7 +104,7 @@ def asked_for(options: ProbeOptions) -> Asked:
         raise UserError(f"folds must be 2 or more, got {folds}")
     save, boxes = options.get("save"), options.get("boxes")
     kinds = _kinds(listed(options.get("kinds") or (protocol.kinds if protocol else "usual")))
-    _demand_parts(kinds, scale, boxes, protocol)
+    _demand_readable(kinds, scale, boxes, protocol)
     combine = _combine(listed(options.get("combine") or ()), scale)
     return Asked(
         kinds=kinds,
@@ -112,7 +115,7 @@ def asked_for(options: ProbeOptions) -> Asked:
         val_fraction=share,
         folds=FOLDS if folds is None else folds,
         scale=scale,
-        seed=options.get("seed", 0),
+        seed=seed,
         save=None if save is None else Path(save).expanduser(),
         combine=combine,
         kernels=_kernels(listed(options.get("kernel") or ()), combine, scale),
@@ -120,10 +123,16 @@ def asked_for(options: ProbeOptions) -> Asked:
     )
 
 
-def _demand_parts(
+def _demand_readable(
     kinds: Sequence[str], scale: str, boxes: str | Path | None, protocol: Protocol | None
 ) -> None:
-    """UserError where what is said of parts does not go together."""
+    """UserError where kinds of classifier, what is said of parts and the scale do not go together."""
+    of_counts = [name for name in kinds if name not in (*GROUPS["all"], PART_FEATURES)]
+    if of_counts and scale == "standard":
+        raise UserError(
+            f"{of_counts[0]} compares histograms, whose numbers are 0 or more, got scale standard, which makes some "
+            "negative; take --scale none, and features that count, as classical:spatial-pyramid"
+        )
     if PART_FEATURES in kinds and scale != "none":
         raise UserError(f"{PART_FEATURES} reads cells as they are, got scale {scale}; ask for --scale none")
     if boxes is not None and protocol and protocol.box:

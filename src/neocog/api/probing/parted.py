@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from threading import local
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from neocog.api.embedding.classical import PREFIX
 from neocog.api.embedding.features import Embedded, EmbedOptions, embedded, opened, part_of
@@ -53,11 +55,10 @@ def parted(
     if bare.any():
         told.say(f"warning: {bare.sum():,} of {len(rows):,} pictures show no part; their features are zeros")
     kept = rows[bare | np.isin(rows, regions.rows[found.dataset.columns["region"]])]
-    features = {layer: table[kept] for layer, table in _pooled(found, regions, len(rows)).items()}
     return replace(
         found,
         dataset=dataset.select(kept),
-        features=features,
+        features=_pooled(found, regions, kept),
         hashes=hashes[kept],
         skipped=unread + found.skipped,
     ), regions
@@ -88,10 +89,11 @@ def cells_of(source: str | Path, regions: Regions) -> Cells | None:
 
 
 class _Cuts:
-    """The regions as pictures, in colour."""
+    """The regions as pictures, in colour. Those of one picture follow each other, so each thread keeps the last one."""
 
     def __init__(self, samples: Samples, regions: Regions):
         self._samples, self._regions = samples, regions
+        self._last = local()
 
     def __len__(self) -> int:
         return len(self._regions)
@@ -101,8 +103,14 @@ class _Cuts:
         return f"{self._samples.name(row)} ({self._regions.parts[part]})"
 
     def read(self, index: int) -> Picture:
-        image = decode(self._samples.read(int(self._regions.rows[index])), 3).image
-        return self._regions.cuts[index](image)
+        return self._regions.cuts[index](self._picture(int(self._regions.rows[index])))
+
+    def _picture(self, row: int) -> Image.Image:
+        if getattr(self._last, "row", None) != row:
+            self._last.image = decode(self._samples.read(row), 3).image
+            self._last.row = row
+        image: Image.Image = self._last.image
+        return image
 
 
 def _cut(dataset: Dataset, regions: Regions) -> Dataset:
@@ -120,15 +128,16 @@ def _cut(dataset: Dataset, regions: Regions) -> Dataset:
     )
 
 
-def _pooled(found: Embedded, regions: Regions, pictures: int) -> dict[str, Floats]:
-    """Layer -> (pictures, parts x numbers): the mean over the regions of each part, zeros where there is none."""
-    kept: NDArray[np.int64] = found.dataset.columns["region"]
-    place = regions.rows[kept], regions.part[kept]
-    counts = np.zeros((pictures, len(regions.parts), 1))
+def _pooled(found: Embedded, regions: Regions, kept: NDArray[np.int64]) -> dict[str, Floats]:
+    """Layer -> (kept pictures, parts x numbers): the mean over the regions of each part, zeros where there is none."""
+    region: NDArray[np.int64] = found.dataset.columns["region"]
+    place = np.searchsorted(kept, regions.rows[region]), regions.part[region]
+    counts = np.zeros((len(kept), len(regions.parts), 1), np.float32)
     np.add.at(counts, place, 1)
     pooled = {}
     for layer, rows in found.features.items():
-        sums = np.zeros((pictures, len(regions.parts), rows.shape[1]), np.float32)
+        sums = np.zeros((*counts.shape[:2], rows.shape[1]), np.float32)
         np.add.at(sums, place, rows)
-        pooled[layer] = np.asarray(sums / np.maximum(counts, 1), np.float32).reshape(pictures, -1)
+        sums /= np.maximum(counts, 1)
+        pooled[layer] = sums.reshape(len(kept), -1)
     return pooled

@@ -57,7 +57,7 @@ def probe(
     told = progress or Silent()
     asked = asked_for(options)
     demand_savable(source, asked, options)
-    folder = None if output is None else files.make_result_folder(Path(output), FIGURES)
+    folder = None if output is None else files.make_result_folder(Path(output).expanduser(), FIGURES)
     start = perf_counter()
     found, todo = _features(source, data, asked, told, options)
     result = _probed(found, todo, asked, told, round(perf_counter() - start, 3), taught(source))

@@ -43,7 +43,7 @@ def demand_savable(source: str | Path, asked: Asked, options: ProbeOptions) -> N
         "the last layer's features": bool(options.get("layers")),
         "one view of a picture": options.get("views", "center") != "center",
         "a scale that a linear layer can take over, standard or none": asked.scale == "l2",
-        "a model or a run, not features alone": Path(source).is_file()
+        "a model or a run, not features alone": Path(source).expanduser().is_file()
         or str(source).startswith("classical:"),
         "pictures as they are, not cut to boxes": bool(
             asked.boxes or (asked.protocol and asked.protocol.box)

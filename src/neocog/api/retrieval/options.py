@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from neocog.api.embedding.options import EmbedOptions
+from neocog.api.see.given import demand_seed
 from neocog.errors import UserError, unknown
 from neocog.retrieval.doubtful import PRUNES, RANKS
 from neocog.retrieval.space import METRICS
@@ -52,6 +53,7 @@ class Asked:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        demand_seed(self.seed)
         if self.k < 1:
             raise UserError(f"k must be at least 1, got {self.k}")
         if self.outliers < 0:
@@ -87,6 +89,7 @@ class Asked:
 
 
 OF_NEIGHBOURS = ("k", "metric", "keep_copies")
+OF_LABELS = ("rank", "prune")
 OWN = ("k", "metric", "keep_copies", "figures", "outliers", "mislabels", "rank", "prune", "seed")
 
 
@@ -100,14 +103,17 @@ def asked_for(options: RetrieveOptions, queries: bool) -> tuple[Asked, EmbedOpti
     listed = queries or given.get("outliers") or given.get("mislabels")
     asked = Asked(**{**given, "figures": bool(given.get("figures")) or not listed}, usual="k" not in given)
     if not (queries or asked.among_themselves):
-        _demand_usual(given)
+        way = "--figures asks for them, too; or leave it out"
+        _demand_usual(given, OF_NEIGHBOURS, "is of neighbours, doubtful labels need none", way)
+    if not asked.mislabels:
+        way = "ask for --mislabels, too, or leave it out"
+        _demand_usual(given, OF_LABELS, "is of doubtful labels, none are looked for", way)
     rest = {name: value for name, value in options.items() if name not in OWN}
     return asked, cast("EmbedOptions", rest)
 
 
-def _demand_usual(given: Mapping[str, Any]) -> None:
-    """UserError for what is said of neighbours where none are looked for."""
-    for name in OF_NEIGHBOURS:
+def _demand_usual(given: Mapping[str, Any], names: Sequence[str], why: str, way: str) -> None:
+    """UserError for the first of `names` of which something else than usual is said, which nothing would heed."""
+    for name in names:
         if name in given and given[name] != getattr(Asked, name):
-            way = "--figures asks for them, too; or leave it out"
-            raise UserError(f"{name} is of neighbours, doubtful labels need none, got {given[name]}; {way}")
+            raise UserError(f"{name} {why}, got {given[name]}; {way}")

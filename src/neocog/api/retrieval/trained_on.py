@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,12 @@ from numpy.typing import NDArray
 from neocog.api.embedding.features import Embedded
 from neocog.api.evaluating.answered import training_hashes
 from neocog.api.networks import run_and_epoch
+from neocog.api.probing.taught import is_frozen
 from neocog.api.retrieval.queries import run_of
-from neocog.api.training.plan import PROBE
 from neocog.bundle import is_bundle
 from neocog.inference.feature_files import is_features_file
 from neocog.retrieval.nearest import Neighbours
 from neocog.retrieval.space import Indices
-
-KEPT = "run.json"  # says which network the bundle of a fine-tuning run has
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +79,4 @@ def _trained_run(source: str | Path, by: str | Path | None, found: Embedded) -> 
     if named is None or path is None or not (is_bundle(path) or is_bundle(Path(named).expanduser())):
         return None
     folder, epoch = run_and_epoch(named)
-    return None if folder is None or (epoch is None and _is_frozen(folder)) else folder
-
-
-def _is_frozen(folder: Path) -> bool:
-    """Whether the run has the network that it began with: that of the recipe `probe`, or of a probe that was kept."""
-    try:
-        told = json.loads((folder / KEPT).read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    beside = told.get("beside_probe") or {}
-    return told.get("recipe") == PROBE or beside.get("kept") == "probe"
+    return None if folder is None or (epoch is None and is_frozen(folder)) else folder

@@ -17,7 +17,9 @@ from neocog.errors import UserError, unknown
 
 
 class KernelCombination(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Support vector machines, one class against the rest, on a sum of kernels (Yang et al. 2009, Xiao et al. 2010).
+    """Support vector machines, one class against the rest, on a weighted sum of kernels (Xiao et al. 2010).
+
+    A kernel counts the same for all pictures; the weights by groups of pictures of Yang et al. (2009) are not built.
 
     X is one matrix (n, d) whose columns are those of the `parts` one after another; `side_by_side` makes both from
     named matrices. After `fit`, `weights_` has what each part counts.

@@ -81,6 +81,7 @@ class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Sequence[Landmarked], y: ArrayLike) -> PartOneVsOne:
         self._check(X)
+        self.parts_ = len(X[0].points)
         draw = check_random_state(self.random_state)
         self.seed_ = int(draw.randint(2**31 - 1))
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -105,6 +106,11 @@ class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Sequence[Landmarked]) -> NDArray[np.float32]:
         check_is_fitted(self)
+        for i, x in enumerate(X):
+            if len(x.points) != self.parts_:
+                raise UserError(
+                    f"each picture must have {self.parts_} parts, picture {i} has {len(x.points)}"
+                )
         out = np.zeros((len(X), len(self.features_)), np.float32)
         wanted = dict.fromkeys(feature.parts for feature in self.features_)
         for i, x in enumerate(X):
@@ -117,7 +123,7 @@ class PartOneVsOne(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _learn_colours(self, seen: list[Landmarked], parts: tuple[int, int]) -> None:
         if self.base == "colours" and seen:
-            patches = [aligned(x.picture, x.points, *parts) for x in seen]
+            patches = (aligned(x.picture, x.points, *parts) for x in seen)
             self.palettes_[parts] = palette(patches, self.seed_)
 
     def _describe(self, x: Landmarked, parts: tuple[int, int]) -> Floats:

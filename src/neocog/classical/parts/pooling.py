@@ -49,14 +49,14 @@ class PartPooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             pooled, present = self._pooled(X)
             for region in range(len(self.weights_)):
                 if present[:, region].any():
-                    self.absent_[region] = pooled[present[:, region], region].mean(axis=0)
+                    self.absent_[region] = pooled[present[:, region], region].mean(axis=0, dtype=np.float64)
         return self
 
     def transform(self, X: Sequence[Parted]) -> NDArray[np.float32]:
         check_is_fitted(self)
         pooled, present = self._pooled(X)
-        filled = np.where(present[:, :, None], pooled, self.absent_)
-        return filled.reshape(len(X), -1).astype(np.float32)
+        pooled[~present] = np.broadcast_to(self.absent_, pooled.shape)[~present]
+        return pooled.reshape(len(X), -1)
 
     def _crops(self, x: Parted) -> list[Picture | None]:
         return [crop(x.picture, box, self.times) for box in x.boxes]
@@ -69,21 +69,25 @@ class PartPooling(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
         return weights
 
-    def _pooled(self, X: Sequence[Parted]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """(n, regions, d), and (n, regions) whether any part of a region is there."""
-        width = self.absent_.shape[1]
-        features = np.zeros((len(X), self.parts_, width))
-        there = np.zeros((len(X), self.parts_), bool)
+    def _pooled(self, X: Sequence[Parted]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """(n, regions, d), and (n, regions) whether any part of a region is there; 0 where none is.
+
+        A picture's parts are summed before the next is looked at: no second array of all pictures is held.
+        """
+        pooled = np.zeros((len(X), *self.absent_.shape), np.float32)
+        present = np.zeros(pooled.shape[:2], bool)
         for i, x in enumerate(X):
             if len(x.boxes) != self.parts_:
                 raise UserError(f"each picture must have {self.parts_} boxes, picture {i} has {len(x.boxes)}")
             crops = self._crops(x)
-            there[i] = [c is not None for c in crops]
-            if there[i].any():
-                features[i, there[i]] = self.feature_.transform([c for c in crops if c is not None])
-        left = there @ self.weights_.T  # n, regions: the weight of what is there
-        scale = self.weights_.sum(axis=1) / np.where(left > 0, left, 1)
-        return np.einsum("rp,npd->nrd", self.weights_, features) * scale[:, :, None], left > 0
+            there = [part for part, c in enumerate(crops) if c is not None]
+            if there:
+                weights = self.weights_[:, there]
+                left = weights.sum(axis=1)  # regions: the weight of what is there
+                scale = self.weights_.sum(axis=1) / np.where(left > 0, left, 1)
+                features = self.feature_.transform([crops[part] for part in there])
+                pooled[i], present[i] = weights @ features * scale[:, None], left > 0
+        return pooled, present
 
 
 def _parts(X: Sequence[Parted]) -> int:
