@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from drawn_networks import draw, on_meta
 from neocog.api.see.opened import opened
 from neocog.data.preprocess import Preprocess
 from neocog.errors import UserError
@@ -119,11 +120,6 @@ def derivatives(
     return kept[call].detach(), found[0]
 
 
-def on_meta(name: str) -> nn.Module:
-    with torch.device("meta"):
-        return build(name)
-
-
 def count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
@@ -145,16 +141,7 @@ def drawn(name: str) -> tuple[nn.Module, int, int]:
         return net, channels, side
     if count(net) > LARGE and not name.startswith(("vit", "resnet", "efficientnet", "tf")):
         narrow(net)
-    net.to_empty(device="cpu").eval()
-    for tensor in net.state_dict().values():
-        if tensor.dim() > 1:
-            bound = (6 / tensor[0].numel()) ** 0.5  # He's
-            tensor.uniform_(-bound, bound)
-        elif tensor.is_floating_point():  # biases, scales, running statistics
-            tensor.uniform_(0.5, 1)
-        else:
-            tensor.zero_()
-    return net, channels, side
+    return draw(net), channels, side
 
 
 def narrow(net: nn.Module) -> None:

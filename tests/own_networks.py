@@ -176,6 +176,45 @@ class ClassAttention(nn.Module):
         return self.head(token[:, 0])  # type: ignore[no-any-return]
 
 
+class Added(nn.Module):
+    """A residual sum of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.act = nn.Linear(16, 16), nn.GELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.act(self.linear(x))
+        return out
+
+
+class Look(nn.Module):
+    """What a token sees of patches, asked by a linear layer on the token alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.q, self.kv = nn.LayerNorm(16), nn.Linear(16, 16), nn.Linear(16, 32)
+
+    def forward(self, token: Tensor, x: Tensor) -> Tensor:
+        both = self.norm(torch.cat([token, x], 1))
+        return token + Shrinking.attended(self.q(both[:, 0])[:, None], *self.kv(both).chunk(2, -1))
+
+
+class LookingTwice(nn.Module):
+    """A class token that looks at the patches twice, as timm's CaiT has it: the first question knows no pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body = nn.Conv2d(3, 16, 8, stride=8), Added()
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+        self.first, self.second, self.head = Look(), Look(), nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body(self.stem(x).flatten(2).transpose(1, 2))
+        token = self.second(self.first(self.token.expand(len(x), -1, -1), x), x)
+        return self.head(token[:, 0])  # type: ignore[no-any-return]
+
+
 class Residual(nn.Module):
     """Two convolutions beside what they read; the sum is what it gives."""
 
@@ -225,6 +264,7 @@ OWN: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "Hybrid": (Hybrid, 32),
     "Shrinking": (Shrinking, 32),
     "ClassAttention": (ClassAttention, 32),
+    "LookingTwice": (LookingTwice, 32),
     "SelfAttentive": (SelfAttentive, 32),
     "Flattened": (Flattened, 16),
 }
@@ -240,6 +280,7 @@ LAST: dict[str, tuple[str, tuple[int, int], bool]] = {
     "Hybrid": ("conv2", (4, 4), False),
     "Shrinking": ("stem", (4, 4), False),
     "ClassAttention": ("stem", (4, 4), False),
+    "LookingTwice": ("body", (4, 4), True),
     "SelfAttentive": ("block", (8, 8), False),
     "Flattened": ("last", (4, 4), False),
 }

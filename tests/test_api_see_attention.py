@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.metrics.pairwise import cosine_similarity
 from torch import nn
 
 from door import neocog, refused
@@ -100,6 +101,9 @@ def test_what_a_picture_is_looked_at_by(pool: str, query: tuple[int, int] | None
     rolled = reference.rollout(maps)
     row = rolled[first + 3 * 6 + 1] if query else rolled[0] if first else rolled.mean(0)
     np.testing.assert_allclose(seen.rollout, row[first:].reshape(4, 6), rtol=0, atol=1e-5)
+    table = net.positions((4, 6))[0, first:].detach().double().numpy()
+    assert seen.positions is not None
+    np.testing.assert_allclose(seen.positions.reshape(24, 24), cosine_similarity(table), rtol=0, atol=1e-9)
     places = {first + i: (8.0 * (i // 6), 8.0 * (i % 6)) for i in range(24)}
     for spread, expected in zip(seen.reach.layers, maps, strict=True):
         far = [reference.distance(head, places, False) for head in expected]
@@ -128,7 +132,7 @@ def test_the_page_shows_the_picture_and_marks_the_patch() -> None:
     picture = noise(32, 48)
     seen = see.attention(small_vit(), picture, at=(2, 1), preprocess=PREPROCESS)
     plates = {plate.name: plate for plate in seen.gallery.plates()}
-    assert set(plates) == {"picture", "rollout", "last_layer", "distance"} | {
+    assert set(plates) == {"picture", "rollout", "last_layer", "distance", "similarity_own"} | {
         f"layer_{i:02}" for i in range(1, 13)
     }
     shown = plates["picture"].pixels
@@ -193,6 +197,7 @@ def test_from_the_command_line(place: Path) -> None:
     ]
     assert all(layer["off"] <= 1e-5 for layer in printed["layers"])
     assert 0 < sum(map(sum, printed["rollout"])) < 1  # the rest is the class token's own
+    assert printed["positions"] is None  # the network has none, and no plate of them was among the files
 
 
 def test_wrong_commands(place: Path) -> None:

@@ -400,7 +400,7 @@ def test_the_command_writes_a_page_for_each_view(tmp_path: Path) -> None:
     for one in found["classes"]:
         assert set(one["maps"]) == {"Grad-CAM", "LayerCAM"}
     done = neocog("see", "occlusion", "lenet_caffe", "it.png", "--square", 7, "--stride", 7, cwd=tmp_path)
-    assert "7x7 pixels, moved by 7: 16 places" in done.stdout and "strongest map" in done.stdout
+    assert "7 × 7 pixels, moved by 7: 16 places" in done.stdout and "strongest map" in done.stdout
     assert re.search(
         r"deletion 0\.\d+ \(random 0\.\d+\), correlation with random weights -?0\.\d+", done.stdout
     )

@@ -153,3 +153,10 @@ def test_of_a_later_layer_nothing_is_said_that_is_true_of_the_first_alone() -> N
     assert "the picture" not in room.words and "3" in room.words
     assert "Each reads 3 channels" in room.plates[0].caption
     assert not any("colour" in note or "picture" in note for note in later.gallery.notes)
+
+
+def test_of_grey_filters_nothing_is_said_of_colours() -> None:
+    grey = neocog.Preprocess(size=(16, 16), channels=1, mean=(0.5,), std=(0.5,))
+    seen = filters(nn.Sequential(nn.Conv2d(1, 4, 5)), preprocess=grey)
+    assert not any("colour" in note for note in seen.gallery.notes)
+    assert any("picture" in note for note in seen.gallery.notes)

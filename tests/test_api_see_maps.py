@@ -153,6 +153,20 @@ def test_tokens_lie_where_their_patches_do() -> None:
         assert box == [16 * row, 16 * column, 16 * row + 16, 16 * column + 16]
 
 
+def test_of_a_map_that_is_the_same_everywhere_no_peak_is_claimed() -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.ReLU())
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    for dead in ([], [2], [0, 2]):
+        with torch.no_grad():
+            net[0].bias.fill_(9)
+            net[0].bias[dead] = -99
+        caption = (
+            maps(net, pixels, preprocess=neocog.Preprocess(size=(16, 16))).gallery.rooms[0].plates[0].caption
+        )
+        said = {1: " 1 map is the same everywhere", 2: " 2 maps are the same everywhere"}.get(len(dead), "")
+        assert said in caption and ("no peak" in caption) == bool(dead)
+
+
 def test_layers_stand_for_the_whole_network_where_none_is_named() -> None:
     seen = maps("efficientnet_lite0", top=4)
     assert [values.shape[1] for values in seen.maps.values()] == [112, 56, 28, 14, 7]

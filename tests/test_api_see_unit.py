@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from door import neocog as command
 from door import refused
 from glimpses import make_world, number, tiles_of
+from neocog import see
 from neocog.api.see.opened import opened, picture
 from neocog.api.see.units.maps import maps
 from neocog.api.see.units.unit import unit
@@ -123,10 +124,11 @@ def test_a_vector_and_a_network_without_convolutions(world: Path, small: tuple[A
 
 
 def test_a_token_by_its_patch_or_its_number() -> None:
-    both = [
-        unit("vit_tiny_patch16_224", layer="blocks.0.mlp.fc1", channel=9, at=at) for at in ((2, 3), (32,))
-    ]
+    named: dict[str, Any] = {"layer": "blocks.0.mlp.fc1", "channel": 9}
+    both = [unit("vit_tiny_patch16_224", at=at, **named) for at in ((2, 3), (32,))]
     assert [seen.at for seen in both] == [(1 + 2 * 14 + 3,)] * 2
+    (back,) = see.deconv("vit_tiny_patch16_224", at=(2, 3), rule="gradient", **named).units
+    assert back.at == both[0].at and back.activation == pytest.approx(both[0].arithmetic.unit, abs=1e-5)
     assert both[0].arithmetic.total == both[1].arithmetic.total
     assert both[0].arithmetic.difference < 1e-5
 

@@ -208,6 +208,12 @@ def test_a_keyword_is_named_by_those_that_the_view_has() -> None:
         see.unit(small(), PICTURE, layers="3")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"see receptive-field\(\) has no argument 'options'"):
         see.receptive_field(small(), PICTURE, options=3)  # type: ignore[call-arg]
+    meant = {"saliency": "methods", "cam": "target", "occlusion": "square", "deconv": "channel"}
+    for view, right in meant.items():
+        wrong = right[:-1] if right.endswith("s") else f"{right}s"
+        said = rf"see {view}\(\) has no argument '{wrong}'; did you mean .*{right}"
+        with pytest.raises(TypeError, match=said):
+            getattr(see, view)(small(), PICTURE, **{wrong: "3"})
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -57,6 +57,23 @@ def test_names_stand_at_a_picture_of_their_group() -> None:
     ]
 
 
+def test_names_do_not_cover_each_other_where_there_is_room() -> None:
+    """Two groups in the same places."""
+    spread = [Spot(i // 2 % 9, i // 18, i % 2, "", f"{i}.png") for i in range(162)]
+    drawn = ElementTree.fromstring(dotted("t", spread, ("first", "other")))
+    at = {
+        t.text: np.array([float(t.get(side, "")) for side in ("x", "y")])
+        for t in drawn.iter(f"{NS}text")
+        if t.get("class") == "name"
+    }
+    apart = np.abs(at["first"] - at["other"])
+    assert apart[1] >= 9 or apart[0] >= 9 * 0.4 * len("first")  # a face of 9 pixels
+    own = placed(spread)[1::2]
+    assert np.abs(own - (at["other"] - (0, 3))).max(axis=1).min() < 0.1
+    alone = [Spot(0, 0, 0, "", "a"), Spot(0, 0, 1, "", "b"), Spot(1, 1, -1, "", "c")]
+    assert dotted("t", alone, ("x", "y")).count('class="name"') == 2  # where there is none
+
+
 def test_cells_are_each_their_own_with_the_least_moves() -> None:
     places = placed(spots(5))
     found = cells(places, 3)

@@ -55,6 +55,18 @@ def test_wide_bands_do_not_flatten_the_lines() -> None:
     assert band[:, 1].max() < 5 and band[:, 1].min() > -3
 
 
+def test_long_marks_at_either_end_stay_in_the_drawing() -> None:
+    line = Trend("a", ((0.0, 1.0, 1.0, 1.0), (1.0, 2.0, 2.0, 2.0)))
+    marks = [(0.0, "the first of all layers"), (0.5, "middle"), (1.0, "the last of all layers")]
+    root = ElementTree.fromstring(trends("t", "layer", [line], marks=marks))
+    width = float(root.get("viewBox", "").split()[2])
+    found = {e.text: (e.get("text-anchor"), float(e.get("x", ""))) for e in root.iter(f"{SVG}text")}
+    assert found["the first of all layers"] == ("start", 0)
+    assert found["the last of all layers"] == ("end", width)
+    anchor, x = found["middle"]
+    assert anchor == "middle" and abs(x - width / 2) < 50
+
+
 def test_labels_are_text_and_values_that_are_no_number_are_left_out() -> None:
     nan = float("nan")
     lines = [

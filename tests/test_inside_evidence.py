@@ -101,8 +101,10 @@ def test_smooth_grad_is_the_mean_at_noisy_copies() -> None:
     np.testing.assert_allclose(found, total / 11, atol=1e-6)
     still = smooth_grad(net, x, 1, generator, samples=3, noise=0)
     np.testing.assert_allclose(still, gradient(net, x, 1), atol=1e-6)
-    with pytest.raises(UserError, match="at least 1 sample and no negative noise, got 0 and 0.1"):
-        smooth_grad(net, x, 1, generator, samples=0, noise=0.1)
+    for samples, noise in ((0, 0.1), (3, -0.5), (3, float("nan")), (3, float("inf"))):
+        said = f"at least 1 sample and a noise of 0 or more, got {samples} and {noise:g}$"
+        with pytest.raises(UserError, match=said):
+            smooth_grad(net, x, 1, generator, samples, noise)
 
 
 def test_maps_of_colours() -> None:

@@ -14,6 +14,7 @@ from neocog.errors import UserError
 from neocog.inside.units import Layer, Window, layer_of, layers_of
 from neocog.models import MODELS
 from networks import Net
+from own_networks import LookingTwice
 from test_models_contract import FAMILIES, alive
 
 # What needs a forward takes minutes over all; in the suite a few kinds stand for the rest.
@@ -154,6 +155,14 @@ class Functional(nn.Module):
 
 def test_what_no_module_gives_is_left_out() -> None:
     assert [layer.name for layer in layers_of(Functional(), "mine", (3, 9, 9))] == ["head"]
+
+
+def test_what_no_pixel_reaches_is_left_out_and_refused_by_name() -> None:
+    net = LookingTwice()
+    names = [layer.name for layer in layers_of(net, "mine", (3, 32, 32))]
+    assert names == ["stem", "body.linear", "second.q", "head"]
+    with pytest.raises(UserError, match=r"no pixel of the picture reaches first\.q; name another layer"):
+        layer_of(net, "mine", (3, 32, 32), "first.q")
 
 
 class Last(nn.Module):

@@ -3,12 +3,12 @@
 import os
 from copy import deepcopy
 from functools import cache
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from drawn_networks import draw, on_meta
 from neocog.errors import UserError
 from neocog.models import MODELS, build
 from neocog.models.features import create_feature_extractor
@@ -43,11 +43,6 @@ EACH = list(MODELS) if os.environ.get("NEOCOG_EVERY_MODEL") else FAMILIES
 LEARNING = [name for name in FAMILIES if MODELS[name].gradient]
 
 
-def on_meta(name: str, **options: Any) -> nn.Module:
-    with torch.device("meta"):
-        return build(name, **options)
-
-
 def shapes(net: nn.Module) -> dict[str, list[int]]:
     return {name: list(tensor.shape) for name, tensor in net.state_dict().items()}
 
@@ -63,18 +58,7 @@ def empty(
 def alive(name: str) -> tuple[nn.Module, Tensor]:
     """A network in evaluation mode with all its tensors drawn, and three pictures no larger than need be."""
     torch.manual_seed(0)
-    if not MODELS[name].gradient:
-        net = build(name).eval()
-    else:
-        net = on_meta(name).to_empty(device="cpu").eval()
-        for tensor in net.state_dict().values():
-            if tensor.dim() > 1:
-                bound = (6 / tensor[0].numel()) ** 0.5  # He's
-                tensor.uniform_(-bound, bound)
-            elif tensor.is_floating_point():  # biases, scales, running statistics
-                tensor.uniform_(0.5, 1)
-            else:
-                tensor.zero_()
+    net = draw(on_meta(name)) if MODELS[name].gradient else build(name).eval()
     channels, side, _ = MODELS[name].input_size
     return net, torch.rand(3, channels, *[max(net.min_size, min(side, 64))] * 2)
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from drawn_networks import on_meta
 from every_model import (
     EACH,
     EVERY,
@@ -25,7 +26,6 @@ from every_model import (
     close,
     count,
     derivatives,
-    on_meta,
     picked,
 )  # fmt: skip
 from neocog import see
@@ -238,7 +238,7 @@ def test_occlusion(case: Case) -> None:
 
 
 def test_attention(case: Case) -> None:
-    if case.name == "ClassAttention":
+    if case.name in ("ClassAttention", "LookingTwice"):
         assert "looks from 1 at 17 others; `neocog see saliency`" in case.refused(see.attention)
         return
     if not case.attends:

@@ -25,6 +25,7 @@ ROOM = 1.7  # cells for each thumbnail
 BELOW, PREVIEW = 10.0, 104.0  # where the larger picture begins, and its side
 TEXT = PREVIEW + 14  # where words beside it begin
 SMALL = 32  # pixels of a side up to which a thumbnail is kept exactly
+HIGH = 10.0  # of a name
 FACE = 14  # of text where it is about as wide as a phone
 RULES = """
 .nca text{fill:var(--i);font-size:9px}.nca .h{font-size:10px;font-weight:650}.nca .soft{fill:var(--s)}
@@ -51,7 +52,7 @@ class Spot:
 def dotted(title: str, spots: Sequence[Spot], groups: Sequence[str]) -> str:
     """An SVG that needs nothing else: a dot for each picture, whose title tells which; names are escaped.
 
-    The name of a group stands at the picture that is nearest to its median.
+    The name of a group stands at the picture that is nearest to its median, of those where it covers no other name.
     """
     places = placed(spots)
     body = "".join(
@@ -140,15 +141,31 @@ def _title(spot: Spot) -> str:
 
 
 def _names(places: NDArray[np.float64], of: Sequence[int], groups: Sequence[str]) -> str:
-    found, group = [], np.array(of)
+    found, taken, group = [], list[tuple[float, float, float]](), np.array(of)
     for k, name in enumerate(groups):
         own = places[group == k]
         if len(own):
-            x, y = own[((own - np.median(own, axis=0)) ** 2).sum(axis=1).argmin()]
-            half = length(name, 9) / 2
-            x = min(max(float(x), half + 2), SIDE - half - 2)
+            x, y, half = _free(own, length(name, 9) / 2, taken)
+            taken.append((x, y, half))
             found.append(f'<text class="name" x="{x:.1f}" y="{y + 3:.1f}">{safe(name)}</text>')
     return "".join(found)
+
+
+def _free(
+    own: NDArray[np.float64], half: float, taken: Sequence[tuple[float, float, float]]
+) -> tuple[float, float, float]:
+    """Where a name, `half` as long, stands: at the picture nearest to the median that leaves others readable.
+
+    Middle across and down, and half of the length. The nearest of all where no picture does.
+    """
+    order = ((own - np.median(own, axis=0)) ** 2).sum(axis=1).argsort(kind="stable")
+    ways = [(min(max(x, half + 2), SIDE - half - 2), y, half) for x, y in own[order].tolist()]
+    free = (way for way in ways if all(_apart(way, other) for other in taken))
+    return next(free, ways[0])
+
+
+def _apart(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    return abs(one[0] - other[0]) >= one[2] + other[2] or abs(one[1] - other[1]) >= HIGH
 
 
 def _legend(groups: Sequence[str], left: float, y: float) -> tuple[str, float]:

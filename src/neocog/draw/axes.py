@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
-from neocog.draw.text import safe
+from neocog.draw.text import length, safe
+
+SIZE = 15  # of the letters on a narrow screen, in pixels
 
 
 def row_mark(text: str, y: float, ends: tuple[float, float], css: str = "axis") -> str:
@@ -16,9 +19,14 @@ def row_mark(text: str, y: float, ends: tuple[float, float], css: str = "axis") 
     )
 
 
-def column_mark(text: str, x: float, bottom: float) -> str:
-    """Below the plot, whose end is `bottom`, what a place on the horizontal axis stands for."""
-    return f'<text x="{x:.1f}" y="{bottom + 17:g}" text-anchor="middle">{safe(text)}</text>'
+def column_mark(text: str, x: float, bottom: float, width: float = inf) -> str:
+    """Below the plot, whose end is `bottom`, what a place on the horizontal axis stands for.
+
+    Where it would end outside a drawing of that `width`, it ends or begins at its edge.
+    """
+    half = length(text, SIZE) / 2
+    anchor, x = ("end", width) if x + half > width else ("start", 0.0) if x < half else ("middle", x)
+    return f'<text x="{x:.1f}" y="{bottom + 17:g}" text-anchor="{anchor}">{safe(text)}</text>'
 
 
 def in_lines(

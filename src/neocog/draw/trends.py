@@ -60,7 +60,7 @@ def trends(
     below = marks or [(x, f"{x:g}") for x in box.columns]
     ends = (LEFT, WIDTH - RIGHT)
     body = "".join(row_mark(f"{value:g}", box.y(value), ends) for value in box.rows)
-    body += "".join(column_mark(text, box.x(value), TOP + PLOT) for value, text in below)
+    body += "".join(column_mark(text, box.x(value), TOP + PLOT, WIDTH) for value, text in below)
     body += "".join(_band(i, line, box) for i, line in enumerate(drawn))
     body += "".join(_line(i, line, box) for i, line in enumerate(drawn))
     body += "".join(_entry(i, line) for i, line in enumerate(drawn))

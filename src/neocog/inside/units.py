@@ -67,23 +67,23 @@ class Layer:
     def channels(self) -> int:
         return self.shape[0] if self.kind == "maps" else self.shape[-1]
 
-    def window(self, at: tuple[int, int] | None = None) -> Window:
+    def window(self, at: tuple[int, ...] = ()) -> Window:
         """The pixels that the unit at row and column `at` of a map reads, beyond the picture's edge too.
 
-        Where no such window holds, as for tokens that see everything, what it sees is given instead; of a vector
-        that is what all its numbers see.
+        Of tokens and vectors, wherever the unit is, it is what all of them see; of maps too where no place is given.
         """
         if self.field is None or len(self.field.places) != 2:
             return Window(0, 0, *self.size)
-        ends = [self._ends(axis, None if at is None else at[axis]) for axis in (0, 1)]
+        ends = [self._ends(axis, at[axis] if at and self.kind == "maps" else None) for axis in (0, 1)]
         return Window(ends[0][0], ends[1][0], ends[0][1] + 1, ends[1][1] + 1)
 
-    def reads(self, at: tuple[int, int]) -> Window:
+    def reads(self, at: tuple[int, ...]) -> Window:
         """The pixels inside the picture on which the unit at row and column `at` of a map depends, exactly.
 
-        It may be less than the part of `window` that lies inside: what a pool rounded off is in no window.
+        It may be less than the part of `window` that lies inside: what a pool rounded off is in no window. Of tokens
+        and vectors it is that part.
         """
-        if self.field is None or not self.field.is_map(len(self.shape) + 1):
+        if self.kind != "maps" or self.field is None or not self.field.is_map(len(self.shape) + 1):
             return self.window(at).within(self.size)
         ends = []
         for axis in (0, 1):
@@ -115,7 +115,8 @@ def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, .
     These are its convolutions and linear layers, each read behind its norm and non-linearity, as far as modules give
     them, those that compute them or those around; linear layers on tokens only where a non-linearity follows, as in an
     MLP. A module that convolves and goes on itself, as layers of the Neocognitron do, is read at its own end. What no
-    module gives alone, or as one of several tensors, is left out. UserError where the network cannot be traced.
+    module gives alone, or as one of several tensors, is left out, and what no pixel reaches, as a class token before it
+    has looked. UserError where the network cannot be traced.
     """
     plain = trace(net, size)
     reader = _Reader(plain)
@@ -131,7 +132,7 @@ def layers_of(net: nn.Module, model: str, size: Sequence[int]) -> tuple[Layer, .
         place = reader.places.get(behind)
         if place is None and op.kind == "conv2d":
             behind, place = reader.whole(i)
-        if place is None or (len(op.shape) == 3 and not activated):
+        if place is None or (len(op.shape) == 3 and not activated) or _blind(fields[behind]):
             continue
         name = papers.get(place.module, op.layer)
         found.append(_layer(name, place, plain, behind, fields[behind], op.layer))
@@ -174,8 +175,16 @@ def layer_of(net: nn.Module, model: str, size: Sequence[int], name: str) -> Laye
         other = "no single tensor" if given else "nothing"
         what = other if last is None else plain.ops[last].shape
         raise UserError(f"{name} must give maps, tokens or a vector, it gives {what}; name another layer")
+    seen = receptive_fields(plain)[last]
+    if _blind(seen):
+        raise UserError(f"no pixel of the picture reaches {name}; name another layer")
     # the last of its calls by its number, so that a forward may end there
-    return _layer(name, Place(module, len(given) - 1), plain, last, receptive_fields(plain)[last])
+    return _layer(name, Place(module, len(given) - 1), plain, last, seen)
+
+
+def _blind(seen: Field | None) -> bool:
+    """Whether it is known that not a single pixel counts."""
+    return seen is not None and bool(seen.low(0).min() > seen.high(0).max())
 
 
 def _layer(name: str, place: Place, plain: Trace, at: int, seen: Field | None, weights: str = "") -> Layer:

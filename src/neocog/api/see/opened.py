@@ -117,7 +117,8 @@ class Opened:
         found = tuple(layer for layer in self.layers if layer.kind == "maps")
         if not found:
             raise UserError(
-                f"this view needs a convolution, {self.title} has none; `neocog see attention` is for ViTs"
+                f"this view needs a convolution, {self.title} has none; `neocog see saliency` reads any network, "
+                "`neocog see attention` those with attention"
             )
         return found
 

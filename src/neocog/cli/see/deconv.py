@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Option
 
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, place, show
+from neocog.cli.see.shared import NETWORK, AsJson, At, Channel, Model, Network, Output, Picture, place, show
 
 LayerName = Annotated[
     str | None,
@@ -15,17 +15,6 @@ LayerName = Annotated[
         "--layer",
         help="whose units; several from first to last if not given",
         metavar="NAME",
-        show_default=False,
-    ),
-]
-Channel = Annotated[
-    int | None, Option(help="of the layer; the strongest ones if not given", show_default=False)
-]
-At = Annotated[
-    str | None,
-    Option(
-        help="row and column in the map, or a token's number; where it is strongest if not given",
-        metavar="Y,X",
         show_default=False,
     ),
 ]

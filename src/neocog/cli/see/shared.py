@@ -53,6 +53,19 @@ LayerNames = Annotated[
         show_default=False,
     ),
 ]
+Channel = Annotated[
+    int | None,
+    Option(help="feature of the layer, from 0 on; the strongest if not given", show_default=False),
+]
+At = Annotated[
+    str | None,
+    Option(
+        metavar="Y,X",
+        help="row and column of the unit in the layer's map, from 0 on, or a token's number; the strongest if not "
+        "given",
+        show_default=False,
+    ),
+]
 Target = Annotated[
     str | None,
     Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Option
 
 from neocog.cli.groups import with_groups
-from neocog.cli.see.shared import NETWORK, AsJson, Model, Network, Output, Picture, place, show
+from neocog.cli.see.shared import NETWORK, AsJson, At, Channel, Model, Network, Output, Picture, place, show
 
 
 @with_groups
@@ -17,19 +17,8 @@ def unit(
     layer: Annotated[
         str | None, Option(help="by name; the first convolution if not given", show_default=False)
     ] = None,
-    channel: Annotated[
-        int | None,
-        Option(help="feature, from 0 on; that of the strongest unit if not given", show_default=False),
-    ] = None,
-    at: Annotated[
-        str | None,
-        Option(
-            metavar="Y,X",
-            help="row and column of the unit in the layer's map, from 0 on, or a token's number; the strongest if not "
-            "given",
-            show_default=False,
-        ),
-    ] = None,
+    channel: Channel = None,
+    at: At = None,
     network: Network = NETWORK,
     output: Output = None,
     as_json: AsJson = False,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from neocog.inside.back.rules import Rule, reconstruct
 from neocog.inside.evidence.sanity import partial_rank_correlation
 from neocog.inside.strongest import Unit, activations, strongest
-from neocog.inside.units import Layer, Window, index_of
+from neocog.inside.units import Layer, index_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +104,6 @@ def _of_channel(layer: Layer, values: NDArray[np.float32], channel: int) -> NDAr
     return values[channel] if layer.kind == "maps" else values[..., channel : channel + 1]
 
 
-def depends_on(layer: Layer, unit: Unit) -> Window:
-    """The pixels of the picture on which the unit depends."""
-    if layer.kind == "maps":
-        return layer.reads((unit.at[0], unit.at[1]))
-    return layer.window().within(layer.size)
-
-
 def _support(layer: Layer, unit: Unit, pixels: NDArray[np.float32]) -> float | None:
     total = float(np.abs(pixels).sum(dtype=np.float64))
     return float(np.abs(_within(layer, unit, pixels)).sum(dtype=np.float64)) / total if total else None
@@ -128,13 +121,13 @@ def _rank(
 
 def _from_the_middle(layer: Layer, unit: Unit) -> NDArray[np.float64]:
     """How far each pixel that the unit depends on is from the middle of its window."""
-    window = layer.window((unit.at[0], unit.at[1]) if layer.kind == "maps" else None)
-    top, left, bottom, right = depends_on(layer, unit)
+    window = layer.window(unit.at)
+    top, left, bottom, right = layer.reads(unit.at)
     rows = np.arange(top, bottom) - (window.top + window.bottom - 1) / 2
     columns = np.arange(left, right) - (window.left + window.right - 1) / 2
     return np.asarray(np.hypot(rows[:, None], columns))
 
 
 def _within(layer: Layer, unit: Unit, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    top, left, bottom, right = depends_on(layer, unit)
+    top, left, bottom, right = layer.reads(unit.at)
     return pixels[:, top:bottom, left:right]

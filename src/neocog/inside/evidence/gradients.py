@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -96,12 +97,12 @@ def smooth_grad(
     """The mean gradient at noisy copies of the picture.
 
     Smilkov et al., "SmoothGrad: removing noise by adding noise" (2017), section 2: `samples` copies with normal noise,
-    whose deviation is a share `noise` of the range of the picture's numbers. UserError below one sample, or a
-    negative noise.
+    whose deviation is a share `noise` of the range of the picture's numbers. UserError below one sample, and for a
+    noise that is negative or not finite.
     """
-    if samples < 1 or noise < 0:
+    if samples < 1 or not 0 <= noise < inf:
         raise UserError(
-            f"SmoothGrad takes at least 1 sample and no negative noise, got {samples} and {noise}"
+            f"SmoothGrad takes at least 1 sample and a noise of 0 or more, got {samples} and {noise:g}"
         )
     spread = noise * float(x.max() - x.min())
     total = torch.zeros_like(x[0], dtype=torch.float64)

@@ -160,6 +160,8 @@ def _in_places(puts: Sequence[Put], net: nn.Module, size: Sequence[int]) -> Maps
         if rows not in told:
             told[rows] = patches_of(net, size, rows)
         patches = told[rows]
-        if patches is not None:
+        if (
+            patches is not None and patches.tokens.size > 1
+        ):  # one token may be the class token, which has seen all
             return Maps(put.place.module, put.place, patches.grid, patches.tokens)
     return None

@@ -16,7 +16,7 @@ def window_of(layer: Layer, at: tuple[int, ...]) -> Window:
     whole = Window(0, 0, height, width)
     if layer.kind != "maps":
         return whole
-    window = layer.window((at[0], at[1]))
+    window = layer.window(at)
     tall, wide = window.bottom - window.top, window.right - window.left
     inside = 0 < tall <= height and 0 < wide <= width and (tall, wide) != (height, width)
     return window if inside else whole

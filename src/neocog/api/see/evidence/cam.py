@@ -9,26 +9,17 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.keywords import demand_known
 from neocog.api.see.about import about
 from neocog.api.see.evidence.answered import answering, class_of, mean_colour
 from neocog.api.see.evidence.baselines import BECOME
-from neocog.api.see.evidence.tried import (
-    DELETED,
-    RANDOM,
-    REDRAWN,
-    WEIGHTS,
-    Trial,
-    curves,
-    rank_text,
-    trial,
-)
-from neocog.api.see.given import demand_seed
+from neocog.api.see.evidence.tried import DELETED, RANDOM, REDRAWN, WEIGHTS, Trial, curves, rank_text, trial
+from neocog.api.see.given import demand_options, demand_seed
 from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import gallery
+from neocog.api.see.wording import as_it_gets, called
 from neocog.draw.gallery import Plate, Room
-from neocog.draw.text import in_percent
+from neocog.draw.text import in_percent, size_text
 from neocog.draw.tiles import enlarged, overlaid, rgb
 from neocog.errors import UserError
 from neocog.progress import Advance, Progress, Silent
@@ -102,7 +93,7 @@ def cam(
     the last attention of a transformer reads. Each map comes with the area under its deletion curve and the rank
     correlation with that of a network that learned nothing.
     """
-    demand_known("see cam", options, OpenOptions.__annotations__)
+    demand_options(cam, options, OpenOptions)
     demand_seed(seed)
     if top < 1:
         raise UserError(f"top must be at least 1 class, got {top}")
@@ -121,7 +112,7 @@ def cam(
 
 
 def _seen(network: Opened, view: View, maps: Maps, found: Sequence[_Of], answers: NDArray[np.float32]) -> Cam:
-    facts = (("picture", view.name), ("layer", _layer_words(maps)))
+    facts = (("picture", called(view)), ("layer", _layer_words(maps)))
     return Cam(
         about=about(network, "cam"),
         gallery=gallery(
@@ -182,14 +173,13 @@ def _found(kind: str, cams: tuple[Cams, Cams], i: int, trying: Trial) -> _Found:
 
 
 def _layer_words(maps: Maps) -> str:
-    rows, columns = maps.grid
-    return f"{maps.name}, {rows}x{columns} {'places' if maps.tokens is None else 'tokens'}"
+    return f"{maps.name}, {size_text(maps.grid)} {'places' if maps.tokens is None else 'tokens'}"
 
 
 def _room(view: View, found: Sequence[_Of], i: int, maps: Maps) -> Room:
     """The maps of the i-th kind."""
     sheet, kind = enlarged(rgb(view.pixels), LEAST), KINDS[i]
-    whole = Plate(name="picture", title=view.name, caption="as the network sees it.", pixels=sheet)
+    whole = Plate(name="picture", title=called(view), caption=as_it_gets(view), pixels=sheet)
     plates = [
         Plate(
             name=f"{kind.lower()}_{of.target}",
@@ -200,7 +190,7 @@ def _room(view: View, found: Sequence[_Of], i: int, maps: Maps) -> Room:
         for of in found
     ]
     words = (
-        f"{WORDS[kind].format(layer=maps.name)} Enlarged smoothly from {maps.grid[0]}x{maps.grid[1]} over the picture; "
+        f"{WORDS[kind].format(layer=maps.name)} Enlarged smoothly from {size_text(maps.grid)} over the picture; "
         "dark is 0, pale the most, of each class by itself."
     )
     return Room(title=kind, words=words, plates=(whole, *plates) if i == 0 else tuple(plates), small=True)

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
-from neocog.api.keywords import demand_known
 from neocog.api.see.about import about
 from neocog.api.see.evidence.reconstructed import Unit, room, words
-from neocog.api.see.given import Asked, demand_rule, demand_seed
+from neocog.api.see.given import Asked, demand_options, demand_rule, demand_seed
 from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import gallery
+from neocog.api.see.tokens.grid import placed
+from neocog.api.see.wording import called
+from neocog.draw.gallery import Room
 from neocog.errors import UserError
 from neocog.progress import Progress, Silent
 
@@ -88,11 +90,12 @@ def deconv(
     """The units of `model` that answer a picture most, and what in the picture they answer to.
 
     Of several layers from first to last with maps, or of one `layer`, or one `channel` of it, where that is strongest
-    or at row and column `at`. `rule` auto is deconvnet, and guided where no max pooling lies before a layer. Each comes
-    with the share of it that lies where it must, and the rank correlation with what comes back in a network with
-    weights drawn anew from `seed`. UserError where a non-linearity on the way is no rectifier, but for the gradient.
+    or at `at`, a place as in the view `unit`. `rule` auto is deconvnet, and guided where no max pooling lies before a
+    layer. Each comes with the share of it that lies where it must, and the rank correlation with what comes back in a
+    network with weights drawn anew from `seed`. UserError where a non-linearity on the way is no rectifier, but for
+    the gradient.
     """
-    demand_known("see deconv", options, OpenOptions.__annotations__)
+    demand_options(deconv, options, OpenOptions)
     demand_seed(seed)
     _demand_named(layer, channel, at)
     told = progress or Silent()
@@ -100,23 +103,29 @@ def deconv(
     layers = _spread(network) if layer is None else (network.layer(layer),)
     rules = rules_of(network, rule, layers, network.layers[-1:] if layer is None else ())
     asked = _Asked(channel, at, OF_EACH if layer is None else OF_ONE)
-    view, found = picture(network, image), dict[str, list[Unit]]()
-    other = _unlearned(network, seed)
+    view, other = picture(network, image), _unlearned(network, seed)
+    found = dict[str, list[Unit]]()
     with told.step("layers", len(layers)) as advance:
         for one in layers:
             found[one.name] = _units(network, view, one, asked, rules[one.name], other)
             advance(1)
+    rooms = tuple(room(view, one, found[one.name]) for one in layers)
+    return _seen(network, view, rooms, found, rules, _notes(rules, rule))
+
+
+def _seen(
+    network: Opened,
+    view: View,
+    rooms: tuple[Room, ...],
+    found: Mapping[str, Sequence[Unit]],
+    rules: Mapping[str, Rule],
+    notes: tuple[str, ...],
+) -> Deconv:
     units = tuple(unit for some in found.values() for unit in some)
-    facts = (("picture", view.name), ("rule", _words_of(rules)))
+    facts = (("picture", called(view)), ("rule", _words_of(rules)))
     return Deconv(
         about=about(network, "deconv"),
-        gallery=gallery(
-            "units back to the pixels",
-            network,
-            tuple(room(view, one, found[one.name]) for one in layers),
-            facts=facts,
-            notes=_notes(rules, rule),
-        ),
+        gallery=gallery("units back to the pixels", network, rooms, facts=facts, notes=notes),
         figures={"picture": view.name, "rules": rules, "units": [unit.to_json() for unit in units]},
         lines=tuple((name, words(some)) for name, some in found.items()),
         units=units,
@@ -200,8 +209,9 @@ def _chosen(network: Opened, view: View, layer: Layer, asked: _Asked) -> list[Ch
     from neocog.inside.evidence.brought_back import strongest_channels
     from neocog.inside.strongest import demand_unit, strongest
 
-    demand_unit(layer, asked.channel, asked.at)
+    at = placed(network, layer, asked.at)
+    demand_unit(layer, asked.channel, at)
     values = answers(network.net, view.x, layer.place)[0].numpy()
     if asked.channel is None:
         return strongest_channels(layer, values, asked.most)
-    return [strongest(layer, values, asked.channel, asked.at)]
+    return [strongest(layer, values, asked.channel, at)]

@@ -95,7 +95,7 @@ def plates(network: Opened, view: View, followed: Followed, half: int, least: in
 def _answers_to(network: Opened, view: View, followed: Followed, least: int) -> tuple[Plate, ...]:
     """Its strongest unit back to the pixels (their figure 7c), where a deconvnet has a meaning."""
     from neocog.api.see.evidence.deconv import rules_of
-    from neocog.inside.evidence.brought_back import brought_back, depends_on
+    from neocog.inside.evidence.brought_back import brought_back
 
     layer, unit = followed.map.layer, followed.map.unit
     try:
@@ -105,10 +105,11 @@ def _answers_to(network: Opened, view: View, followed: Followed, least: int) -> 
         return ()
     pixels = enlarged(painted(back.pixels), least)
     scale = len(pixels) // len(view.pixels)
-    top, left, bottom, right = (place * scale for place in depends_on(layer, unit))
+    top, left, bottom, right = (place * scale for place in layer.reads(unit.at))
+    row, column = unit.at
     words = (
-        f"Its strongest unit, at {','.join(map(str, unit.at))}, back to the pixels by the {rule} rule; framed is what "
-        f"it depends on. {SCALE}."
+        f"Its strongest unit, at row {row}, column {column}, back to the pixels by the {rule} rule; framed is what it "
+        f"depends on. {SCALE}."
     )
     return (
         Plate(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.keywords import demand_known
 from neocog.api.see.about import about
 from neocog.api.see.evidence.answered import (
     answering,
@@ -18,12 +17,13 @@ from neocog.api.see.evidence.answered import (
 )
 from neocog.api.see.evidence.believed import Believed, believed
 from neocog.api.see.evidence.followed import NONE, Followed, plates, to_follow
-from neocog.api.see.given import demand_seed
+from neocog.api.see.given import demand_options, demand_seed
 from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import Facts, gallery
+from neocog.api.see.wording import as_it_gets, called
 from neocog.draw.gallery import Plate, Room
-from neocog.draw.text import in_percent
+from neocog.draw.text import in_percent, size_text
 from neocog.draw.tiles import enlarged, glowing, outlined, overlaid, rgb
 from neocog.draw.winners import winners
 from neocog.progress import Progress, Silent
@@ -73,7 +73,7 @@ def occlusion(
     given. The map comes with the area under its deletion curve and the rank correlation with that of a network that
     learned nothing; `seed` draws random orders and weights.
     """
-    demand_known("see occlusion", options, OpenOptions.__annotations__)
+    demand_options(occlusion, options, OpenOptions)
     demand_seed(seed)
     from neocog.inside.evidence.occlusion import Square, slid
 
@@ -144,8 +144,9 @@ def _probabilities(answer: Answer, watched: StrongestMap | None) -> Answer:
 
 
 def _facts(view: View, found: Found, shown: str, step: int) -> Facts:
-    places = f"{found.square}x{found.square} pixels, moved by {step}: {found.probability.size} places"
-    return (("picture", view.name), ("class", shown), ("square", places))
+    size = size_text((found.square, found.square))
+    places = f"{size} pixels, moved by {step}: {found.probability.size} places"
+    return (("picture", called(view)), ("class", shown), ("square", places))
 
 
 def _lines(network: Opened, found: Found) -> Facts:
@@ -174,7 +175,8 @@ def _room(network: Opened, view: View, found: Found, followed: Followed | None, 
         Plate(
             name="worst",
             title=f"the square that costs most: {dark}",
-            caption=f"{view.name}, as the network sees it; uncovered it is {shown}.",
+            caption=f"{as_it_gets(view)} Framed is the square, of the colour that preprocessing makes 0; without it "
+            f"the network says {shown}.",
             pixels=_worst(network, view, found),
         ),
         Plate(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neocog.api.see.evidence.tried import rank_text
 from neocog.api.see.opened import View
+from neocog.api.see.wording import channels_of
 from neocog.draw.gallery import Plate, Room, file_stem
 from neocog.draw.text import in_percent
 from neocog.draw.tiles import Box, around_grey, cut, enlarged, mosaic, outlined, resized, rgb
@@ -50,14 +51,13 @@ class Unit:
 
     @classmethod
     def of(cls, layer: Layer, chosen: Chosen, back: Back) -> Unit:
-        window = layer.window((chosen.at[0], chosen.at[1]) if layer.kind == "maps" else None)
         return cls(
             layer.name,
             chosen.channel,
             chosen.at,
             back.activation,
             chosen.value,
-            (*window,),
+            (*layer.window(chosen.at),),
             back.pixels,
             back.support,
             back.rank,
@@ -89,18 +89,17 @@ class Unit:
 
 def room(view: View, layer: Layer, units: Sequence[Unit]) -> Room:
     """The units of one layer on a sheet, a row each, and their figures below."""
-    shape = "x".join(map(str, layer.shape))
     if not units:
-        return Room(title=layer.name, words=f"{shape}; {SILENT}.")
+        return Room(title=layer.name, words=f"{channels_of(layer)}; {SILENT}.")
     plate = Plate(
         name=file_stem(layer.name),
         title="the strongest first" if len(units) > 1 else "the unit",
-        caption="In each row a unit: its window on the picture, the reconstruction there, both in the whole picture. "
-        f"{SCALE}.",
+        caption="In each row a unit: its window on the picture, grey where that reaches beyond the edge; the "
+        f"reconstruction there; both in the whole picture. Of reconstructions {SCALE[0].lower()}{SCALE[1:]}.",
         pixels=mosaic([tile for unit in units for tile in _tiles(view, unit)], 4, gap=4),
     )
     rows = tuple((unit.name, unit.said, rank_text(unit.rank), _share(unit.support)) for unit in units)
-    return Room(title=layer.name, words=shape, plates=(plate,), header=HEADER, rows=rows)
+    return Room(title=layer.name, words=f"{channels_of(layer)}.", plates=(plate,), header=HEADER, rows=rows)
 
 
 def words(units: Sequence[Unit]) -> str:

@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.api.keywords import demand_known
 from neocog.api.see.about import about
 from neocog.api.see.evidence.answered import answering, class_of
 from neocog.api.see.evidence.baselines import BECOME, Baseline, baseline_of, blank
-from neocog.api.see.evidence.tried import (
-    DELETED,
-    RANDOM,
-    REDRAWN,
-    WEIGHTS,
-    Trial,
-    curves,
-    rank_text,
-    trial,
-)
-from neocog.api.see.given import demand_seed, several
+from neocog.api.see.evidence.tried import DELETED, RANDOM, REDRAWN, WEIGHTS, Trial, curves, rank_text, trial
+from neocog.api.see.given import demand_options, demand_seed, several
 from neocog.api.see.lined import Lined
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import gallery
+from neocog.api.see.wording import as_it_gets, called
 from neocog.draw.gallery import Plate, Room
 from neocog.draw.text import in_percent
 from neocog.draw.tiles import around_grey, enlarged, glowing, rgb, signed
@@ -51,11 +42,12 @@ CAPTIONS = {
     "gradient": "How much the class's logit changes with a pixel: the largest absolute derivative over the colours "
     "(Simonyan et al. 2014). Dark is 0, pale the 99th percentile.",
     "guided": "The gradient, passed on only through what was active and only where it speaks for the class "
-    "(Springenberg et al. 2015). Grey is 0, the scale is symmetric.",
+    "(Springenberg et al. 2015). Grey is 0, the scale is symmetric up to the 99.9th percentile of all three colours.",
     "deconvnet": "What comes back from the class's logit when ReLUs let only positive numbers pass back "
-    "(Zeiler and Fergus 2014). Grey is 0, the scale is symmetric.",
+    "(Zeiler and Fergus 2014). Grey is 0, the scale is symmetric up to the 99.9th percentile of all three colours.",
     "integrated": "The mean gradient on the way from the baseline to the picture, times the way, summed over the "
-    "colours (Sundararajan et al. 2017). Red speaks for the class, blue against it; white is 0.",
+    "colours (Sundararajan et al. 2017). Red speaks for the class, blue against it; white is 0, deepest the 99th "
+    "percentile.",
     "smoothgrad": "The mean gradient of noisy copies of the picture, its largest absolute value over the colours "
     "(Smilkov et al. 2017). Dark is 0, pale the 99th percentile.",
 }
@@ -77,7 +69,9 @@ class Saliency(Lined):
 @dataclass(frozen=True, eq=False)
 class _Asked:
     target: int
-    baseline: Tensor
+    baseline: Baseline
+    start: Tensor
+    """the baseline as the network's input"""
     samples: int
     noise: float
     seed: int
@@ -101,6 +95,14 @@ class _Found:
         return flat(self.method, self.evidence)
 
 
+@dataclass(frozen=True, eq=False)
+class _All:
+    """What the methods say, and which were left out and why."""
+
+    found: tuple[_Found, ...]
+    left_out: tuple[str, ...]
+
+
 def saliency(
     model: object,
     image: object = None,
@@ -121,7 +123,7 @@ def saliency(
     their completeness. UserError for a method that is asked for and has no meaning in the network; of the default ones
     such are left out.
     """
-    demand_known("see saliency", options, OpenOptions.__annotations__)
+    demand_options(saliency, options, OpenOptions)
     demand_seed(seed)
     named = _methods(methods)
     told = progress or Silent()
@@ -129,25 +131,30 @@ def saliency(
     view, answer = picture(network, image), answering(network)
     answers = answer(view.pixels[None])[0]
     wanted = class_of(network, answers, target)
-    asked = _Asked(wanted, baseline_of(network, view, baseline), samples, noise, seed)
+    asked = _Asked(wanted, baseline, baseline_of(network, view, baseline), samples, noise, seed)
     trying = trial(view, answer, wanted, blank(network, view, baseline), seed)
-    found, notes = _all(network, view, asked, named, trying, told)
-    shown = f"{network.class_name(wanted)} {in_percent(answers[wanted])}"
-    facts = (("picture", view.name), ("class", shown))
+    every = _all(network, view, asked, named, trying, told)
+    return _seen(network, view, asked, trying, every, float(answers[wanted]))
+
+
+def _seen(
+    network: Opened, view: View, asked: _Asked, trying: Trial, every: _All, probability: float
+) -> Saliency:
+    shown = f"{network.class_name(asked.target)} {in_percent(probability)}"
     return Saliency(
         about=about(network, "saliency"),
         gallery=gallery(
             "evidence for a class",
             network,
-            _rooms(view, found, trying, shown, baseline),
-            facts=facts,
-            notes=(*notes, DELETED.format(BECOME[baseline]), REDRAWN),
+            _rooms(view, every.found, trying, shown, asked.baseline),
+            facts=(("picture", called(view)), ("class", shown)),
+            notes=(*every.left_out, DELETED.format(BECOME[asked.baseline]), REDRAWN),
         ),
-        figures=_figures(network, view, found, trying, float(answers[wanted])),
-        lines=tuple((TITLES[f.method], _words(f, trying)) for f in found),
-        target=wanted,
-        evidence={one.method: one.evidence for one in found},
-        baseline=baseline,
+        figures=_figures(network, view, every.found, trying, probability),
+        lines=tuple((TITLES[f.method], _words(f, trying)) for f in every.found),
+        target=asked.target,
+        evidence={one.method: one.evidence for one in every.found},
+        baseline=asked.baseline,
     )
 
 
@@ -162,12 +169,11 @@ def _methods(given: Method | Sequence[Method]) -> tuple[Method, ...]:
 
 def _all(
     network: Opened, view: View, asked: _Asked, methods: Sequence[Method], trying: Trial, told: Progress
-) -> tuple[list[_Found], list[str]]:
-    """The methods' evidence, and which were left out and why."""
+) -> _All:
     from neocog.inside.back.rectifiers import NoMeaning
     from neocog.inside.evidence.sanity import randomised
 
-    found, notes, other = [], list[str](), randomised(network.net, asked.seed)
+    found, left_out, other = [], list[str](), randomised(network.net, asked.seed)
     with told.step("evidence", len(methods or DEFAULT)) as advance:
         for method in methods or DEFAULT:
             try:
@@ -175,9 +181,9 @@ def _all(
             except NoMeaning as error:
                 if methods:
                     raise
-                notes.append(f"Left out: {error}.")
+                left_out.append(f"Left out: {error}.")
             advance(1)
-    return found, notes
+    return _All(tuple(found), tuple(left_out))
 
 
 def _one(
@@ -200,8 +206,9 @@ def _evidence(
     from neocog.inside.evidence import gradients as evidence
 
     if method == "integrated":
-        found = evidence.integrated_gradients(net, x, asked.baseline, asked.target, most or evidence.MOST)
-        words = f"{found.points} points, the sum is the logit's rise {found.rise:.3g} within {found.gap:.2%}"
+        found = evidence.integrated_gradients(net, x, asked.start, asked.target, most or evidence.MOST)
+        gap = _gap_text(found.gap)
+        words = f"{found.points} points, the sum is the logit's rise {found.rise:.3g} within {gap}"
         return found.evidence, words if found.complete else f"{words}: not complete", found.gap
     if method == "smoothgrad":
         generator = torch.Generator().manual_seed(asked.seed)
@@ -217,6 +224,10 @@ def flat(method: Method, evidence: NDArray[np.float64]) -> NDArray[np.float64]:
     return summed(evidence) if method == "integrated" else magnitude(evidence)
 
 
+def _gap_text(gap: float) -> str:
+    return f"{100 * gap:.2f} %"
+
+
 def _words(found: _Found, trying: Trial) -> str:
     words = trying.words(found.deletion, found.rank)
     return f"{words}, {found.said}" if found.said else words
@@ -228,7 +239,7 @@ def _rooms(
     whole = Plate(
         name="picture",
         title=shown,
-        caption=f"{view.name}, as the network sees it.",
+        caption=as_it_gets(view),
         pixels=enlarged(rgb(view.pixels), 1),
     )
     plates = [_plate(one, trying) for one in found]
@@ -244,7 +255,7 @@ def _rooms(
             f"{f.deletion.area:.3f}",
             f"{trying.random_area:.3f}",
             rank_text(f.rank),
-            "" if f.gap is None else f"{f.gap:.2%}",
+            "" if f.gap is None else _gap_text(f.gap),
         )
         for f in found
     )

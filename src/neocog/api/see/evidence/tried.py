@@ -20,7 +20,7 @@ RANDOM, WEIGHTS = "random order", "random weights"
 """what the figures of a map are set beside, as in plots and tables"""
 DELETED = (
     "Deletion: the picture is cut into up to 16 x 16 cells, which become {} one after another, those with the most "
-    "evidence first, as one sees the class's probability fall; the area under the curve is the figure, the "
+    "evidence first, while the class's probability is noted; the area under the curve is the figure, the "
     "smaller the better (Petsiuk et al. 2018). Random order: the same in five orders drawn at random, which is no easy "
     "mark: cells strewn over a picture spoil it sooner than one region of as many."
 )

@@ -83,12 +83,7 @@ def embedding(
     demand_options(embedding, options, EmbeddingOptions)
     demand_alone("see")
     demand_seed(seed, bits=32)  # as scikit-learn takes them
-    if method not in CALLED:
-        raise unknown("method", method, CALLED)
-    if color is not None:
-        _demand_color(color, len(data))
-    if pictures < FEWEST:
-        raise UserError(f"at least {FEWEST} pictures must be shown, got {pictures}")
+    _demand_asked(method, color, len(data), pictures)
     told = progress or Silent()
     found = pictured(model, data, pictures, told, _embed_options(options))
     if len(found.names) < FEWEST:
@@ -115,12 +110,16 @@ def _embed_options(options: EmbeddingOptions) -> EmbedOptions:
     return cast("EmbedOptions", {**others, "model": options.get("run_model")})
 
 
-def _demand_color(wanted: str, data: int) -> None:
-    """UserError for what no pictures can be coloured by, before features are computed."""
-    if wanted not in get_args(Color):
-        raise unknown("color", wanted, get_args(Color))
-    if wanted == "domain" and data < 2:
+def _demand_asked(method: str, color: str | None, data: int, pictures: int) -> None:
+    """UserError for what cannot be drawn, whatever the pictures are, before features are computed."""
+    if method not in CALLED:
+        raise unknown("method", method, CALLED)
+    if color is not None and color not in get_args(Color):
+        raise unknown("color", color, get_args(Color))
+    if color == "domain" and data < 2:
         raise UserError(f"color domain needs several DATA, each of which is one, got {data}; name several")
+    if pictures < FEWEST:
+        raise UserError(f"at least {FEWEST} pictures must be shown, got {pictures}")
 
 
 def _colours(found: Pictured, wanted: Color | None) -> tuple[Color, ...]:
@@ -162,7 +161,10 @@ def _gallery(found: Pictured, layers: Mapping[str, Mapped], colours: tuple[str, 
 
 def _facts(found: Pictured, layers: Mapping[str, Mapped], method: str) -> Facts:
     shown = f"{len(found.names):,}" + (f" of {found.of:,}" if found.of > len(found.names) else "")
+    size = about_of(found).input
     facts = [("weights", found.origin.source), ("pictures", shown)]
+    if size is not None:
+        facts.insert(0, ("input", "x".join(map(str, size))))
     if found.skipped:
         facts.append(("cannot be read", count(len(found.skipped), "picture")))
     for layer, one in layers.items():

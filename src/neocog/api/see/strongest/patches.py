@@ -40,7 +40,6 @@ CHANNELS = 6
 ALL = 8
 """layers up to which all are shown"""
 
-
 OF_NETWORK = ("weights", "run_model", "img_size", "download", "preprocess")
 
 
@@ -122,13 +121,7 @@ def patches(
     demand_rule(rule)
     demand_pictures(data)
     network = opened(model, told, _of_network(options))
-    named = [_known(network, name) for name in several(layers)]
-    every = (*network.layers, *(one for one in named if one not in network.layers))
-    shown = tuple(dict.fromkeys(named)) or standing_for(network.layers)
-    if not every:
-        raise UserError(
-            f"{network.title} has no convolution or linear layer to look at; name a module with --layer"
-        )
+    every, shown = _layers(network, several(layers))
     _demand_channels(shown, numbers)
     dataset = part_of(opened_data(data, told, _of_data(options)), told, _of_data(options))
     _demand_enough(len(dataset), k, dataset.name)
@@ -139,6 +132,17 @@ def patches(
     _demand_enough(found.index.pictures, k, f"{dataset.name} that can be read")
     wanted = _Wanted(shown, numbers, channels, rule)
     return _looked(network, every, dataset, found, wanted, told)
+
+
+def _layers(network: Opened, names: Sequence[str]) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """All that the index has, the named ones among them; and which of them are shown."""
+    named = [_known(network, name) for name in names]
+    every = (*network.layers, *(one for one in named if one not in network.layers))
+    if not every:
+        raise UserError(
+            f"{network.title} has no convolution or linear layer to look at; name a module with --layer"
+        )
+    return every, tuple(dict.fromkeys(named)) or standing_for(network.layers)
 
 
 def standing_for(layers: Sequence[Layer]) -> tuple[Layer, ...]:

@@ -13,7 +13,7 @@ from neocog.api.see.opened import Opened
 from neocog.api.see.seen import Facts, gallery
 from neocog.api.see.strongest.peaked import Peaked
 from neocog.api.see.strongest.sheets import Channel, plate
-from neocog.api.see.wording import DEAD
+from neocog.api.see.wording import DEAD, channels_of
 from neocog.data.dataset import Dataset
 from neocog.draw.gallery import Gallery, Room
 from neocog.draw.text import count, size_text
@@ -102,10 +102,8 @@ class Report:
     def _room(self, layer: Layer) -> Room:
         some = self.looked[layer.name]
         plates = tuple(plate(one, f"channel {one.channel}", self._remark(one)) for one in some)
-        sides = size_text(layer.shape[1:] if layer.kind == "maps" else layer.shape[:-1])
-        of = {"maps": f" of {sides}", "tokens": f" at {sides} tokens", "vector": ""}[layer.kind]
         left = f"Left {count(some[0].stored.size, 'patch')}, strongest first"
-        words = f"{layer.channels:,} channels{of}. {_sees(layer)} {left}"
+        words = f"{channels_of(layer)}. {_sees(layer)} {left}"
         return Room(
             title=layer.name,
             words=f"{words}; right what {BACK[some[0].rule]}, cut by the same window.",

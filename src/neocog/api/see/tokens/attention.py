@@ -16,6 +16,7 @@ from neocog.api.see.seen import Seen
 from neocog.api.see.tokens.data import AttentionOptions, Over, averaged_over
 from neocog.api.see.tokens.grid import grid_of
 from neocog.api.see.tokens.page import page
+from neocog.api.see.tokens.positions import alike_positions, in_figures
 from neocog.data.quarantine import demand_readable
 from neocog.errors import Unreadable, UserError
 from neocog.progress import Progress, Silent
@@ -58,6 +59,8 @@ class Attention(Seen):
     class_token: int | None
     rollout: Floats
     """(rows, columns): the share of each patch in what is looked from, through all layers"""
+    positions: Floats | None
+    """(rows, columns, rows, columns): the cosine between two positions; None where the network adds none"""
     reach: Reach
 
 
@@ -83,6 +86,8 @@ class Looked:
     asked: Asked
     rollout: Floats
     """(rows, columns)"""
+    positions: Floats | None
+    """(rows, columns, rows, columns): how alike they are"""
     reach: Reach
     renormalised: bool
 
@@ -108,7 +113,6 @@ def attention(
     demand_options(attention, options, AttentionOptions)
     from neocog.inside.attention.attention import attend
     from neocog.inside.attention.rollout import read_by_the_head, rollout
-    from neocog.inside.attention.spread import even_distance, spread_of
 
     told = progress or Silent()
     network = opened(model, told, options)
@@ -117,25 +121,28 @@ def attention(
         seen = attend(network.net, view.x)
     layers = over_all_tokens(seen.layers, network.title)
     patches = grid_of(network, layers[0].shape[0])
-    asked = _asked(at, patches)
-    weights = tuple(layer.weights[0] for layer in layers)
-    rolled = rollout(weights)
-    from_here = read_by_the_head(rolled, asked.token)[patches.tokens]
+    asked, weights = _asked(at, patches), [layer.weights[0] for layer in layers]
+    rolled = read_by_the_head(rollout(weights), asked.token)[patches.tokens]
     if over is None:
-        spread = tuple(spread_of(one, patches, renormalise) for one in weights)
-        reach = Reach(spread, even_distance(patches, renormalise), 1, view.name, of_data=False)
+        reach = _over_one(view, weights, patches, renormalise)
     else:
         reach = _over_pictures(network, over, patches, renormalise, told)
-    looked = Looked(view, seen, layers, patches, asked, from_here, reach, renormalise)
+    positions = alike_positions(network, patches)
+    return _seen(network, Looked(view, seen, layers, patches, asked, rolled, positions, reach, renormalise))
+
+
+def _seen(network: Opened, looked: Looked) -> Attention:
+    reach = looked.reach
     return Attention(
-        about=about(network, "attention", () if over is None else (reach.source,), reach.skipped),
+        about=about(network, "attention", (reach.source,) if reach.of_data else (), reach.skipped),
         gallery=page(network, looked),
         figures=_figures(looked),
-        layers=tuple(layer.layer for layer in layers),
-        weights=weights,
-        tokens=patches.tokens,
-        class_token=patches.class_token,
-        rollout=from_here,
+        layers=tuple(layer.layer for layer in looked.layers),
+        weights=tuple(layer.weights[0] for layer in looked.layers),
+        tokens=looked.patches.tokens,
+        class_token=looked.patches.class_token,
+        rollout=looked.rollout,
+        positions=looked.positions,
         reach=reach,
     )
 
@@ -175,6 +182,15 @@ def _asked(at: tuple[int, int] | None, patches: Patches) -> Asked:
         )
     row, column = at
     return Asked(int(patches.tokens[row, column]), f"the patch in row {row}, column {column}", (row, column))
+
+
+def _over_one(
+    view: View, weights: Sequence[NDArray[np.float32]], patches: Patches, renormalise: bool
+) -> Reach:
+    from neocog.inside.attention.spread import even_distance, spread_of
+
+    spread = tuple(spread_of(one, patches, renormalise) for one in weights)
+    return Reach(spread, even_distance(patches, renormalise), 1, view.name, of_data=False)
 
 
 def _over_pictures(network: Opened, over: Over, patches: Patches, renormalise: bool, told: Progress) -> Reach:
@@ -226,6 +242,7 @@ def _figures(looked: Looked) -> dict[str, Any]:
         "pictures": reach.pictures,
         "renormalised": looked.renormalised,
         "even_distance": reach.even,
+        "positions": None if looked.positions is None else in_figures(looked.positions),
         "layers": [
             {
                 "layer": layer.layer,

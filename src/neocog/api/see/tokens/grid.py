@@ -9,6 +9,7 @@ from neocog.errors import UserError
 
 if TYPE_CHECKING:
     from neocog.inside.tokens import Patches
+    from neocog.inside.units import Layer
 
 
 def grid_of(network: Opened, count: int) -> Patches:
@@ -22,3 +23,11 @@ def grid_of(network: Opened, count: int) -> Patches:
             "cannot be told; `neocog see saliency` works without"
         )
     return patches
+
+
+def placed(network: Opened, layer: Layer, at: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """`at` as the units of a layer have it: the row and column of a patch become the number of its token."""
+    patches = network.patches(layer) if at is not None and len(at) == 2 else None
+    if at is None or patches is None or any(not 0 <= i < n for i, n in zip(at, patches.grid, strict=True)):
+        return at
+    return (int(patches.tokens[at[0], at[1]]),)

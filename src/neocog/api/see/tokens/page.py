@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from neocog.api.see.opened import Opened
 from neocog.api.see.seen import Facts, gallery
 from neocog.api.see.sized import sized
+from neocog.api.see.tokens.positions import OWN, alike_plate
 from neocog.api.see.wording import as_it_gets, called
 from neocog.draw.gallery import Gallery, Plate, Room
 from neocog.draw.heads import heads
@@ -35,7 +36,7 @@ def page(network: Opened, looked: Looked) -> Gallery:
     return gallery(
         "Attention",
         network,
-        (_whole(looked), _by_head(looked), _reaching(looked)),
+        (_whole(looked), _by_head(looked), _reaching(looked), *_positions(looked)),
         facts=_facts(network, looked),
         notes=_notes(looked),
     )
@@ -180,6 +181,17 @@ def _reaching(looked: Looked) -> Room:
             _row(i + 1, *both) for i, both in enumerate(zip(looked.layers, reach.layers, strict=True))
         ),
     )
+
+
+def _positions(looked: Looked) -> tuple[Room, ...]:
+    """None where the network adds no positions to its tokens."""
+    if looked.positions is None:
+        return ()
+    words = (
+        "What the network adds to its tokens to tell where they are, the same for every picture. `neocog see "
+        "positions` sets it beside sines and cosines, and shows the numbers themselves."
+    )
+    return (Room(title="How alike positions are", words=words, plates=(alike_plate(OWN, looked.positions),)),)
 
 
 def _row(number: int, layer: Attended, spread: Spread) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neocog.api.see.about import about
 from neocog.api.see.given import demand_options
-from neocog.api.see.opened import OpenOptions, opened
+from neocog.api.see.opened import Opened, OpenOptions, opened
 from neocog.api.see.seen import Facts, Seen, gallery
 from neocog.api.see.tokens.grid import grid_of
 from neocog.draw.gallery import Plate, Room
@@ -58,7 +58,7 @@ def positions(
             "positions or with sines and cosines do"
         )
     patches = own.patches or grid_of(network, len(own.values))
-    tables = {OWN: own.values[patches.tokens.ravel()], **_waves(patches, own.values.shape[1])}
+    tables = {OWN: _of_patches(own, patches), **_waves(patches, own.values.shape[1])}
     alike = {name: similarity(table, patches.grid) for name, table in tables.items()}
     rooms = (_alike_room(alike), _tables_room(tables))
     return Positions(
@@ -68,6 +68,28 @@ def positions(
         tables=tables,
         similarity=alike,
     )
+
+
+def alike_positions(network: Opened, patches: Patches) -> Floats | None:
+    """(rows, columns, rows, columns): the cosine between two positions that `network` adds to its tokens.
+
+    None where it adds none to these `patches`.
+    """
+    from neocog.inside.attention.position_tables import position_table, similarity
+    from neocog.inside.tokens import patches_of
+
+    own = position_table(network.net, network.size)
+    if own is None:
+        return None
+    places = own.patches or patches_of(network.net, network.size, len(own.values))
+    if places is None or places.grid != patches.grid:
+        return None
+    return similarity(_of_patches(own, places), places.grid)
+
+
+def _of_patches(own: Table, patches: Patches) -> Floats:
+    """(rows * columns, numbers), without class tokens."""
+    return own.values[patches.tokens.ravel()]
 
 
 def _waves(patches: Patches, dim: int) -> dict[str, Floats]:
@@ -96,20 +118,22 @@ SOURCES = {
 
 
 def _alike_room(alike: dict[str, Floats]) -> Room:
-    def plate(name: str, maps: Floats) -> Plate:
-        return Plate(
-            name=f"similarity_{name}",
-            title=TITLES[name],
-            caption="A map for each patch of how alike its position is to all: the cosine from "
-            f"{maps.min():.2f}, dark, to 1, bright, one scale for all maps. {SOURCES[name]}",
-            pixels=maps_of_maps(maps),
-        )
-
     return Room(
         title="How alike positions are",
-        plates=tuple(plate(name, maps) for name, maps in alike.items()),
+        plates=tuple(alike_plate(name, maps) for name, maps in alike.items()),
         header=("table", "most alike one lies beside it", "same row", "same column", "neither"),
         rows=tuple((TITLES[name], *_words(maps)) for name, maps in alike.items()),
+    )
+
+
+def alike_plate(name: str, maps: Floats) -> Plate:
+    """How alike the positions of the table called `name` are."""
+    return Plate(
+        name=f"similarity_{name}",
+        title=TITLES[name],
+        caption="A map for each patch of how alike its position is to all: the cosine from "
+        f"{maps.min():.2f}, dark, to 1, bright, one scale for all maps. {SOURCES[name]}",
+        pixels=maps_of_maps(maps),
     )
 
 
@@ -161,19 +185,17 @@ def _facts(own: Table, patches: Patches, alike: dict[str, Floats]) -> Facts:
 
 
 def _figures(own: Table, patches: Patches, alike: dict[str, Floats]) -> dict[str, Any]:
-    from neocog.inside.attention.position_tables import alike_by_place, beside
-
     return {
         "parameters": {name: list(shape) for name, shape in own.parameters},
         "grid": list(patches.grid),
         "numbers": own.values.shape[1],
-        "tables": {
-            name: {"beside": beside(maps), **_numbers(vars(alike_by_place(maps)))}
-            for name, maps in alike.items()
-        },
+        "tables": {name: in_figures(maps) for name, maps in alike.items()},
     }
 
 
-def _numbers(means: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no nan."""
+def in_figures(alike: Floats) -> dict[str, float | None]:
+    """How alike positions are that lie beside each other, in one row, in one column, elsewhere; JSON has no nan."""
+    from neocog.inside.attention.position_tables import alike_by_place, beside
+
+    means = {"beside": beside(alike), **vars(alike_by_place(alike))}
     return {name: None if np.isnan(mean) else mean for name, mean in means.items()}

@@ -76,12 +76,7 @@ def filters(
     bank = _bank(network, layer)
     components = _components(bank)
     epochs = over_epochs(model, bank.layer, told, options)
-    rooms = (
-        *([_component_room(components)] if components else []),
-        _sheet(bank, scale, top),
-        *([epochs_room(bank, epochs)] if len(epochs) > 1 else []),
-        *_pairs_room(bank),
-    )
+    rooms = _rooms(bank, components, epochs, scale, top)
     return Filters(
         about=about(network, "filters"),
         gallery=gallery("Filters", network, rooms, facts=_facts(bank, scale), notes=_notes(bank)),
@@ -93,8 +88,21 @@ def filters(
     )
 
 
+def _rooms(
+    bank: Bank, components: Components | None, epochs: dict[int, NDArray[np.float32]], scale: Scale, top: int
+) -> tuple[Room, ...]:
+    return (
+        *([_component_room(components)] if components else []),
+        _sheet(bank, scale, top),
+        *([epochs_room(bank, epochs)] if len(epochs) > 1 else []),
+        *_pairs_room(bank),
+    )
+
+
 FIRST = (
     "Filters are drawn as they meet the network's input, which is the picture minus a mean, divided by a deviation.",
+)
+TUNED = (
     "A filter's colour is the part of its energy that lies in differences between red, green and blue; coloured is one "
     "with half of its energy or more there. Oriented is one whose power spectrum prefers a direction (a selectivity of "
     "at least 0.4 of 1). Noise is neither: more than 20 % of the power in patterns finer than 0.35 cycles a pixel, in "
@@ -107,7 +115,7 @@ NOTES = (
 
 
 def _notes(bank: Bank) -> tuple[str, ...]:
-    return (*(FIRST if bank.first else ()), *NOTES)
+    return (*(FIRST if bank.first else ()), *(TUNED if bank.coloured else ()), *NOTES)
 
 
 def _bank(network: Opened, layer: str | None) -> Bank:

@@ -187,7 +187,7 @@ def _sheet(shown: _Shown) -> Plate:
         name=f"maps-{file_stem(layer.name)}",
         title=f"Maps of {layer.name}",
         caption=f"{which}, each scaled on its own: {scale}. At its right the picture with {_what_is_framed(shown)}. "
-        "Below: channel and peak.",
+        f"Below: channel and peak.{_without_peak(shown)}",
         sheet=Sheet(
             title=f"Maps of {layer.name}",
             tiles=[_tile(shown, i, signed if negative else glowing) for i in kept],
@@ -205,6 +205,13 @@ def _what_is_framed(shown: _Shown) -> str:
     if shown.patches is not None:
         return "the patch that the token of its peak began as; each sees the whole picture"
     return "nothing framed, since each token sees all of it"
+
+
+def _without_peak(shown: _Shown) -> str:
+    """What is framed of maps that are the same everywhere, where there are any."""
+    many = sum(float(np.ptp(shown.values[i])) == 0 and shown.values[i].size > 1 for i in shown.kept)
+    said = "map is the same everywhere and has" if many == 1 else "maps are the same everywhere and have"
+    return f" {many} {said} no peak: there the middle is framed." if many else ""
 
 
 def _tile(shown: _Shown, channel: int, paint: Callable[[NDArray[np.float32]], Pixels]) -> Tile:
@@ -242,7 +249,6 @@ def _window(shown: _Shown) -> Plate:
 
 def _figures(shown: _Shown) -> dict[str, Any]:
     layer, values, peak = shown.layer, shown.values, shown.strongest()
-    at = peak.at if layer.kind == "maps" else None
     units = [shown.peak(i) for i in shown.kept]
     return {
         "layer": layer.name,
@@ -251,7 +257,7 @@ def _figures(shown: _Shown) -> dict[str, Any]:
             "channel": peak.channel,
             "at": list(peak.at),
             "value": peak.value,
-            "window": list(layer.window(at)),  # type: ignore[arg-type]
+            "window": list(layer.window(peak.at)),
         },
         "channels": shown.kept,
         "peaks": [unit.value for unit in units],

@@ -9,6 +9,7 @@ from neocog.api.see.about import about
 from neocog.api.see.given import demand_options
 from neocog.api.see.opened import Opened, OpenOptions, View, opened, picture
 from neocog.api.see.seen import Facts, Seen, gallery
+from neocog.api.see.tokens.grid import placed
 from neocog.api.see.units import sums
 from neocog.api.see.units.shown import window_plates, window_words
 from neocog.api.see.wording import called
@@ -102,10 +103,7 @@ def _chosen(
     """The unit, and what all units of the layer put out."""
     from neocog.inside.strongest import activations, demand_unit, strongest
 
-    if at is not None and len(at) == 2 and layer.kind == "tokens":
-        patches = network.patches(layer)
-        if patches is not None and all(0 <= i < n for i, n in zip(at, patches.grid, strict=True)):
-            at = (int(patches.tokens[at[0], at[1]]),)
+    at = placed(network, layer, at)
     demand_unit(layer, channel, at)
     (values,) = activations(network.net, view.x, [layer])
     return strongest(layer, values, channel, at), values
@@ -133,11 +131,10 @@ def _names(network: Opened, layer: Layer, arithmetic: Arithmetic) -> tuple[str, 
 
 
 def _window_room(network: Opened, view: View, layer: Layer, chosen: Unit) -> Room:
-    at = (chosen.at[0], chosen.at[1]) if len(chosen.at) == 2 else None
     words = "A unit sees one window of the picture; its neighbours see the same window, moved by a step."
-    if at is None:
+    if layer.kind != "maps":
         words = "This unit sees what all numbers of its layer see."
-    plates = window_plates(view, layer.window(at), _name(layer, chosen))
+    plates = window_plates(view, layer.window(chosen.at), _name(layer, chosen))
     return Room(title="The window on the picture", words=words, plates=plates, beside=True)
 
 
@@ -197,11 +194,10 @@ def _shown(kept: list[int], layer: Layer) -> str:
 
 def _facts(view: View, layer: Layer, chosen: Unit, computed: Computed) -> Facts:
     sum_ = computed.arithmetic
-    at = (chosen.at[0], chosen.at[1]) if len(chosen.at) == 2 else None
     facts = [
         ("picture", called(view)),
         ("unit", _name(layer, chosen)),
-        ("sees", window_words(layer.window(at), view)),
+        ("sees", window_words(layer.window(chosen.at), view)),
         ("reads", sums.reads(sum_)),
         ("by hand", sums.number(sum_.total)),
         ("in the network", f"{sums.number(sum_.tensor)}, {sum_.difference:.1e} apart"),
@@ -214,12 +210,11 @@ def _facts(view: View, layer: Layer, chosen: Unit, computed: Computed) -> Facts:
 
 
 def _figures(layer: Layer, chosen: Unit, computed: Computed) -> dict[str, Any]:
-    at = (chosen.at[0], chosen.at[1]) if len(chosen.at) == 2 else None
     return {
         "layer": layer.name,
         "channel": chosen.channel,
         "at": list(chosen.at),
-        "window": list(layer.window(at)),
+        "window": list(layer.window(chosen.at)),
         "value": computed.arithmetic.unit,
         "arithmetic": sums.figures(computed.arithmetic),
         "pool": sums.pool_figures(computed.pooled),
