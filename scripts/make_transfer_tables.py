@@ -8,7 +8,8 @@ figure is computed when it is run; from the cache of features it takes some minu
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -20,6 +21,7 @@ from neocog.api.probing.measured import Measured
 from neocog.api.probing.page import page_of
 from neocog.data.builtin import whole_photographs
 from neocog.data.corruptions.catalogue import CORRUPTIONS
+from neocog.data.dataset import Dataset
 from neocog.data.decode import decode
 from neocog.draw.table import Table
 
@@ -97,6 +99,15 @@ def table_of_decaf(task: Labelled, folder: Path) -> Iterator[str]:
     rows = [(name, *map(cell, one.measured)) for name, one in zip(BEFORE, older, strict=True)]
     yield "Methods from before the networks, on the same splits:\n"
     yield Table(("method", "logreg", "svm"), tuple(rows)).to_markdown()
+    before = [(name, one) for name, probed in zip(BEFORE, older, strict=True) for one in probed.measured]
+    layers = [(one.layer, one) for one in found.measured]
+    yield f"The best of these is {best_of(before)}; of the network it was {best_of(layers)}.\n"
+
+
+def best_of(candidates: Sequence[tuple[str, Measured]]) -> str:
+    """The strongest, and on what."""
+    on, one = max(candidates, key=lambda candidate: candidate[1].mean("balanced"))
+    return f"{one.kind} on {on}, {cell(one)}"
 
 
 def table_of_sums(task: Labelled) -> Iterator[str]:
@@ -132,8 +143,13 @@ def curve(task: Labelled, folder: Path) -> Iterator[str]:
     yield plot(page_of(found).plots[0], "Accuracy over pictures of each class", folder / "transfer-shots.svg")
 
 
+def called(name: str, task: Labelled) -> Dataset:
+    """Under the name that the plots say."""
+    return replace(neocog.open_dataset(task), name=name)
+
+
 def domains(
-    title: str, source: Labelled, target: Labelled, labels: int, plotted: Path | None = None
+    title: str, source: object, target: object, labels: int, plotted: Path | None = None
 ) -> Iterator[str]:
     """The lecture's second table for a pair of domains; with both domains in the folder `plotted`."""
     layers = list(LAYERS[1:])
@@ -172,7 +188,7 @@ def sections(folder: Path) -> Iterator[str]:
     yield from table_of_sums(task)
     yield from curve(task, folder)
     yield "## From one domain to another\n"
-    small, large = digits(), mnist()
+    small, large = called("scikit-learn", digits()), called("MNIST", mnist())
     yield from domains("scikit-learn's digits to MNIST's", small, large, 3, folder)
     yield from domains("scikit-learn's digits to MNIST's", small, large, 0)
     source, (pictures, labels) = fashion(SOURCE), fashion(TARGET, "test")
