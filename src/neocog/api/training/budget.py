@@ -214,7 +214,7 @@ def _explained(choice: Choice, best: Choice) -> Choice:
         why = choice.verdict
     elif choice.speed.kind == best.speed.kind and choice.epochs < best.epochs:
         why = "fits, for fewer epochs"
-    elif choice.speed.kind == "probe" != best.speed.kind:
+    elif choice.speed.kind == "probe" and best.speed.kind != "probe":
         why = "fits, fewer weights learn"
     else:
         why = "fits, but is expected to be less accurate"

@@ -141,7 +141,7 @@ def own_side(samples: Samples) -> float:
     sides = []
     for index in spread(len(samples), READ):
         with suppress(Unreadable):  # reading them all says so
-            sides.append(min(decode(samples.read(int(index)), 3).full))
+            sides.append(min(decode(samples.read(int(index)), 3, wanted=(1, 1)).full))
     return float(np.median(sides)) if sides else inf
 
 

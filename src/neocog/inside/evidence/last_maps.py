@@ -160,8 +160,6 @@ def _in_places(puts: Sequence[Put], net: nn.Module, size: Sequence[int]) -> Maps
         if rows not in told:
             told[rows] = patches_of(net, size, rows)
         patches = told[rows]
-        if (
-            patches is not None and patches.tokens.size > 1
-        ):  # one token may be the class token, which has seen all
+        if patches is not None and patches.tokens.size > 1:  # a lone token, as of a class, has no places
             return Maps(put.place.module, put.place, patches.grid, patches.tokens)
     return None
